@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every library is found by pkg-config and becomes an imported target. A missing one names the package to install.
+find_package(PkgConfig REQUIRED)
+
+function(holdfast_dependency target module package)
+	pkg_check_modules(${target} QUIET IMPORTED_TARGET GLOBAL ${module})
+	if(NOT ${target}_FOUND)
+		message(FATAL_ERROR "${module} is missing: install it with `apt-get install ${package}` (all of them: tests/install-deps)")
+	endif()
+	add_library(dep::${target} ALIAS PkgConfig::${target})
+endfunction()
+
+holdfast_dependency(cjson "libcjson" libcjson-dev)
+holdfast_dependency(yaml "yaml-0.1" libyaml-dev)
+holdfast_dependency(uv "libuv" libuv1-dev)
+holdfast_dependency(curl "libcurl" libcurl4-openssl-dev)
+holdfast_dependency(crypto "libcrypto>=3" libssl-dev)
+holdfast_dependency(seccomp "libseccomp" libseccomp-dev)
+holdfast_dependency(microhttpd "libmicrohttpd" libmicrohttpd-dev)
+holdfast_dependency(mnl "libmnl" libmnl-dev)
+holdfast_dependency(nftnl "libnftnl" libnftnl-dev)
+holdfast_dependency(cmocka "cmocka" libcmocka-dev)
+
+# Header only, without a pkg-config file.
+find_path(UTHASH_INCLUDE_DIR uthash.h)
+if(NOT UTHASH_INCLUDE_DIR)
+	message(FATAL_ERROR "uthash.h is missing: install it with `apt-get install uthash-dev` (all of them: tests/install-deps)")
+endif()

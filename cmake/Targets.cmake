@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+# One-line helpers, so that a component's CMakeLists.txt is a list of what it has.
+option(HOLDFAST_WERROR "Treat warnings as errors" OFF)
+option(HOLDFAST_HARDENED "Harden the binaries: PIE, full RELRO, stack protector, stack clash, FORTIFY_SOURCE, LTO" OFF)
+option(HOLDFAST_FUZZ "Build the fuzz targets with libFuzzer (clang); otherwise they replay their corpus" OFF)
+set(HOLDFAST_SANITIZE "" CACHE STRING "Comma-separated sanitizers, for example address,undefined")
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+add_library(holdfast_options INTERFACE)
+target_compile_features(holdfast_options INTERFACE c_std_17)
+target_compile_definitions(holdfast_options INTERFACE _GNU_SOURCE)
+target_compile_options(holdfast_options INTERFACE
+	-std=gnu17 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wundef
+	-Wwrite-strings -Wvla -Wimplicit-fallthrough -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
+	-fno-strict-aliasing -fvisibility=hidden)
+target_include_directories(holdfast_options INTERFACE ${CMAKE_SOURCE_DIR})
+if(HOLDFAST_WERROR)
+	target_compile_options(holdfast_options INTERFACE -Werror)
+endif()
+if(HOLDFAST_SANITIZE)
+	target_compile_options(holdfast_options INTERFACE
+		-fsanitize=${HOLDFAST_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+	target_link_options(holdfast_options INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
+endif()
+if(HOLDFAST_FUZZ)
+	target_compile_options(holdfast_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(HOLDFAST_HARDENED)
+	target_compile_options(holdfast_options INTERFACE
+		-fstack-protector-strong -fstack-clash-protection -fcf-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+	target_link_options(holdfast_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+	set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+	set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+	include(CheckPIESupported)
+	check_pie_supported()
+endif()
+
+# holdfast_library(NAME SOURCES a.c b.c LINK other_library dep::cjson)
+function(holdfast_library name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+	add_library(${name} STATIC ${ARG_SOURCES})
+	target_link_libraries(${name} PUBLIC holdfast_options ${ARG_LINK})
+endfunction()
+
+# holdfast_program(NAME [STATIC] SOURCES main.c LINK library)
+# STATIC: runs on any host, whatever its libc; sanitizers cannot be linked so, and then it is an ordinary program.
+function(holdfast_program name)
+	cmake_parse_arguments(ARG "STATIC" "" "SOURCES;LINK" ${ARGN})
+	add_executable(${name} ${ARG_SOURCES})
+	target_link_libraries(${name} PRIVATE holdfast_options ${ARG_LINK})
+	if(ARG_STATIC AND NOT HOLDFAST_SANITIZE AND NOT HOLDFAST_FUZZ)
+		set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+		target_link_options(${name} PRIVATE -static)
+	endif()
+	install(TARGETS ${name} RUNTIME DESTINATION bin)
+endfunction()
+
+# holdfast_test(NAME [LABEL unit|net|bench] SOURCES test_x.c LINK library): a cmocka program; its name is the module it holds to account.
+function(holdfast_test name)
+	cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
+	if(NOT ARG_LABEL)
+		set(ARG_LABEL unit)
+	endif()
+	add_executable(${name} ${ARG_SOURCES})
+	target_link_libraries(${name} PRIVATE holdfast_options ${ARG_LINK} dep::cmocka)
+	target_compile_definitions(${name} PRIVATE TEST_DATA="${CMAKE_SOURCE_DIR}/tests")
+	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/${ARG_LABEL})
+	add_test(NAME ${name} COMMAND ${name})
+	set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} SKIP_RETURN_CODE 77)
+endfunction()
+
+# holdfast_fuzz(NAME SOURCES fuzz_x.c LINK library): LLVMFuzzerTestOneInput; corpus in tests/fuzz/corpus/NAME.
+function(holdfast_fuzz name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+	add_executable(fuzz_${name} ${ARG_SOURCES})
+	target_link_libraries(fuzz_${name} PRIVATE holdfast_options ${ARG_LINK})
+	set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fuzz)
+	if(HOLDFAST_FUZZ)
+		target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+	else()
+		target_sources(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c)
+		add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+		set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz)
+	endif()
+endfunction()

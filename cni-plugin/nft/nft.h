@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_NFT_NFT_H
+#define HOLDFAST_NFT_NFT_H
+
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "cni-plugin/policy/ruleset.h"
+
+/*
+ * The only writer of nf_tables: rulesets in, transactions out, over netlink (libmnl, libnftnl). Touches `table inet holdfast` and nothing
+ * else. Works in the network namespace in which it was opened. Blocking, but only for the kernel's own time.
+ */
+struct nft;
+
+int nft_open(struct nft **ret, struct error *err) must_check;
+void nft_close(struct nft *nft);
+DEFINE_CLEANUP(struct nft *, nft_close);
+
+struct nft_report {
+	size_t messages;       /* in all transactions of this apply */
+	size_t bytes;
+	size_t transactions;   /* 1, unless new sets had to be loaded first */
+	uint64_t duration_us;
+};
+
+/*
+ * Sends what is pending, atomically as far as traffic can see: bulk elements of NEW sets that nothing refers to yet may go in
+ * transactions of their own first, everything else is one. On success calls ruleset_committed. On error the kernel has
+ * the old rules (perhaps with unreferenced new sets), the ruleset is unchanged, and the message names the step that the kernel refused:
+ * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again.
+ */
+int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err) must_check;
+
+/* What the kernel has: chains with fingerprints, sets and maps with all elements. Empty if there is no table. The caller's. */
+int nft_read(struct nft *nft, struct ruleset **ret, struct error *err) must_check;
+
+/* 1 if the set or map has the element (and, for a map, with this target), 0 if not; for CNI CHECK. */
+int nft_has_element(struct nft *nft, const struct ruleset_set *set, const void *element, const char *target, struct error *err) must_check;
+
+/* Deletes our table; no table is no error. */
+int nft_delete_table(struct nft *nft, struct error *err) must_check;
+
+#endif

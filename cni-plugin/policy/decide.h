@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_POLICY_DECIDE_H
+#define HOLDFAST_POLICY_DECIDE_H
+
+#include "cni-plugin/policy/engine.h"
+
+/*
+ * What the model says about one connection, and why: the words behind `holdfast-net explain`. Looks at all objects, not only at this
+ * node's, so it can answer for pods of other nodes too.
+ */
+struct policy_flow {
+	struct kube_address source, destination;
+	uint8_t protocol;
+	uint16_t port;
+	bool source_is_own_node; /* of the destination: its ingress is then always allowed (facts S11) */
+};
+
+enum policy_reason {
+	POLICY_NOT_A_POD,    /* the address at this end belongs to no pod: nothing is judged there */
+	POLICY_NOT_ISOLATED, /* no policy selects the pod in this direction */
+	POLICY_OWN_NODE,
+	POLICY_ALLOWED_BY,   /* policy and rule say which */
+	POLICY_NO_RULE,      /* isolated, and no rule matches: denied */
+	POLICY_QUARANTINED,  /* denied: the pod's object is unknown */
+};
+
+struct policy_verdict {
+	bool allowed;
+	enum policy_reason reason;
+	const struct kube_object *pod;    /* the pod at this end; NULL if unknown */
+	const struct kube_object *policy; /* ALLOWED_BY: the first by name that allows; NO_RULE: the first by name that isolates */
+	size_t rule;                      /* ALLOWED_BY: index in its ingress or egress list */
+	size_t n_policies;                /* how many isolate the pod in this direction */
+};
+
+struct policy_decision {
+	bool allowed; /* both */
+	struct policy_verdict egress, ingress;
+};
+
+void policy_decide(const struct policy_engine *engine, const struct policy_flow *flow, struct policy_decision *ret);
+
+/* "allowed by shop/allow-web ingress[0]", "denied: shop/default-deny isolates shop/db and no rule of 2 policies matches". */
+void policy_verdict_print(const struct policy_verdict *verdict, struct buf *out);
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_POLICY_ENGINE_H
+#define HOLDFAST_POLICY_ENGINE_H
+
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "common/kube/objects.h"
+#include "cni-plugin/policy/ruleset.h"
+
+/*
+ * Objects and local endpoints in, ruleset out; pure, incremental: the cost of an event does not grow with the number of pods or
+ * policies except where the event itself touches them. The result is always the same as that of a new engine that is
+ * fed with the same objects in any order (a property test holds it to that).
+ *
+ * Only -ENOMEM can happen, and then the engine must not be used any further: the agent ends, the kernel keeps the last rules.
+ */
+struct policy_engine;
+
+#define POLICY_ENDPOINT_ADDRESSES_MAX 8
+
+/* A pod's interface on this node, as CNI made it. */
+struct policy_endpoint {
+	const char *id;        /* "<container id>/<interface>": unique */
+	const char *namespace; /* K8S_POD_NAMESPACE */
+	const char *pod;       /* K8S_POD_NAME */
+	const char *uid;       /* K8S_POD_UID; "" if the runtime gave none: then any pod object of that name will do */
+	struct kube_address addresses[POLICY_ENDPOINT_ADDRESSES_MAX];
+	size_t n_addresses;
+};
+
+struct policy_engine *policy_engine_new(void) must_check;
+void policy_engine_free(struct policy_engine *engine);
+DEFINE_CLEANUP(struct policy_engine *, policy_engine_free);
+
+/*
+ * As a kube_store observer's `changed`. The engine keeps pointers to `after` until it is told of the next change of that object, so
+ * the store must outlive it.
+ */
+int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
+			  struct error *err) must_check;
+
+/* Adds or replaces (by id); copies it. An endpoint whose pod object is unknown, or has another UID, is quarantined until it comes. */
+int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy_endpoint *endpoint, struct error *err) must_check;
+int policy_engine_endpoint_remove(struct policy_engine *engine, const char *id, struct error *err) must_check;
+
+/* The engine's; pending changes are in it. */
+struct ruleset *policy_engine_ruleset(struct policy_engine *engine);
+
+/*
+ * The fixed part: base chains, dispatch maps, the quarantine chain, without any pod. The agent uses it before the first sync, when
+ * the kernel has no table yet. The maps' names are below.
+ */
+int policy_skeleton(struct ruleset *ruleset, struct error *err) must_check;
+
+#define POLICY_EGRESS_MAP4 "egress4"
+#define POLICY_EGRESS_MAP6 "egress6"
+#define POLICY_INGRESS_MAP4 "ingress4"
+#define POLICY_INGRESS_MAP6 "ingress6"
+#define POLICY_QUARANTINE_CHAIN "quarantine"
+
+/* Puts the endpoint's addresses into the maps of any ruleset that has the fixed part, as quarantined; or takes them out. */
+int policy_quarantine_put(struct ruleset *ruleset, const struct policy_endpoint *endpoint, struct error *err) must_check;
+int policy_quarantine_remove(struct ruleset *ruleset, const struct policy_endpoint *endpoint, struct error *err) must_check;
+
+enum policy_endpoint_state { POLICY_ENDPOINT_UNKNOWN, POLICY_ENDPOINT_QUARANTINED, POLICY_ENDPOINT_READY };
+enum policy_endpoint_state policy_engine_endpoint_state(const struct policy_engine *engine, const char *id);
+
+struct policy_counts {
+	size_t policies, invalid_policies, peer_sets, pods, endpoints, quarantined, isolated_ingress, isolated_egress;
+};
+void policy_engine_count(const struct policy_engine *engine, struct policy_counts *ret);
+
+/* Calls `visit` for each invalid policy with its object until it returns non-zero. */
+int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy), void *context);
+
+/* The model as text: each policy with its normalised rules, each endpoint with its state and policies. Deterministic. */
+void policy_engine_print(const struct policy_engine *engine, struct buf *out);
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_POLICY_RULESET_H
+#define HOLDFAST_POLICY_RULESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "common/kube/objects.h"
+
+/*
+ * The wanted content of `table inet holdfast`: chains, sets and verdict maps. Pure data: no kernel, no I/O. Its print is the golden
+ * file. A ruleset also remembers what the kernel still lacks, so that an event costs a few elements:
+ *
+ *	change it freely → nft_apply sends what is pending in one transaction → ruleset_committed
+ *
+ * After a restart or a refused transaction, ruleset_rebase(wanted, kernel) recomputes what is pending from what nft_read found.
+ */
+
+#define RULESET_TABLE "holdfast"
+#define RULESET_NAME_MAX 255   /* NFT_NAME_MAXLEN 256 with the NUL, linux/netfilter/nf_tables.h */
+#define RULESET_COMMENT_MAX 127 /* nft's convention: 128 with the NUL */
+
+enum ruleset_key {
+	RULESET_KEY_IPV4,      /* 4 bytes */
+	RULESET_KEY_IPV6,      /* 16 bytes */
+	RULESET_KEY_IPV4_PORT, /* address . protocol . port: 4 + 4 + 4 bytes, each padded with zeros at its end to 4 (facts/nftables.md 2) */
+	RULESET_KEY_IPV6_PORT, /* 16 + 4 + 4 bytes */
+	RULESET_KEY_PORT,      /* 2 bytes, network byte order */
+};
+
+size_t ruleset_key_size(enum ruleset_key key);
+
+/* Whether an object is in the kernel, and how it has to change there. */
+enum ruleset_state {
+	RULESET_NEW,     /* wanted, the kernel lacks it */
+	RULESET_SAME,    /* the kernel has it (a set's elements may still be pending) */
+	RULESET_CHANGED, /* wanted; the kernel has other rules in this chain */
+	RULESET_DOOMED,  /* no longer wanted, the kernel still has it */
+};
+
+/*
+ * Elements are kept sorted by memcmp. An element of an interval set is [first, last], both inclusive, 2 × key size bytes; intervals are
+ * disjoint and not adjacent. Interval sets are never changed after they have been filled: their name is the hash of their content.
+ */
+struct ruleset_elements {
+	uint8_t *bytes; /* n × stride */
+	size_t n, capacity;
+};
+
+struct ruleset_set {
+	char *name;
+	char *comment; /* "" if none */
+	enum ruleset_key key;
+	bool interval;
+	bool map; /* a verdict map: each element has a target chain, reached by goto */
+	size_t stride;
+	struct ruleset_elements elements;
+	char **targets; /* maps only: targets[i] belongs to element i */
+	size_t targets_capacity;
+	enum ruleset_state state;
+	/* For state SAME: what the kernel lacks and what it has too much. A map's changed target is in both. */
+	struct ruleset_elements added, removed;
+};
+
+enum ruleset_match_type {
+	RULESET_CT_ESTABLISHED,  /* ct state established,related */
+	RULESET_ICMPV6_TYPE,     /* first..last */
+	RULESET_SOURCE_IN,       /* set: KEY_IPV4 or KEY_IPV6; implies the family */
+	RULESET_DESTINATION_IN,  /* set */
+	RULESET_PROTOCOL,        /* first = IPPROTO_* */
+	RULESET_PORT,            /* destination port first..last; needs RULESET_PROTOCOL before it in the rule */
+	RULESET_PORT_IN,         /* set: KEY_PORT, interval */
+	RULESET_SERVED_PORT_IN,  /* destination address . protocol . destination port in set: KEY_IPV4_PORT or KEY_IPV6_PORT */
+};
+
+struct ruleset_match {
+	enum ruleset_match_type type;
+	uint16_t first, last;
+	char *set;
+};
+
+enum ruleset_verdict {
+	RULESET_ACCEPT,
+	RULESET_DROP,
+	RULESET_JUMP,             /* target: chain */
+	RULESET_SOURCE_MAP,       /* target: verdict map, looked up by source address; continues if absent */
+	RULESET_DESTINATION_MAP,  /* target: verdict map, looked up by destination address; continues if absent */
+};
+
+#define RULESET_MATCHES_MAX 6
+
+struct ruleset_rule {
+	struct ruleset_match matches[RULESET_MATCHES_MAX]; /* all must hold, in order */
+	size_t n_matches;
+	enum ruleset_verdict verdict;
+	char *target;  /* NULL for accept and drop */
+	bool counter;
+	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
+};
+
+enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT };
+
+struct ruleset_chain {
+	char *name;
+	char *comment;
+	enum ruleset_hook hook; /* base chains: type filter, policy accept */
+	int priority;
+	struct ruleset_rule *rules;
+	size_t n_rules, capacity;
+	char fingerprint[33]; /* hex of 128 bits of SHA-256 over the printed rules; kept in the kernel as the chain's user data */
+	enum ruleset_state state;
+};
+
+struct ruleset;
+
+struct ruleset *ruleset_new(void) must_check;
+void ruleset_free(struct ruleset *ruleset);
+DEFINE_CLEANUP(struct ruleset *, ruleset_free);
+
+/* Sets and maps. _set_add returns the one of that name if it is there (a DOOMED one comes back to life). -ENOMEM, -EINVAL (other type). */
+int ruleset_set_add(struct ruleset *ruleset, const char *name, enum ruleset_key key, bool interval, bool map, const char *comment,
+		    struct ruleset_set **ret, struct error *err) must_check;
+struct ruleset_set *ruleset_set_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */
+void ruleset_set_remove(struct ruleset *ruleset, const char *name);
+
+/* `element` has set->stride bytes; `target` is for maps only. Adding what is there (with the same target) changes nothing. */
+int ruleset_element_add(struct ruleset_set *set, const void *element, const char *target, struct error *err) must_check;
+int ruleset_element_remove(struct ruleset_set *set, const void *element, struct error *err) must_check;
+/* Index in set->elements, or -1. */
+ptrdiff_t ruleset_element_find(const struct ruleset_set *set, const void *element);
+
+/*
+ * Makes the chain `name` have exactly these rules. Takes ownership of the rules' content always (the array itself stays the caller's).
+ * Equal rules change nothing. -ENOMEM, -EINVAL.
+ */
+int ruleset_chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *comment,
+		      struct ruleset_rule *rules, size_t n_rules, struct error *err) must_check;
+struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */
+void ruleset_chain_remove(struct ruleset *ruleset, const char *name);
+void ruleset_rule_clear(struct ruleset_rule *rule);
+
+/* For nft/: every set or chain, DOOMED ones too, in the order of their names. Start with NULL; NULL at the end. */
+struct ruleset_set *ruleset_next_set(const struct ruleset *ruleset, const struct ruleset_set *after);
+struct ruleset_chain *ruleset_next_chain(const struct ruleset *ruleset, const struct ruleset_chain *after);
+
+/* For nft_read: an object that the kernel has (state SAME, rules unknown, only the fingerprint). */
+int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, const char *fingerprint, struct error *err) must_check;
+
+bool ruleset_is_pending(const struct ruleset *ruleset);
+
+/* The kernel now has all of it: DOOMED objects are freed, nothing is pending. */
+void ruleset_committed(struct ruleset *ruleset);
+
+/* Recomputes what is pending in `wanted` against what the kernel has. On error `wanted` must not be applied. */
+int ruleset_rebase(struct ruleset *wanted, const struct ruleset *kernel, struct error *err) must_check;
+
+/* Deterministic, in nft's syntax, sorted by name; DOOMED objects are left out. */
+void ruleset_print(const struct ruleset *ruleset, struct buf *out);
+/* One rule as one line without newline. */
+void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/buf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUF_FIRST_CAPACITY 256
+
+void buf_free(struct buf *buf)
+{
+	free(buf->p);
+	*buf = BUF_MAX(buf->maximum);
+}
+
+void buf_clear(struct buf *buf)
+{
+	buf->n = 0;
+	buf->failed = 0;
+	if (buf->p)
+		buf->p[0] = 0;
+}
+
+static size_t grown_capacity(const struct buf *buf, size_t needed)
+{
+	size_t capacity = buf->capacity ? buf->capacity : BUF_FIRST_CAPACITY;
+
+	while (capacity < needed) {
+		if (__builtin_mul_overflow(capacity, (size_t)2, &capacity))
+			return needed;
+	}
+	return capacity;
+}
+
+uint8_t *buf_reserve(struct buf *buf, size_t n)
+{
+	if (buf->failed)
+		return NULL;
+	if (n > buf->maximum - buf->n) {
+		buf->failed = ENOBUFS;
+		return NULL;
+	}
+	size_t needed = buf->n + n + 1;
+	if (needed > buf->capacity) {
+		size_t capacity = grown_capacity(buf, needed);
+		uint8_t *p = realloc(buf->p, capacity);
+		if (!p) {
+			buf->failed = ENOMEM;
+			return NULL;
+		}
+		buf->p = p;
+		buf->capacity = capacity;
+	}
+	return buf->p + buf->n;
+}
+
+void buf_commit(struct buf *buf, size_t n)
+{
+	buf->n += n;
+	buf->p[buf->n] = 0;
+}
+
+void buf_append(struct buf *buf, const void *p, size_t n)
+{
+	uint8_t *to = buf_reserve(buf, n);
+
+	if (!to)
+		return;
+	if (n > 0)
+		memcpy(to, p, n);
+	buf_commit(buf, n);
+}
+
+void buf_string(struct buf *buf, const char *text)
+{
+	buf_append(buf, text, strlen(text));
+}
+
+void buf_slice(struct buf *buf, struct slice s)
+{
+	buf_append(buf, s.p, s.n);
+}
+
+void buf_byte(struct buf *buf, uint8_t byte)
+{
+	buf_append(buf, &byte, 1);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	int n = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (n < 0) {
+		buf->failed = buf->failed ? buf->failed : EINVAL;
+		return;
+	}
+	uint8_t *to = buf_reserve(buf, (size_t)n);
+	if (!to)
+		return;
+	va_start(args, format);
+	vsnprintf((char *)to, (size_t)n + 1, format, args);
+	va_end(args);
+	buf_commit(buf, (size_t)n);
+}
+
+void buf_json_string(struct buf *buf, struct slice text)
+{
+	buf_byte(buf, '"');
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+		if (c == '"' || c == '\\')
+			buf_printf(buf, "\\%c", c);
+		else if (c == '\n')
+			buf_string(buf, "\\n");
+		else if (c == '\t')
+			buf_string(buf, "\\t");
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(buf, "\\u%04x", c);
+		else
+			buf_byte(buf, c);
+	}
+	buf_byte(buf, '"');
+}
+
+void buf_consume(struct buf *buf, size_t n)
+{
+	if (n > buf->n)
+		n = buf->n;
+	if (n == 0)
+		return;
+	memmove(buf->p, buf->p + n, buf->n - n);
+	buf->n -= n;
+	buf->p[buf->n] = 0;
+}
+
+int buf_check(const struct buf *buf, const char *what, struct error *err)
+{
+	if (buf->failed == ENOMEM)
+		return error_nomem(err);
+	if (buf->failed)
+		return error_set(err, buf->failed, "%s is larger than the limit of %zu bytes", what, buf->maximum);
+	return 0;
+}
+
+char *buf_take_text(struct buf *buf)
+{
+	if (!buf_reserve(buf, 0))
+		return NULL;
+	buf_commit(buf, 0);
+	char *text = (char *)TAKE_PTR(buf->p);
+	buf_free(buf);
+	return text;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/cleanup.h"
+
+#define READ_STEP (16 * 1024)
+
+int file_read_fd(int fd, const char *what, struct buf *out, struct error *err)
+{
+	for (;;) {
+		size_t room = out->maximum - out->n;
+		size_t step = room < READ_STEP ? room + 1 : READ_STEP; /* one more byte tells "full" from "too large" */
+		uint8_t byte;
+		uint8_t *to = room == 0 ? &byte : buf_reserve(out, step > room ? room : step);
+		if (!to)
+			return buf_check(out, what, err);
+		ssize_t n = read(fd, to, room == 0 ? 1 : (step > room ? room : step));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(err, errno, "cannot read %s", what);
+		if (n == 0)
+			return 0;
+		if (room == 0)
+			return error_set(err, EFBIG, "%s is larger than the limit of %zu bytes", what, out->maximum);
+		buf_commit(out, (size_t)n);
+	}
+}
+
+int file_read(const char *path, struct buf *out, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(err, errno, "cannot open %s", path);
+	return file_read_fd(fd, path, out, err);
+}
+
+static int write_all(int fd, struct slice content, const char *path, struct error *err)
+{
+	while (content.n > 0) {
+		ssize_t n = write(fd, content.p, content.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(err, errno, "cannot write %s", path);
+		content = slice_from(content.p + n, content.n - (size_t)n);
+	}
+	if (fsync(fd) < 0)
+		return error_errno(err, errno, "cannot sync %s", path);
+	return 0;
+}
+
+static int sync_directory_of(const char *path, struct error *err)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		snprintf(directory, sizeof(directory), ".");
+	else
+		snprintf(directory, sizeof(directory), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	_cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot open directory %s", directory);
+	if (fsync(fd) < 0)
+		return error_errno(err, errno, "cannot sync directory %s", directory);
+	return 0;
+}
+
+int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *err)
+{
+	char temporary[PATH_MAX];
+
+	int n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+	if (n >= (int)sizeof(temporary))
+		return error_set(err, ENAMETOOLONG, "path %.64s... is too long", path);
+	_cleanup_close_ int fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot create a temporary file for %s", path);
+	int r = write_all(fd, content, temporary, err);
+	if (r == 0 && fchmod(fd, mode) < 0)
+		r = error_errno(err, errno, "cannot set the mode of %s", temporary);
+	if (r == 0 && rename(temporary, path) < 0)
+		r = error_errno(err, errno, "cannot rename %s to %s", temporary, path);
+	if (r < 0) {
+		unlink(temporary);
+		return r;
+	}
+	return sync_directory_of(path, err);
+}
+
+int file_make_directory(const char *path, mode_t mode, struct error *err)
+{
+	char part[PATH_MAX];
+	size_t n = strlen(path);
+
+	if (n == 0 || n >= sizeof(part))
+		return error_set(err, EINVAL, "\"%.64s\" is no usable directory path", path);
+	memcpy(part, path, n + 1);
+	for (char *slash = part + 1;; slash++) {
+		if (*slash && *slash != '/')
+			continue;
+		char kept = *slash;
+		*slash = 0;
+		if (mkdir(part, mode) < 0 && errno != EEXIST)
+			return error_errno(err, errno, "cannot create directory %s", part);
+		*slash = kept;
+		if (!kept)
+			return 0;
+	}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_KUBE_OBJECTS_H
+#define HOLDFAST_KUBE_OBJECTS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "common/json/json.h"
+
+/*
+ * The Kubernetes objects that Holdfast reads, as plain C structs, trimmed to what it uses. All pointers in an
+ * object belong to it; kube_object_free frees everything. Unknown fields in the JSON are ignored, as every
+ * Kubernetes client does.
+ */
+
+enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_KIND_COUNT };
+
+const char *kube_kind_name(enum kube_kind kind); /* "Pod", "Namespace", ... */
+
+/* An address of either family, in network byte order; IPv4 in the first four bytes, the rest zero. */
+struct kube_address {
+	uint8_t family; /* AF_INET or AF_INET6; 0 = none */
+	uint8_t bytes[16];
+};
+
+/* "10.0.0.1" or "fd00::1"; IPv4-mapped IPv6 becomes IPv4; zones and leading zeros are refused. EINVAL. */
+int kube_address_parse(const char *text, struct kube_address *ret, struct error *err) must_check;
+void kube_address_format(const struct kube_address *address, char text[static INET6_ADDRSTRLEN]);
+bool kube_address_equals(const struct kube_address *a, const struct kube_address *b);
+
+struct kube_cidr {
+	struct kube_address address; /* masked: bits behind the prefix are zero */
+	uint8_t prefix;              /* 0..32 or 0..128 */
+};
+
+/* "10.0.0.5/24" is accepted and masked to 10.0.0.0/24 (facts S8). */
+int kube_cidr_parse(const char *text, struct kube_cidr *ret, struct error *err) must_check;
+
+struct kube_label {
+	char *key;
+	char *value;
+};
+
+/* Sorted by key, no duplicates. */
+struct kube_labels {
+	struct kube_label *items;
+	size_t n;
+};
+
+const char *kube_labels_get(const struct kube_labels *labels, const char *key); /* NULL if absent */
+
+enum kube_operator { KUBE_IN, KUBE_NOT_IN, KUBE_EXISTS, KUBE_DOES_NOT_EXIST };
+
+struct kube_requirement {
+	char *key;
+	enum kube_operator operator;
+	char **values; /* sorted, unique; none for Exists and DoesNotExist */
+	size_t n_values;
+};
+
+/* All requirements must hold; none selects everything. matchLabels are kept as KUBE_IN with one value. Sorted canonically. */
+struct kube_selector {
+	struct kube_requirement *requirements;
+	size_t n;
+};
+
+/* NotIn and DoesNotExist match an absent key (facts S7). */
+bool kube_selector_matches(const struct kube_selector *selector, const struct kube_labels *labels);
+
+struct buf;
+/* Canonical text: equal selectors print equally. "app in (db),tier exists"; "" selects everything. */
+void kube_selector_print(const struct kube_selector *selector, struct buf *out);
+
+#define KUBE_PROTOCOL_TCP IPPROTO_TCP
+#define KUBE_PROTOCOL_UDP IPPROTO_UDP
+#define KUBE_PROTOCOL_SCTP IPPROTO_SCTP
+
+const char *kube_protocol_name(uint8_t protocol); /* "TCP", "UDP", "SCTP" */
+
+struct kube_container_port {
+	char *name; /* NULL if it has none */
+	uint16_t port;
+	uint8_t protocol;
+};
+
+enum kube_phase { KUBE_PHASE_UNKNOWN, KUBE_PHASE_PENDING, KUBE_PHASE_RUNNING, KUBE_PHASE_SUCCEEDED, KUBE_PHASE_FAILED };
+
+#define KUBE_POD_ADDRESSES_MAX 8 /* dual stack gives 2; more are refused */
+
+struct kube_pod {
+	char *node;        /* spec.nodeName; NULL until scheduled */
+	char *config_hash; /* annotation kubernetes.io/config.hash: the UID that CNI sees for a static pod; else NULL */
+	bool host_network;
+	enum kube_phase phase;
+	struct kube_address addresses[KUBE_POD_ADDRESSES_MAX]; /* status.podIPs, else status.podIP */
+	size_t n_addresses;
+	struct kube_container_port *ports; /* named ports of containers and restartable init containers; nameless ones are left out */
+	size_t n_ports;
+};
+
+struct kube_node {
+	struct kube_address *addresses; /* InternalIP and ExternalIP */
+	size_t n_addresses;
+};
+
+struct kube_policy_port {
+	uint8_t protocol;
+	char *name;    /* a named port; then port and end are 0 */
+	uint16_t port; /* 0 and no name: all ports of the protocol */
+	uint16_t end;  /* inclusive; equals port if the policy has no endPort */
+};
+
+struct kube_ip_block {
+	struct kube_cidr cidr;
+	struct kube_cidr *except;
+	size_t n_except;
+};
+
+struct kube_peer {
+	bool is_ip_block;
+	struct kube_ip_block ip_block;
+	bool has_namespace_selector; /* nil differs from {}: nil means the policy's own namespace */
+	struct kube_selector namespace_selector;
+	struct kube_selector pod_selector; /* absent = selects everything */
+};
+
+struct kube_rule {
+	struct kube_peer *peers; /* none: any peer, also external ones */
+	size_t n_peers;
+	struct kube_policy_port *ports; /* none: all ports of all protocols */
+	size_t n_ports;
+};
+
+struct kube_network_policy {
+	struct kube_selector pod_selector;
+	bool isolates_ingress, isolates_egress; /* policyTypes, with the API server's defaults (facts S2) */
+	struct kube_rule *ingress, *egress;
+	size_t n_ingress, n_egress;
+	/*
+	 * NULL, or why the spec cannot be enforced: "spec.ingress[0].ports[0].port: 0 is below 1". Then there are no rules, and
+	 * the policy isolates what it selects (the whole namespace if the selector itself is bad; both directions if the types are).
+	 */
+	char *invalid;
+};
+
+struct kube_object {
+	enum kube_kind kind;
+	char *namespace; /* "" for cluster-scoped kinds */
+	char *name;
+	char *uid;
+	char *resource_version; /* "" in files */
+	struct kube_labels labels;
+	union {
+		struct kube_pod pod;
+		struct kube_network_policy policy;
+		struct kube_node node;
+	};
+};
+
+/*
+ * Reads one object. `*ret` is the caller's (kube_object_free). ENOTSUP: a kind or apiVersion that Holdfast does not read (err says
+ * which); EINVAL: no valid object. A NetworkPolicy whose metadata is good but whose spec is not, is
+ * returned with `policy.invalid` set and 0. Namespaces always get the label kubernetes.io/metadata.name (facts S7).
+ * A missing namespace of a namespaced kind becomes "default".
+ */
+int kube_object_read(const struct json_view *at, struct kube_object **ret, struct error *err) must_check;
+
+/* As kube_object_read for items of a list, which lack kind and apiVersion: the caller knows the kind. */
+int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err) must_check;
+
+/* True if nothing that Holdfast uses differs; resource_version is not compared. */
+bool kube_object_equals(const struct kube_object *a, const struct kube_object *b);
+
+void kube_object_free(struct kube_object *object);
+DEFINE_CLEANUP(struct kube_object *, kube_object_free);
+
+#endif

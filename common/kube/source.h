@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_KUBE_SOURCE_H
+#define HOLDFAST_KUBE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "common/kube/store.h"
+
+/*
+ * Where objects come from: an API server (list and watch) or a directory of manifests. A source fills a kube_store and keeps it
+ * current by itself, for ever, through every failure: between "lost" and "synced again" the old objects stay valid.
+ */
+struct kube_source;
+
+/* What `status` shows. Strings belong to the source and are valid until the next turn of the loop. */
+struct kube_source_status {
+	const char *name;     /* "https://10.9.0.1:6443" or "/etc/holdfast/manifests" */
+	bool connected;       /* the last exchange worked and, for an API server, every watch is open */
+	uint64_t last_heard_ms; /* uv_now of the last byte or file event; 0 = never */
+	const char *last_error; /* "" if none since it is connected */
+	uint64_t restarts;    /* watches opened again, all kinds together */
+	uint64_t refused;     /* objects or files that could not be read, since the start */
+};
+
+struct kube_source_ops;
+
+/* Exactly one of these is given. All strings may be NULL unless said otherwise. They are copied. */
+struct kube_source_options {
+	const char *kubeconfig;   /* path */
+	bool in_cluster;          /* service account files and KUBERNETES_SERVICE_HOST/PORT */
+	const char *api_server;   /* overrides the address that kubeconfig or environment give */
+	const char *directory;    /* path of a directory with *.yaml, *.yml and *.json */
+	const char *service_account; /* directory of token, ca.crt; NULL = /var/run/secrets/kubernetes.io/serviceaccount */
+};
+
+/*
+ * Begins to follow every kind of the store. `store` must outlive the source. Fails only for what waiting cannot cure (a kubeconfig
+ * that cannot be read, no directory, out of memory); everything else is retried with back-off and shows in the status.
+ * Problems that a person should see are logged once per change, not per retry.
+ */
+int kube_source_start(uv_loop_t *loop, const struct kube_source_options *options, struct kube_store *store, struct kube_source **ret,
+		      struct error *err) must_check;
+
+void kube_source_status(const struct kube_source *source, struct kube_source_status *ret);
+
+/* Stops; `closed` (may be NULL) is called from the loop when nothing of it is left. Accepts NULL, then calls nothing. */
+void kube_source_stop(struct kube_source *source, void (*closed)(void *context), void *context);
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_KUBE_STORE_H
+#define HOLDFAST_KUBE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/cleanup.h"
+#include "common/kube/objects.h"
+
+/*
+ * The objects that a source has delivered, by kind, namespace and name. A source feeds it; the owner hears of every real
+ * change once. A source that lists anew brackets the list with _begin and _end: what was not seen in
+ * between is removed at _end, and until then the old objects stay valid.
+ */
+struct kube_store;
+
+struct kube_store_observer {
+	/*
+	 * `before` NULL: added; `after` NULL: removed; both: changed (never called for equal objects). Both belong to the
+	 * store; `before` is freed when the call returns. Namespaces and pods come in any order.
+	 */
+	void (*changed)(void *context, const struct kube_object *before, const struct kube_object *after);
+	/* Every kind that the store follows has been listed once. Called once, and never again. */
+	void (*synced)(void *context);
+	void *context;
+};
+
+/* `kinds` is a bit set: 1u << KUBE_POD | … . NULL if out of memory. */
+struct kube_store *kube_store_new(unsigned kinds, const struct kube_store_observer *observer) must_check;
+void kube_store_free(struct kube_store *store);
+DEFINE_CLEANUP(struct kube_store *, kube_store_free);
+
+/* Takes ownership of `object`, always. -ENOMEM: the old object stays. */
+int kube_store_put(struct kube_store *store, struct kube_object *object, struct error *err) must_check;
+void kube_store_remove(struct kube_store *store, enum kube_kind kind, const char *namespace, const char *name);
+
+void kube_store_begin(struct kube_store *store, enum kube_kind kind);
+void kube_store_end(struct kube_store *store, enum kube_kind kind);
+
+bool kube_store_synced(const struct kube_store *store);
+size_t kube_store_count(const struct kube_store *store, enum kube_kind kind);
+
+/* NULL if absent. Valid until the object changes. */
+const struct kube_object *kube_store_get(const struct kube_store *store, enum kube_kind kind, const char *namespace, const char *name);
+
+/* Calls `visit` for each object of the kind, in no particular order, until it returns non-zero; returns that. */
+int kube_store_each(const struct kube_store *store, enum kube_kind kind, int (*visit)(void *context, const struct kube_object *object),
+		    void *context);
+
+#endif
