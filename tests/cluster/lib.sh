@@ -1,0 +1,146 @@
+# shellcheck shell=bash
+# What the scripts of the lab share: where things are, how a failure is told, and how to get into a node.
+#
+# A lab's state is one directory, so that `down` needs no other memory. It is not under /run, which Debian mounts
+# noexec and small, and not under /tmp, which may be cleaned or differ by TMPDIR between two calls.
+
+HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+CACHE=${HOLDFAST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast}/cluster
+LABS=${HOLDFAST_LABS:-/var/tmp/holdfast-lab}
+NAME=lab
+
+# The lab's addresses. Every lab has the same: they live in namespaces that share nothing.
+CONTROL4=10.9.0.1
+CONTROL6=fd09::1
+PODS4=10.244.0.0/16
+PODS6=fd44::/48
+SERVICES4=10.96.0.0/16
+SERVICES6=fd96::/108
+node4() { echo "10.9.0.$((10 + $1))"; }
+node6() { echo "fd09::$((10 + $1))"; }
+pods4() { echo "10.244.$1.0/24"; }
+pods6() { echo "fd44:0:0:$1::/64"; }
+
+say() { echo "cluster: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Names become host names, cgroups and paths.
+set_name() {
+	[[ $1 =~ ^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$ ]] ||
+		die "cannot use the name \"$1\": letters a-z, digits and inner dashes, at most 32"
+	NAME=$1
+}
+
+lab() { echo "$LABS/$NAME"; }
+machine() { echo "$LABS/$NAME/$1"; }
+
+# A recorded process is "pid starttime": the pid alone may be someone else's by now.
+started() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	stat=${stat##*) }
+	set -- $stat
+	echo "${20}"
+}
+
+alive() {
+	local pid start
+	read -r pid start 2>/dev/null <"$1" || return 1
+	[[ $(started "$pid") == "$start" ]]
+}
+
+holder() {
+	local pid file
+	file=$(machine "$1")/holder
+	alive "$file" || die "$1 of lab $NAME does not run; start it with $HERE/up --name $NAME"
+	read -r pid _ <"$file"
+	echo "$pid"
+}
+
+# in_net MACHINE CMD: only its network, so that the caller's files and directory stay.
+in_net() {
+	local pid
+	pid=$(holder "$1")
+	shift
+	nsenter --target "$pid" --net -- "$@"
+}
+
+# in_machine MACHINE CMD: as if logged in to it.
+in_machine() {
+	local pid
+	pid=$(holder "$1")
+	shift
+	nsenter --target "$pid" --mount --net --pid --uts --wd=/ -- env -i "PATH=$(machine_path)" HOME=/root TERM="${TERM:-dumb}" "$@"
+}
+
+machine_path() { echo "$(lab)/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; }
+
+close_inherited() {
+	local fd
+	for fd in "/proc/$BASHPID/fd"/*; do
+		fd=${fd##*/}
+		((fd <= 2 || fd == 255)) || eval "exec $fd>&-"
+	done
+}
+
+# start MACHINE DAEMON CMD…: as a child of the machine's process 1, its pid (as the machine counts) recorded. A caller's
+# descriptors are closed: bats and pipes wait for whoever holds them.
+start() {
+	local machine=$1 daemon=$2 dir
+	shift 2
+	dir=$(machine "$machine")
+	mkdir -p "$dir/pid" "$dir/log" "$dir/words"
+	rm -f "$dir/pid/$daemon"
+	printf '%s\0' "$@" >"$dir/words/$daemon"
+	(
+		close_inherited
+		in_machine "$machine" setsid --fork sh -c 'echo $$ >"$0"; exec "$@"' "$dir/pid/$daemon" "$@" \
+			</dev/null >>"$dir/log/$daemon" 2>&1
+	)
+	wait_for 5 "$daemon of $machine starts" "$dir/log/$daemon" test -s "$dir/pid/$daemon"
+}
+
+running() {
+	local file
+	file=$(machine "$1")/pid/$2
+	[[ -s $file ]] && in_machine "$1" kill -0 "$(cat "$file")" 2>/dev/null
+}
+
+stopped() { ! running "$@"; }
+
+# stop MACHINE DAEMON [SIGNAL]
+stop() {
+	local file
+	file=$(machine "$1")/pid/$2
+	running "$1" "$2" || return 0
+	in_machine "$1" kill "-${3:-TERM}" "$(cat "$file")"
+	wait_for 20 "$2 of $1 ends" "$(machine "$1")/log/$2" stopped "$1" "$2"
+	rm -f "$file"
+}
+
+# fail LOG TEXT…
+fail() {
+	local log=$1
+	shift
+	say "failed: $*"
+	if [[ -s $log ]]; then
+		say "the end of $log:"
+		tail -n 20 "$log" >&2
+	fi
+	if [[ ${CLEAN_ON_FAILURE:-} ]]; then
+		"$HERE/down" --name "$NAME" || true
+	fi
+	exit 1
+}
+
+# wait_for SECONDS WHAT LOG CMD…
+wait_for() {
+	local end=$((SECONDS + $1)) what=$2 log=$3
+	shift 3
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || fail "$log" "waited in vain until $what"
+		sleep 0.05
+	done
+}
+
+kubectl() { in_net control "$(lab)/bin/kubectl" --kubeconfig "$(lab)/control/admin.kubeconfig" "$@"; }
