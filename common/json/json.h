@@ -9,36 +9,16 @@
 #include "common/base/cleanup.h"
 #include "common/base/error.h"
 #include "common/base/slice.h"
+#include "common/json/json_text.h"
 
 /*
- * Strict JSON: json_parse checks the text against limits before cJSON allocates anything, then builds the tree.
+ * Strict JSON as a tree (library hf_json): json_parse checks the text against limits before cJSON allocates anything, then builds the tree.
  * Typed reads go through a view, which knows its path, so that every error says where:
  * `spec.ingress[2].ports[0].port: 70000 is above 65535`.
  */
 
-struct json_limits {
-	size_t bytes;  /* length of the text */
-	size_t depth;  /* nested objects and arrays */
-	size_t values; /* all values in the text, keys not counted */
-};
-
-/* 1 MiB, 64 deep, 100,000 values: enough for any Kubernetes object (etcd's limit is 1.5 MiB with its overhead). */
-extern const struct json_limits json_limits_object;
-
-/*
- * `*ret_tree` is the caller's (json_free). Errors name line and column. Trailing text, duplicate keys, NUL in
- * strings (\u0000), invalid UTF-8 and numbers that are no JSON are refused. EINVAL, E2BIG (a limit), ENOMEM.
- */
+/* Accepts exactly what json_check accepts; the errors are the same. `*ret_tree` is the caller's (json_free). */
 int json_parse(struct slice text, const struct json_limits *limits, cJSON **ret_tree, struct error *err) must_check;
-
-/* The same check without building a tree: valid JSON within the limits. Needs no memory and no cJSON. */
-int json_check(struct slice text, const struct json_limits *limits, struct error *err) must_check;
-
-/*
- * The raw text of a member of the top-level object, exactly as it stands in `text` (which json_check must have
- * accepted). False if there is no such member. Needs no memory and no cJSON: the CNI plugin uses it.
- */
-bool json_raw_member(struct slice text, const char *key, struct slice *ret_value);
 
 static inline void json_free(cJSON *tree)
 {
