@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What the scripts of the lab share: where things are, how a failure is told, and how to get into a node.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The process that holds a pod's namespaces (image registry.k8s.io/pause) and, run on the machine itself, those of a
  * lab's node. It is process 1 there, so it must reap orphans, and it must end on SIGTERM, which process 1 ignores
  * unless it asks. Waiting with sigwaitinfo instead of in handlers leaves no window in which a child is missed. */
