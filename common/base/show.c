@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/show.h"
+
+#include "common/base/utf8.h"
+
+struct show show_text(struct slice text)
+{
+	struct show show;
+	size_t n = 0;
+
+	while (text.n > 0) {
+		size_t length = utf8_length(text.p, text.n);
+		size_t step = length ? length : 1;
+		if (n + step > SHOW_MAX) {
+			memcpy(show.text + n, "...", 4);
+			return show;
+		}
+		if (length == 0 || text.p[0] < 0x20 || text.p[0] == 0x7f)
+			show.text[n] = '?';
+		else
+			memcpy(show.text + n, text.p, step);
+		n += step;
+		text = slice_from(text.p + step, text.n - step);
+	}
+	show.text[n] = 0;
+	return show;
+}
