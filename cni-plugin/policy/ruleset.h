@@ -61,6 +61,7 @@ struct ruleset_set {
 	struct ruleset_elements elements;
 	char **targets; /* maps only: targets[i] belongs to element i */
 	size_t targets_capacity;
+	struct ruleset *ruleset; /* whose it is */
 	enum ruleset_state state;
 	/* For state SAME: what the kernel lacks and what it has too much. A map's changed target is in both. */
 	struct ruleset_elements added, removed;
@@ -81,6 +82,7 @@ struct ruleset_match {
 	enum ruleset_match_type type;
 	uint16_t first, last;
 	char *set;
+	enum ruleset_key key; /* of the set; ruleset_chain_put fills it in */
 };
 
 enum ruleset_verdict {
@@ -98,6 +100,7 @@ struct ruleset_rule {
 	size_t n_matches;
 	enum ruleset_verdict verdict;
 	char *target;  /* NULL for accept and drop */
+	enum ruleset_key target_key; /* of the map; ruleset_chain_put fills it in */
 	bool counter;
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
@@ -110,9 +113,11 @@ struct ruleset_chain {
 	enum ruleset_hook hook; /* base chains: type filter, policy accept */
 	int priority;
 	struct ruleset_rule *rules;
-	size_t n_rules, capacity;
+	size_t n_rules;
 	char fingerprint[33]; /* hex of 128 bits of SHA-256 over the printed rules; kept in the kernel as the chain's user data */
 	enum ruleset_state state;
+	bool in_kernel;              /* then the kernel's rules have this fingerprint: */
+	char kernel_fingerprint[33]; /* "" if it has none that we know */
 };
 
 struct ruleset;
@@ -121,7 +126,7 @@ struct ruleset *ruleset_new(void) must_check;
 void ruleset_free(struct ruleset *ruleset);
 DEFINE_CLEANUP(struct ruleset *, ruleset_free);
 
-/* Sets and maps. _set_add returns the one of that name if it is there (a DOOMED one comes back to life). -ENOMEM, -EINVAL (other type). */
+/* Sets and maps. _set_add returns the one of that name if it is there (a DOOMED one comes back to life, empty). -ENOMEM, -EINVAL (other type). */
 int ruleset_set_add(struct ruleset *ruleset, const char *name, enum ruleset_key key, bool interval, bool map, const char *comment,
 		    struct ruleset_set **ret, struct error *err) must_check;
 struct ruleset_set *ruleset_set_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */
@@ -135,7 +140,7 @@ ptrdiff_t ruleset_element_find(const struct ruleset_set *set, const void *elemen
 
 /*
  * Makes the chain `name` have exactly these rules. Takes ownership of the rules' content always (the array itself stays the caller's).
- * Equal rules change nothing. -ENOMEM, -EINVAL.
+ * Equal rules change nothing. Sets and maps that the rules name must be there; chains may come later. -ENOMEM, -EINVAL.
  */
 int ruleset_chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *comment,
 		      struct ruleset_rule *rules, size_t n_rules, struct error *err) must_check;
@@ -147,7 +152,14 @@ void ruleset_rule_clear(struct ruleset_rule *rule);
 struct ruleset_set *ruleset_next_set(const struct ruleset *ruleset, const struct ruleset_set *after);
 struct ruleset_chain *ruleset_next_chain(const struct ruleset *ruleset, const struct ruleset_chain *after);
 
-/* For nft_read: an object that the kernel has (state SAME, rules unknown, only the fingerprint). */
+/* The same for what may be pending only (nothing that is pending is left out): an event need not walk the whole ruleset. */
+struct ruleset_set *ruleset_next_pending_set(const struct ruleset *ruleset, const struct ruleset_set *after);
+struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, const struct ruleset_chain *after);
+
+/*
+ * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none). Sets and maps are
+ * given as usual, with ruleset_set_add and ruleset_element_add: ruleset_rebase does not look at the state of the kernel's.
+ */
 int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, const char *fingerprint, struct error *err) must_check;
 
 bool ruleset_is_pending(const struct ruleset *ruleset);
@@ -155,7 +167,10 @@ bool ruleset_is_pending(const struct ruleset *ruleset);
 /* The kernel now has all of it: DOOMED objects are freed, nothing is pending. */
 void ruleset_committed(struct ruleset *ruleset);
 
-/* Recomputes what is pending in `wanted` against what the kernel has. On error `wanted` must not be applied. */
+/*
+ * Recomputes what is pending in `wanted` against what the kernel has. On error `wanted` must not be applied. -ENOMEM; -EEXIST: the kernel
+ * has a set of a wanted name but of another type, which only another version of Holdfast can have left.
+ */
 int ruleset_rebase(struct ruleset *wanted, const struct ruleset *kernel, struct error *err) must_check;
 
 /* Deterministic, in nft's syntax, sorted by name; DOOMED objects are left out. */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The ruleset's objects by name, and what is pending. Sorted arrays of pointers: a few thousand names are found in a dozen
+ * comparisons and printed in order without sorting.
+ *
+ * An object that the kernel has is never freed before the kernel has lost it; it is DOOMED, and wanting it again before the next
+ * transaction costs nothing. A second pair of lists names the objects with something pending, so that the
+ * cost of a transaction is that of its changes.
+ */
+#include "cni-plugin/policy/ruleset_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *name_of(const void *item)
+{
+	return *(char *const *)item;
+}
+
+bool named_find(const struct named *list, const char *name, size_t *ret_position)
+{
+	size_t low = 0, high = list->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(name_of(list->items[middle]), name);
+
+		if (order == 0) {
+			*ret_position = middle;
+			return true;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_position = low;
+	return false;
+}
+
+void *named_get(const struct named *list, const char *name)
+{
+	size_t at;
+
+	return named_find(list, name, &at) ? list->items[at] : NULL;
+}
+
+void *named_next(const struct named *list, const void *after)
+{
+	size_t at = 0;
+
+	if (after && named_find(list, name_of(after), &at))
+		at++;
+	return at < list->n ? list->items[at] : NULL;
+}
+
+bool named_reserve(struct named *list, size_t n)
+{
+	size_t capacity = list->capacity ? list->capacity : 16;
+
+	if (n <= list->capacity)
+		return true;
+	while (capacity < n)
+		capacity *= 2;
+	void **items = realloc(list->items, capacity * sizeof(*items));
+	if (!items)
+		return false;
+	list->items = items;
+	list->capacity = capacity;
+	return true;
+}
+
+void named_insert(struct named *list, size_t position, void *item)
+{
+	memmove(list->items + position + 1, list->items + position, (list->n - position) * sizeof(*list->items));
+	list->items[position] = item;
+	list->n++;
+}
+
+void named_remove(struct named *list, const char *name)
+{
+	size_t at;
+
+	if (!named_find(list, name, &at))
+		return;
+	list->n--;
+	memmove(list->items + at, list->items + at + 1, (list->n - at) * sizeof(*list->items));
+}
+
+static void mark(struct named *pending, void *item)
+{
+	size_t at;
+
+	if (!named_find(pending, name_of(item), &at))
+		named_insert(pending, at, item);
+}
+
+void ruleset_mark_set(struct ruleset_set *set)
+{
+	mark(&set->ruleset->pending_sets, set);
+}
+
+void ruleset_mark_chain(struct ruleset *ruleset, struct ruleset_chain *chain)
+{
+	mark(&ruleset->pending_chains, chain);
+}
+
+struct ruleset *ruleset_new(void)
+{
+	return calloc(1, sizeof(struct ruleset));
+}
+
+void ruleset_free(struct ruleset *ruleset)
+{
+	if (!ruleset)
+		return;
+	for (size_t i = 0; i < ruleset->sets.n; i++)
+		ruleset_set_free(ruleset->sets.items[i]);
+	for (size_t i = 0; i < ruleset->chains.n; i++)
+		ruleset_chain_free(ruleset->chains.items[i]);
+	free(ruleset->sets.items);
+	free(ruleset->chains.items);
+	free(ruleset->pending_sets.items);
+	free(ruleset->pending_chains.items);
+	free(ruleset);
+}
+
+int ruleset_check_name(const char *name, struct error *err)
+{
+	if (name[0] == '\0' || strlen(name) > RULESET_NAME_MAX)
+		return error_set(err, EINVAL, "name \"%.40s\" has not between 1 and %d bytes", name, RULESET_NAME_MAX);
+	return 0;
+}
+
+struct ruleset_set *ruleset_next_set(const struct ruleset *ruleset, const struct ruleset_set *after)
+{
+	return named_next(&ruleset->sets, after);
+}
+
+struct ruleset_chain *ruleset_next_chain(const struct ruleset *ruleset, const struct ruleset_chain *after)
+{
+	return named_next(&ruleset->chains, after);
+}
+
+struct ruleset_set *ruleset_next_pending_set(const struct ruleset *ruleset, const struct ruleset_set *after)
+{
+	return named_next(&ruleset->pending_sets, after);
+}
+
+struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, const struct ruleset_chain *after)
+{
+	return named_next(&ruleset->pending_chains, after);
+}
+
+static bool set_is_pending(const struct ruleset_set *set)
+{
+	return set->state != RULESET_SAME || set->added.n > 0 || set->removed.n > 0;
+}
+
+bool ruleset_is_pending(const struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->pending_sets.n; i++)
+		if (set_is_pending(ruleset->pending_sets.items[i]))
+			return true;
+	for (size_t i = 0; i < ruleset->pending_chains.n; i++) {
+		const struct ruleset_chain *chain = ruleset->pending_chains.items[i];
+
+		if (chain->state != RULESET_SAME)
+			return true;
+	}
+	return false;
+}
+
+static void commit_set(struct ruleset *ruleset, struct ruleset_set *set)
+{
+	if (set->state == RULESET_DOOMED) {
+		named_remove(&ruleset->sets, set->name);
+		ruleset_set_free(set);
+		return;
+	}
+	set->state = RULESET_SAME;
+	elements_free(&set->added);
+	elements_free(&set->removed);
+}
+
+static void commit_chain(struct ruleset *ruleset, struct ruleset_chain *chain)
+{
+	if (chain->state == RULESET_DOOMED) {
+		named_remove(&ruleset->chains, chain->name);
+		ruleset_chain_free(chain);
+		return;
+	}
+	chain->state = RULESET_SAME;
+	chain->in_kernel = true;
+	memcpy(chain->kernel_fingerprint, chain->fingerprint, sizeof(chain->fingerprint));
+}
+
+void ruleset_committed(struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->pending_sets.n; i++)
+		commit_set(ruleset, ruleset->pending_sets.items[i]);
+	for (size_t i = 0; i < ruleset->pending_chains.n; i++)
+		commit_chain(ruleset, ruleset->pending_chains.items[i]);
+	ruleset->pending_sets.n = 0;
+	ruleset->pending_chains.n = 0;
+}

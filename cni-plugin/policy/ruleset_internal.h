@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_POLICY_RULESET_INTERNAL_H
+#define HOLDFAST_POLICY_RULESET_INTERNAL_H
+
+#include "cni-plugin/policy/ruleset.h"
+
+/* Pointers to objects whose first member is `char *name`, sorted by it. Does not own them. */
+struct named {
+	void **items;
+	size_t n, capacity;
+};
+
+/* Position of `name`, or where it would stand. */
+bool named_find(const struct named *list, const char *name, size_t *ret_position);
+void *named_get(const struct named *list, const char *name);        /* NULL if absent */
+void *named_next(const struct named *list, const void *after);      /* NULL starts; NULL at the end */
+bool named_reserve(struct named *list, size_t n);                   /* room for n in all */
+void named_insert(struct named *list, size_t position, void *item); /* room must have been reserved */
+void named_remove(struct named *list, const char *name);
+
+/* The pending lists have room for every object, so marking one cannot fail. An object may stay in them after its change was undone. */
+struct ruleset {
+	struct named sets, chains;
+	struct named pending_sets, pending_chains;
+};
+
+void ruleset_mark_set(struct ruleset_set *set);
+void ruleset_mark_chain(struct ruleset *ruleset, struct ruleset_chain *chain);
+void ruleset_set_free(struct ruleset_set *set);
+void ruleset_chain_free(struct ruleset_chain *chain);
+/* Sets the state from in_kernel and the fingerprints, for a chain that is wanted. */
+void ruleset_chain_judge(struct ruleset *ruleset, struct ruleset_chain *chain);
+int ruleset_check_name(const char *name, struct error *err) must_check;
+
+bool elements_find(const struct ruleset_elements *elements, size_t stride, const void *element, size_t *ret_position);
+bool elements_reserve(struct ruleset_elements *elements, size_t stride, size_t n);
+void elements_insert(struct ruleset_elements *elements, size_t stride, size_t position, const void *element);
+void elements_remove(struct ruleset_elements *elements, size_t stride, size_t position);
+bool elements_put(struct ruleset_elements *elements, size_t stride, const void *element);  /* false if out of memory */
+bool elements_drop(struct ruleset_elements *elements, size_t stride, const void *element); /* false if it is not there */
+void elements_free(struct ruleset_elements *elements);
+
+static inline const uint8_t *elements_at(const struct ruleset_elements *elements, size_t stride, size_t i)
+{
+	return elements->bytes + i * stride;
+}
+
+#endif

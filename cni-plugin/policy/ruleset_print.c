@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * nft's own syntax, so that a golden file can be read by whoever knows nft, and loaded by `nft -f`. The text of a rule is also what
+ * its chain's fingerprint is made of: it must say everything that the kernel will do.
+ */
+#include "cni-plugin/policy/ruleset_internal.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static bool key_is_ipv6(enum ruleset_key key)
+{
+	return key == RULESET_KEY_IPV6 || key == RULESET_KEY_IPV6_PORT;
+}
+
+static void print_address(const uint8_t *bytes, bool ipv6, struct buf *out)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(ipv6 ? AF_INET6 : AF_INET, bytes, text, sizeof(text));
+	buf_string(out, text);
+}
+
+static void print_protocol(uint8_t protocol, struct buf *out)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		buf_string(out, "tcp");
+		break;
+	case IPPROTO_UDP:
+		buf_string(out, "udp");
+		break;
+	case IPPROTO_SCTP:
+		buf_string(out, "sctp");
+		break;
+	default:
+		buf_printf(out, "%u", protocol);
+	}
+}
+
+static void print_key(enum ruleset_key key, const uint8_t *bytes, struct buf *out)
+{
+	size_t address = key_is_ipv6(key) ? 16 : 4;
+
+	if (key == RULESET_KEY_PORT) {
+		buf_printf(out, "%u", (unsigned)bytes[0] << 8 | bytes[1]);
+		return;
+	}
+	print_address(bytes, key_is_ipv6(key), out);
+	if (key == RULESET_KEY_IPV4_PORT || key == RULESET_KEY_IPV6_PORT) {
+		buf_string(out, " . ");
+		print_protocol(bytes[address], out);
+		buf_printf(out, " . %u", (unsigned)bytes[address + 4] << 8 | bytes[address + 5]);
+	}
+}
+
+static const char *key_type(enum ruleset_key key)
+{
+	switch (key) {
+	case RULESET_KEY_IPV4:
+		return "ipv4_addr";
+	case RULESET_KEY_IPV6:
+		return "ipv6_addr";
+	case RULESET_KEY_IPV4_PORT:
+		return "ipv4_addr . inet_proto . inet_service";
+	case RULESET_KEY_IPV6_PORT:
+		return "ipv6_addr . inet_proto . inet_service";
+	case RULESET_KEY_PORT:
+		return "inet_service";
+	}
+	return "";
+}
+
+/* nft has no escapes inside a string. */
+static void print_comment(const char *comment, struct buf *out)
+{
+	buf_string(out, "comment \"");
+	for (const char *c = comment; *c; c++)
+		buf_byte(out, *c == '"' || (unsigned char)*c < ' ' ? '_' : (uint8_t)*c);
+	buf_byte(out, '"');
+}
+
+static void print_element(const struct ruleset_set *set, size_t i, struct buf *out)
+{
+	const uint8_t *element = elements_at(&set->elements, set->stride, i);
+	size_t size = ruleset_key_size(set->key);
+
+	buf_string(out, "\t\t\t");
+	print_key(set->key, element, out);
+	if (set->interval && memcmp(element, element + size, size) != 0) {
+		buf_byte(out, '-');
+		print_key(set->key, element + size, out);
+	}
+	if (set->map)
+		buf_printf(out, " : goto %s", set->targets[i]);
+	buf_string(out, ",\n");
+}
+
+static void print_set(const struct ruleset_set *set, struct buf *out)
+{
+	buf_printf(out, "\t%s %s {\n\t\ttype %s%s\n", set->map ? "map" : "set", set->name, key_type(set->key), set->map ? " : verdict" : "");
+	if (set->interval)
+		buf_string(out, "\t\tflags interval\n");
+	if (set->comment[0]) {
+		buf_string(out, "\t\t");
+		print_comment(set->comment, out);
+		buf_byte(out, '\n');
+	}
+	if (set->elements.n > 0) {
+		buf_string(out, "\t\telements = {\n");
+		for (size_t i = 0; i < set->elements.n; i++)
+			print_element(set, i, out);
+		buf_string(out, "\t\t}\n");
+	}
+	buf_string(out, "\t}\n\n");
+}
+
+static void print_range(uint16_t first, uint16_t last, struct buf *out)
+{
+	buf_printf(out, "%u", first);
+	if (first != last)
+		buf_printf(out, "-%u", last);
+}
+
+static void print_match(const struct ruleset_match *match, struct buf *out)
+{
+	const char *ip = key_is_ipv6(match->key) ? "ip6" : "ip";
+
+	switch (match->type) {
+	case RULESET_CT_ESTABLISHED:
+		buf_string(out, "ct state established,related");
+		break;
+	case RULESET_ICMPV6_TYPE:
+		buf_string(out, "icmpv6 type ");
+		print_range(match->first, match->last, out);
+		break;
+	case RULESET_SOURCE_IN:
+		buf_printf(out, "%s saddr @%s", ip, match->set);
+		break;
+	case RULESET_DESTINATION_IN:
+		buf_printf(out, "%s daddr @%s", ip, match->set);
+		break;
+	case RULESET_PROTOCOL:
+		buf_string(out, "meta l4proto ");
+		print_protocol((uint8_t)match->first, out);
+		break;
+	case RULESET_PORT:
+		buf_string(out, "th dport ");
+		print_range(match->first, match->last, out);
+		break;
+	case RULESET_PORT_IN:
+		buf_printf(out, "th dport @%s", match->set);
+		break;
+	case RULESET_SERVED_PORT_IN:
+		buf_printf(out, "%s daddr . meta l4proto . th dport @%s", ip, match->set);
+		break;
+	}
+	buf_byte(out, ' ');
+}
+
+static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
+{
+	const char *ip = key_is_ipv6(rule->target_key) ? "ip6" : "ip";
+
+	switch (rule->verdict) {
+	case RULESET_ACCEPT:
+		buf_string(out, "accept");
+		break;
+	case RULESET_DROP:
+		buf_string(out, "drop");
+		break;
+	case RULESET_JUMP:
+		buf_printf(out, "jump %s", rule->target);
+		break;
+	case RULESET_SOURCE_MAP:
+		buf_printf(out, "%s saddr vmap @%s", ip, rule->target);
+		break;
+	case RULESET_DESTINATION_MAP:
+		buf_printf(out, "%s daddr vmap @%s", ip, rule->target);
+		break;
+	}
+}
+
+void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out)
+{
+	for (size_t i = 0; i < rule->n_matches; i++)
+		print_match(&rule->matches[i], out);
+	if (rule->counter)
+		buf_string(out, "counter ");
+	print_verdict(rule, out);
+	if (rule->comment && rule->comment[0]) {
+		buf_byte(out, ' ');
+		print_comment(rule->comment, out);
+	}
+}
+
+static void print_chain(const struct ruleset_chain *chain, struct buf *out)
+{
+	buf_printf(out, "\tchain %s {\n", chain->name);
+	if (chain->comment[0]) {
+		buf_string(out, "\t\t");
+		print_comment(chain->comment, out);
+		buf_byte(out, '\n');
+	}
+	if (chain->hook != RULESET_NO_HOOK)
+		buf_printf(out, "\t\ttype filter hook %s priority %d; policy accept;\n",
+			   chain->hook == RULESET_HOOK_FORWARD ? "forward" : "input", chain->priority);
+	for (size_t i = 0; i < chain->n_rules; i++) {
+		buf_string(out, "\t\t");
+		ruleset_rule_print(&chain->rules[i], out);
+		buf_byte(out, '\n');
+	}
+	buf_string(out, "\t}\n\n");
+}
+
+void ruleset_print(const struct ruleset *ruleset, struct buf *out)
+{
+	buf_printf(out, "table inet %s {\n", RULESET_TABLE);
+	for (size_t i = 0; i < ruleset->sets.n; i++) {
+		const struct ruleset_set *set = ruleset->sets.items[i];
+
+		if (set->state != RULESET_DOOMED)
+			print_set(set, out);
+	}
+	for (size_t i = 0; i < ruleset->chains.n; i++) {
+		const struct ruleset_chain *chain = ruleset->chains.items[i];
+
+		if (chain->state != RULESET_DOOMED)
+			print_chain(chain, out);
+	}
+	buf_string(out, "}\n");
+}
