@@ -11,8 +11,8 @@
 #include "common/json/json.h"
 
 /*
- * The Kubernetes objects that Holdfast reads, as plain C structs, trimmed to what it uses. All pointers in an
- * object belong to it; kube_object_free frees everything. Unknown fields in the JSON are ignored, as every
+ * The Kubernetes objects that Holdfast reads, as plain C structs, trimmed to what it uses. An object is one block of
+ * memory: all its pointers point into it, nothing in it can be freed or changed alone, kube_object_free frees everything. Unknown fields in the JSON are ignored, as every
  * Kubernetes client does.
  */
 
@@ -95,7 +95,7 @@ struct kube_pod {
 	char *config_hash; /* annotation kubernetes.io/config.hash: the UID that CNI sees for a static pod; else NULL */
 	bool host_network;
 	enum kube_phase phase;
-	struct kube_address addresses[KUBE_POD_ADDRESSES_MAX]; /* status.podIPs, else status.podIP */
+	struct kube_address *addresses; /* status.podIPs, else status.podIP */
 	size_t n_addresses;
 	struct kube_container_port *ports; /* named ports of containers and restartable init containers; nameless ones are left out */
 	size_t n_ports;
@@ -150,9 +150,9 @@ struct kube_object {
 	enum kube_kind kind;
 	char *namespace; /* "" for cluster-scoped kinds */
 	char *name;
-	char *uid;
+	char *uid; /* "" if it has none (files) */
 	char *resource_version; /* "" in files */
-	struct kube_labels labels;
+	struct kube_labels labels; /* of pods and namespaces; nobody selects the other kinds, theirs are not kept */
 	union {
 		struct kube_pod pod;
 		struct kube_network_policy policy;

@@ -31,13 +31,21 @@ struct kube_store *kube_store_new(unsigned kinds, const struct kube_store_observ
 void kube_store_free(struct kube_store *store);
 DEFINE_CLEANUP(struct kube_store *, kube_store_free);
 
-/* Takes ownership of `object`, always. -ENOMEM: the old object stays. */
+/*
+ * Takes ownership of `object`, always; it must come from kube_object_read. An equal object (kube_object_equals) changes nothing: the old one
+ * stays, with its resource version. Kinds that the store does not follow are ignored. -ENOMEM: the old object stays.
+ */
 int kube_store_put(struct kube_store *store, struct kube_object *object, struct error *err) must_check;
 void kube_store_remove(struct kube_store *store, enum kube_kind kind, const char *namespace, const char *name);
 
+/* Counts the object as seen in this round of _begin and _end without changing it: one that cannot be read now. False if absent. */
+bool kube_store_keep(struct kube_store *store, enum kube_kind kind, const char *namespace, const char *name);
+
+/* A second _begin before _end starts the round again. An _end without _begin does nothing. */
 void kube_store_begin(struct kube_store *store, enum kube_kind kind);
 void kube_store_end(struct kube_store *store, enum kube_kind kind);
 
+bool kube_store_follows(const struct kube_store *store, enum kube_kind kind);
 bool kube_store_synced(const struct kube_store *store);
 size_t kube_store_count(const struct kube_store *store, enum kube_kind kind);
 

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * NetworkPolicy: validated as strictly as the API server does it (k8s.io/kubernetes/pkg/apis/networking/validation), because a
+ * manifest in a directory never met one. A policy that is wrong must not open its pods: it is kept with the reason and without
+ * rules, and isolates. What is still good decides how far: a bad selector makes it the whole namespace, bad types both
+ * directions. Only the first problem is reported; the rest shows when that one is repaired.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/kube/limits.h"
+#include "common/kube/read.h"
+
+/* Remembers the first problem. Passes on only -ENOMEM. */
+static int note_problem(struct kube_arena *arena, struct kube_network_policy *policy, int r, const struct error *problem,
+			struct error *err)
+{
+	if (r == 0)
+		return 0;
+	if (problem->code == ENOMEM)
+		return error_nomem(err);
+	if (policy->invalid)
+		return 0;
+	policy->invalid = kube_arena_string(arena, problem->message);
+	return policy->invalid ? 0 : error_nomem(err);
+}
+
+static int read_selector(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy,
+			 struct error *err)
+{
+	struct json_view at;
+	struct error problem;
+	int r = 0;
+
+	if (json_member(spec, "podSelector", &at))
+		r = kube_selector_read(arena, &at, &policy->pod_selector, &problem);
+	return note_problem(arena, policy, r, &problem, err);
+}
+
+static int read_type(const struct json_view *at, bool *ingress, bool *egress, struct error *err)
+{
+	const char *text;
+	int r = json_expect_string(at, &text, err);
+
+	if (r < 0)
+		return r;
+	if (strcmp(text, "Ingress") == 0)
+		*ingress = true;
+	else if (strcmp(text, "Egress") == 0)
+		*egress = true;
+	else
+		return json_error(at, err, "\"%.80s\" is no policy type: use Ingress or Egress", text);
+	return 0;
+}
+
+static int read_type_list(const struct json_view *list, bool *ingress, bool *egress, struct error *err)
+{
+	size_t n;
+	int r = json_expect_array(list, 2, &n, err);
+
+	JSON_FOR_EACH(item, list) {
+		if (r < 0)
+			return r;
+		r = read_type(&item, ingress, egress, err);
+	}
+	return r;
+}
+
+/* Facts S2: without policyTypes a policy is for ingress, and for egress too if it has egress rules. */
+static void default_types(const struct json_view *spec, struct kube_network_policy *policy)
+{
+	struct json_view egress;
+
+	policy->isolates_ingress = true;
+	policy->isolates_egress = json_member(spec, "egress", &egress) && (!cJSON_IsArray(egress.value) || egress.value->child);
+}
+
+static int read_types(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
+{
+	bool ingress = false, egress = false;
+	struct json_view list;
+	struct error problem;
+
+	if (!json_member(spec, "policyTypes", &list) || (cJSON_IsArray(list.value) && !list.value->child)) {
+		default_types(spec, policy);
+		return 0;
+	}
+	int r = read_type_list(&list, &ingress, &egress, &problem);
+	policy->isolates_ingress = ingress || r < 0;
+	policy->isolates_egress = egress || r < 0;
+	return note_problem(arena, policy, r, &problem, err);
+}
+
+static int read_rule(struct kube_arena *arena, const struct json_view *at, const char *peers_key, struct kube_rule *rule,
+		     struct error *err)
+{
+	int r = json_expect_object(at, err);
+
+	if (r == 0)
+		r = kube_peers_read(arena, at, peers_key, rule, err);
+	if (r == 0)
+		r = kube_policy_ports_read(arena, at, rule, err);
+	return r;
+}
+
+static int read_rules(struct kube_arena *arena, const struct json_view *spec, const char *key, const char *peers_key,
+		      struct kube_rule **ret, size_t *ret_n, struct error *err)
+{
+	struct json_view list;
+	size_t n, i = 0;
+
+	if (!json_member(spec, key, &list))
+		return 0;
+	int r = json_expect_array(&list, KUBE_RULES_MAX, &n, err);
+	if (r < 0 || n == 0)
+		return r;
+	struct kube_rule *rules = KUBE_ARENA_ARRAY(arena, struct kube_rule, n);
+	if (!rules)
+		return error_nomem(err);
+	JSON_FOR_EACH(item, &list) {
+		r = read_rule(arena, &item, peers_key, &rules[i++], err);
+		if (r < 0)
+			return r;
+	}
+	*ret = rules;
+	*ret_n = n;
+	return 0;
+}
+
+static int read_both_directions(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy,
+				struct error *err)
+{
+	struct error problem;
+	int r = read_rules(arena, spec, "ingress", "from", &policy->ingress, &policy->n_ingress, &problem);
+
+	if (r == 0)
+		r = read_rules(arena, spec, "egress", "to", &policy->egress, &policy->n_egress, &problem);
+	return note_problem(arena, policy, r, &problem, err);
+}
+
+static void isolate_only(struct kube_network_policy *policy)
+{
+	policy->ingress = policy->egress = NULL;
+	policy->n_ingress = policy->n_egress = 0;
+}
+
+int kube_policy_read(struct kube_arena *arena, const struct json_view *at, struct kube_network_policy *ret, struct error *err)
+{
+	struct kube_network_policy policy = {};
+	struct json_view spec = {};
+	struct error problem;
+	int r = 0;
+
+	if (json_member(at, "spec", &spec))
+		r = json_expect_object(&spec, &problem);
+	if (r < 0) {
+		policy.isolates_ingress = policy.isolates_egress = true;
+		r = note_problem(arena, &policy, r, &problem, err);
+	} else {
+		r = read_selector(arena, &spec, &policy, err);
+		if (r == 0)
+			r = read_types(arena, &spec, &policy, err);
+		if (r == 0)
+			r = read_both_directions(arena, &spec, &policy, err);
+	}
+	if (r < 0)
+		return r;
+	if (policy.invalid)
+		isolate_only(&policy);
+	*ret = policy;
+	return 0;
+}

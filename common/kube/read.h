@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_KUBE_READ_H
+#define HOLDFAST_KUBE_READ_H
+
+#include "common/kube/arena.h"
+#include "common/kube/objects.h"
+
+/*
+ * The parts of kube_object_read, for this folder only. `at` is the object's root (or the named part of it); everything that is kept
+ * is copied into the arena. -EINVAL with the path in the message, or -ENOMEM.
+ */
+
+/* The string member `key` as a copy, at most `bytes_max` long; NULL if it is absent. */
+int kube_read_string(struct kube_arena *arena, const struct json_view *object, const char *key, size_t bytes_max, char **ret,
+		     struct error *err) must_check;
+
+/* The strings of the tree that name the object; for one that cannot be read. `*ret_namespace` is "" for cluster-scoped kinds. */
+int kube_read_name(enum kube_kind kind, const struct json_view *at, const char **ret_namespace, const char **ret_name,
+		   struct error *err) must_check;
+
+/* "TCP" if absent. */
+int kube_read_protocol(const struct json_view *port, uint8_t *ret, struct error *err) must_check;
+
+/* `at` is metadata.labels or absent (value NULL). A non-NULL `extra_key` is set to `extra_value` whatever the object says. */
+int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const char *extra_key, const char *extra_value,
+		     struct kube_labels *ret, struct error *err) must_check;
+
+int kube_selector_read(struct kube_arena *arena, const struct json_view *at, struct kube_selector *ret, struct error *err) must_check;
+
+int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err) must_check;
+int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err) must_check;
+
+/* Only -ENOMEM: what is wrong with the spec is in ret->invalid. */
+int kube_policy_read(struct kube_arena *arena, const struct json_view *at, struct kube_network_policy *ret, struct error *err) must_check;
+
+/* One rule's "from" or "to", and its "ports". */
+int kube_peers_read(struct kube_arena *arena, const struct json_view *rule, const char *key, struct kube_rule *ret,
+		    struct error *err) must_check;
+int kube_policy_ports_read(struct kube_arena *arena, const struct json_view *rule, struct kube_rule *ret, struct error *err) must_check;
+
+#endif
