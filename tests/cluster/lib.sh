@@ -128,20 +128,28 @@ fail() {
 		say "the end of $log:"
 		tail -n 20 "$log" >&2
 	fi
-	if [[ ${CLEAN_ON_FAILURE:-} ]]; then
-		"$HERE/down" --name "$NAME" || true
-	fi
 	exit 1
 }
 
-# wait_for SECONDS WHAT LOG CMD…
+# wait_for SECONDS WHAT LOG CMD…: asks again and again; a program as heavy as kubectl five times a second at most.
 wait_for() {
-	local end=$((SECONDS + $1)) what=$2 log=$3
+	local end=$((SECONDS + $1)) what=$2 log=$3 pause=0.02
 	shift 3
+	[[ " $* " != *" kubectl "* ]] || pause=0.2
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || fail "$log" "waited in vain until $what"
-		sleep 0.05
+		sleep "$pause"
 	done
 }
+
+# wait_daemon SECONDS WHAT MACHINE DAEMON CMD…: as wait_for, but gives up at once when the daemon ends.
+wait_daemon() {
+	local machine=$3 daemon=$4 log
+	log=$(machine "$3")/log/$4
+	wait_for "$1" "$2" "$log" done_or_dead "$machine" "$daemon" "${@:5}"
+	running "$machine" "$daemon" || fail "$log" "$daemon of $machine ended before $2"
+}
+
+done_or_dead() { "${@:3}" || ! running "$1" "$2"; }
 
 kubectl() { in_net control "$(lab)/bin/kubectl" --kubeconfig "$(lab)/control/admin.kubeconfig" "$@"; }
