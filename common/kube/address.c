@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "common/base/number.h"
+#include "common/base/show.h"
 #include "common/kube/objects.h"
-
-#define SHOWN_MAX 64 /* bytes of a bad value that the message repeats */
 
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }; /* ::ffff:0:0/96, RFC 4291 section 2.5.5.2 */
 
@@ -38,7 +37,7 @@ int kube_address_parse(const char *text, struct kube_address *ret, struct error 
 	struct kube_address address;
 
 	if (!parse_as_written(text, &address))
-		return error_set(err, EINVAL, "\"%.*s\" is not an IP address", SHOWN_MAX, text);
+		return error_set(err, EINVAL, "\"%s\" is not an IP address", SHOW(slice_string(text)));
 	if (is_mapped(&address))
 		unmap(&address);
 	*ret = address;
@@ -69,7 +68,7 @@ static void mask(struct kube_cidr *cidr)
 
 static int not_a_cidr(const char *text, struct error *err)
 {
-	return error_set(err, EINVAL, "\"%.*s\" is not a CIDR such as 10.0.0.0/8 or fd00::/8", SHOWN_MAX, text);
+	return error_set(err, EINVAL, "\"%s\" is not a CIDR such as 10.0.0.0/8 or fd00::/8", SHOW(slice_string(text)));
 }
 
 int kube_cidr_parse(const char *text, struct kube_cidr *ret, struct error *err)
@@ -86,7 +85,7 @@ int kube_cidr_parse(const char *text, struct kube_cidr *ret, struct error *err)
 		return not_a_cidr(text, err);
 	unsigned longest = cidr.address.family == AF_INET ? 32 : 128;
 	if (number_parse_u64(slice_string(slash + 1), 0, longest, &prefix, NULL) < 0)
-		return error_set(err, EINVAL, "\"%.*s\": the prefix is not a number from 0 to %u", SHOWN_MAX, text, longest);
+		return error_set(err, EINVAL, "\"%s\": the prefix is not a number from 0 to %u", SHOW(slice_string(text)), longest);
 	cidr.prefix = (uint8_t)prefix;
 	if (is_mapped(&cidr.address) && cidr.prefix >= 96) {
 		unmap(&cidr.address);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/show.h"
 #include "common/kube/limits.h"
 #include "common/kube/read.h"
 #include "common/kube/syntax.h"
@@ -68,9 +69,9 @@ static int read_label(struct kube_arena *arena, const struct json_view *item, st
 	if (r < 0)
 		return r;
 	if (!kube_syntax_label_key(item->key))
-		return json_error(item->up, err, "\"%.80s\" is no label key: " KUBE_LABEL_KEY_HINT, item->key);
+		return json_error(item->up, err, "\"%s\" is no label key: " KUBE_LABEL_KEY_HINT, SHOW(slice_string(item->key)));
 	if (!kube_syntax_label_value(value))
-		return json_error(item, err, "\"%.80s\" is no label value: " KUBE_LABEL_VALUE_HINT, value);
+		return json_error(item, err, "\"%s\" is no label value: " KUBE_LABEL_VALUE_HINT, SHOW(slice_string(value)));
 	return add_label(arena, labels, item->key, value, err);
 }
 

@@ -18,17 +18,9 @@ static bool is_ip(const struct json_view *entry)
 static int read_entry(const struct json_view *entry, struct kube_address *ret, struct error *err)
 {
 	struct json_view at;
-	struct error problem;
-	const char *text;
-
 	int r = json_require(entry, "address", &at, err);
-	if (r == 0)
-		r = json_expect_string(&at, &text, err);
-	if (r < 0)
-		return r;
-	if (kube_address_parse(text, ret, &problem) < 0)
-		return json_error(&at, err, "%s", problem.message);
-	return 0;
+
+	return r < 0 ? r : kube_read_address(&at, ret, err);
 }
 
 int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "common/base/show.h"
 #include "common/kube/limits.h"
 #include "common/kube/read.h"
 #include "common/kube/syntax.h"
@@ -65,7 +66,7 @@ static int read_namespace(const struct json_view *metadata, const char **ret, st
 	if (r < 0)
 		return r;
 	if (!kube_syntax_namespace(*ret))
-		return json_error(&at, err, "\"%.80s\" is no namespace: " KUBE_NAMESPACE_HINT, *ret);
+		return json_error(&at, err, "\"%s\" is no namespace: " KUBE_NAMESPACE_HINT, SHOW(slice_string(*ret)));
 	return 0;
 }
 
@@ -83,7 +84,7 @@ int kube_read_name(enum kube_kind kind, const struct json_view *at, const char *
 	if (r == 0)
 		r = json_expect_string(&name_at, &name, err);
 	if (r == 0 && !kube_syntax_name(name))
-		r = json_error(&name_at, err, "\"%.80s\" is no object name: " KUBE_NAME_HINT, name);
+		r = json_error(&name_at, err, "\"%s\" is no object name: " KUBE_NAME_HINT, SHOW(slice_string(name)));
 	if (r == 0 && kind_rows[kind].namespaced)
 		r = read_namespace(&metadata, &namespace, err);
 	if (r < 0)
@@ -197,7 +198,8 @@ static int find_kind(const char *kind, const char *api_version, enum kube_kind *
 			return 0;
 		}
 	}
-	return error_set(err, ENOTSUP, "Holdfast does not read objects of kind \"%.80s\" in apiVersion \"%.80s\"", kind, api_version);
+	return error_set(err, ENOTSUP, "Holdfast does not read objects of kind \"%s\" in apiVersion \"%s\"",
+			 SHOW(slice_string(kind)), SHOW(slice_string(api_version)));
 }
 
 int kube_object_read(const struct json_view *at, struct kube_object **ret, struct error *err)

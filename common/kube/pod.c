@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "common/base/show.h"
 #include "common/kube/limits.h"
 #include "common/kube/read.h"
 #include "common/kube/syntax.h"
@@ -44,7 +45,7 @@ int kube_read_protocol(const struct json_view *port, uint8_t *ret, struct error 
 			return 0;
 		}
 	}
-	return json_error(&at, err, "\"%.80s\" is no protocol: use TCP, UDP or SCTP", text);
+	return json_error(&at, err, "\"%s\" is no protocol: use TCP, UDP or SCTP", SHOW(slice_string(text)));
 }
 
 /* One pass counts the named ports (pod->ports is NULL), the next fills them in. */
@@ -62,7 +63,7 @@ static int add_port(struct kube_arena *arena, const struct json_view *at, struct
 	if (r < 0 || !*name)
 		return r;
 	if (!kube_syntax_port_name(name))
-		return json_error(&member, err, "\"%.80s\" is no port name: " KUBE_PORT_NAME_HINT, name);
+		return json_error(&member, err, "\"%s\" is no port name: " KUBE_PORT_NAME_HINT, SHOW(slice_string(name)));
 	r = json_require(at, "containerPort", &member, err);
 	if (r == 0)
 		r = json_expect_integer(&member, 1, 65535, &number, err);
@@ -188,7 +189,7 @@ static int read_phase(const struct json_view *status, enum kube_phase *ret, stru
 	return r;
 }
 
-static int read_address(const struct json_view *at, struct kube_address *ret, struct error *err)
+int kube_read_address(const struct json_view *at, struct kube_address *ret, struct error *err)
 {
 	struct error problem;
 	const char *text;
@@ -217,7 +218,7 @@ static int read_address_list(struct kube_arena *arena, const struct json_view *l
 		if (r == 0 && !json_member(&item, "ip", &ip))
 			continue;
 		if (r == 0)
-			r = read_address(&ip, &pod->addresses[pod->n_addresses], err);
+			r = kube_read_address(&ip, &pod->addresses[pod->n_addresses], err);
 		if (r < 0)
 			return r;
 		pod->n_addresses++;
@@ -240,7 +241,7 @@ static int read_addresses(struct kube_arena *arena, const struct json_view *stat
 	if (!pod->addresses)
 		return error_nomem(err);
 	pod->n_addresses = 1;
-	return read_address(&ip, pod->addresses, err);
+	return kube_read_address(&ip, pod->addresses, err);
 }
 
 int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err)

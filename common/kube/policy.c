@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/show.h"
 #include "common/kube/limits.h"
 #include "common/kube/read.h"
 
@@ -49,7 +50,7 @@ static int read_type(const struct json_view *at, bool *ingress, bool *egress, st
 	else if (strcmp(text, "Egress") == 0)
 		*egress = true;
 	else
-		return json_error(at, err, "\"%.80s\" is no policy type: use Ingress or Egress", text);
+		return json_error(at, err, "\"%s\" is no policy type: use Ingress or Egress", SHOW(slice_string(text)));
 	return 0;
 }
 

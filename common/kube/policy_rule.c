@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/show.h"
 #include "common/kube/limits.h"
 #include "common/kube/read.h"
 #include "common/kube/syntax.h"
@@ -41,7 +42,8 @@ static int read_except(const struct json_view *at, const struct kube_cidr *cidr,
 	if (r < 0 || strictly_inside(ret, cidr))
 		return r;
 	kube_address_format(&cidr->address, text);
-	return json_error(at, err, "\"%.80s\" is not a smaller range inside %s/%u", at->value->valuestring, text, cidr->prefix);
+	return json_error(at, err, "\"%s\" is not a smaller range inside %s/%u", SHOW(slice_string(at->value->valuestring)),
+			  text, cidr->prefix);
 }
 
 static int read_excepts(struct kube_arena *arena, const struct json_view *block, struct kube_ip_block *ret, struct error *err)
@@ -128,7 +130,8 @@ static int read_named_port(struct kube_arena *arena, const struct json_view *at,
 	const char *name = at->value->valuestring;
 
 	if (!kube_syntax_port_name(name))
-		return json_error(at, err, "\"%.80s\" is no port name: " KUBE_PORT_NAME_HINT "; a number goes without quotes", name);
+		return json_error(at, err, "\"%s\" is no port name: " KUBE_PORT_NAME_HINT "; a number goes without quotes",
+				  SHOW(slice_string(name)));
 	port->name = kube_arena_string(arena, name);
 	return port->name ? 0 : error_nomem(err);
 }

@@ -21,6 +21,8 @@ int kube_read_name(enum kube_kind kind, const struct json_view *at, const char *
 /* "TCP" if absent. */
 int kube_read_protocol(const struct json_view *port, uint8_t *ret, struct error *err) must_check;
 
+int kube_read_address(const struct json_view *at, struct kube_address *ret, struct error *err) must_check;
+
 /* `at` is metadata.labels or absent (value NULL). A non-NULL `extra_key` is set to `extra_value` whatever the object says. */
 int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const char *extra_key, const char *extra_value,
 		     struct kube_labels *ret, struct error *err) must_check;

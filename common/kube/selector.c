@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "common/base/show.h"
 #include "common/kube/limits.h"
 #include "common/kube/syntax.h"
 
@@ -68,7 +69,7 @@ static int read_value(struct kube_arena *arena, const struct json_view *at, char
 	if (r < 0)
 		return r;
 	if (!kube_syntax_label_value(text))
-		return json_error(at, err, "\"%.80s\" is no label value: " KUBE_LABEL_VALUE_HINT, text);
+		return json_error(at, err, "\"%s\" is no label value: " KUBE_LABEL_VALUE_HINT, SHOW(slice_string(text)));
 	*ret = kube_arena_string(arena, text);
 	return *ret ? 0 : error_nomem(err);
 }
@@ -76,7 +77,7 @@ static int read_value(struct kube_arena *arena, const struct json_view *at, char
 static int copy_key(struct kube_arena *arena, const struct json_view *at, const char *key, char **ret, struct error *err)
 {
 	if (!kube_syntax_label_key(key))
-		return json_error(at, err, "\"%.80s\" is no label key: " KUBE_LABEL_KEY_HINT, key);
+		return json_error(at, err, "\"%s\" is no label key: " KUBE_LABEL_KEY_HINT, SHOW(slice_string(key)));
 	*ret = kube_arena_string(arena, key);
 	return *ret ? 0 : error_nomem(err);
 }
@@ -112,7 +113,7 @@ static int read_operator(const struct json_view *expression, enum kube_operator 
 			return 0;
 		}
 	}
-	return json_error(&at, err, "\"%.80s\" is no operator: use In, NotIn, Exists or DoesNotExist", text);
+	return json_error(&at, err, "\"%s\" is no operator: use In, NotIn, Exists or DoesNotExist", SHOW(slice_string(text)));
 }
 
 static int read_values(struct kube_arena *arena, const struct json_view *at, struct kube_requirement *requirement, struct error *err)

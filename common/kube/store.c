@@ -17,6 +17,9 @@
 #define uthash_nonfatal_oom(entry) ((entry)->refused = true)
 #include <uthash.h>
 
+/* Its hash function falls through a switch without saying so, and its macros expand here. */
+#pragma GCC diagnostic ignored "-Wimplicit-fallthrough"
+
 struct entry {
 	struct kube_object *object;
 	uint32_t round;
