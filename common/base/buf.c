@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
+
 #define BUF_FIRST_CAPACITY 256
 
 void buf_free(struct buf *buf)
@@ -23,6 +25,7 @@ void buf_clear(struct buf *buf)
 		buf->p[0] = 0;
 }
 
+/* Doubles, but not beyond what the maximum and the final NUL need. */
 static size_t grown_capacity(const struct buf *buf, size_t needed)
 {
 	size_t capacity = buf->capacity ? buf->capacity : BUF_FIRST_CAPACITY;
@@ -31,14 +34,14 @@ static size_t grown_capacity(const struct buf *buf, size_t needed)
 		if (__builtin_mul_overflow(capacity, (size_t)2, &capacity))
 			return needed;
 	}
-	return capacity;
+	return capacity > buf->maximum && needed <= buf->maximum ? buf->maximum + 1 : capacity;
 }
 
 uint8_t *buf_reserve(struct buf *buf, size_t n)
 {
 	if (buf->failed)
 		return NULL;
-	if (n > buf->maximum - buf->n) {
+	if (n > buf->maximum - buf->n || buf->n + n == SIZE_MAX) {
 		buf->failed = ENOBUFS;
 		return NULL;
 	}
@@ -96,7 +99,7 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	int n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	if (n < 0) {
-		buf->failed = buf->failed ? buf->failed : EINVAL;
+		buf->failed = buf->failed ? buf->failed : ENOBUFS;
 		return;
 	}
 	uint8_t *to = buf_reserve(buf, (size_t)n);
@@ -108,21 +111,30 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	buf_commit(buf, (size_t)n);
 }
 
+static void json_character(struct buf *buf, const uint8_t *p, size_t length)
+{
+	if (length == 0)
+		buf_string(buf, "\xef\xbf\xbd"); /* U+FFFD */
+	else if (*p == '"' || *p == '\\')
+		buf_printf(buf, "\\%c", *p);
+	else if (*p == '\n')
+		buf_string(buf, "\\n");
+	else if (*p == '\t')
+		buf_string(buf, "\\t");
+	else if (*p < 0x20 || *p == 0x7f)
+		buf_printf(buf, "\\u%04x", *p);
+	else
+		buf_append(buf, p, length);
+}
+
 void buf_json_string(struct buf *buf, struct slice text)
 {
 	buf_byte(buf, '"');
-	for (size_t i = 0; i < text.n; i++) {
-		uint8_t c = text.p[i];
-		if (c == '"' || c == '\\')
-			buf_printf(buf, "\\%c", c);
-		else if (c == '\n')
-			buf_string(buf, "\\n");
-		else if (c == '\t')
-			buf_string(buf, "\\t");
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(buf, "\\u%04x", c);
-		else
-			buf_byte(buf, c);
+	while (text.n > 0) {
+		size_t length = utf8_length(text.p, text.n);
+		size_t step = length ? length : 1;
+		json_character(buf, text.p, length);
+		text = slice_from(text.p + step, text.n - step);
 	}
 	buf_byte(buf, '"');
 }

@@ -35,7 +35,7 @@ void buf_slice(struct buf *buf, struct slice s);
 void buf_byte(struct buf *buf, uint8_t byte);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* `text` as a JSON string with its quotes. Control characters are escaped; other bytes are kept as they are. */
+/* `text` as a JSON string with its quotes. Control characters are escaped; broken UTF-8 becomes U+FFFD. */
 void buf_json_string(struct buf *buf, struct slice text);
 
 /* Room for n bytes at the end (or NULL, error sticks); buf_commit then counts what was written there. */

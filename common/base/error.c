@@ -8,8 +8,13 @@
 
 static void mark_truncated(struct error *err, int wanted)
 {
-	if (wanted >= (int)sizeof(err->message))
-		memcpy(err->message + sizeof(err->message) - 4, "...", 4);
+	size_t cut = sizeof(err->message) - 4;
+
+	if (wanted < (int)sizeof(err->message))
+		return;
+	while (cut > 0 && ((unsigned char)err->message[cut] & 0xc0) == 0x80)
+		cut--; /* not within a UTF-8 character */
+	memcpy(err->message + cut, "...", 4);
 }
 
 int error_set(struct error *err, int code, const char *format, ...)

@@ -13,26 +13,45 @@
 
 #define READ_STEP (16 * 1024)
 
+static ssize_t read_some(int fd, void *to, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = read(fd, to, n);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+/* The buffer is full: one more byte would be too much. */
+static int expect_end(int fd, const char *what, size_t limit, struct error *err)
+{
+	uint8_t byte;
+	ssize_t n = read_some(fd, &byte, 1);
+
+	if (n < 0)
+		return error_errno(err, errno, "cannot read %s", what);
+	if (n > 0)
+		return error_set(err, EFBIG, "%s is larger than the limit of %zu bytes", what, limit);
+	return 0;
+}
+
 int file_read_fd(int fd, const char *what, struct buf *out, struct error *err)
 {
-	for (;;) {
+	while (out->n < out->maximum) {
 		size_t room = out->maximum - out->n;
-		size_t step = room < READ_STEP ? room + 1 : READ_STEP; /* one more byte tells "full" from "too large" */
-		uint8_t byte;
-		uint8_t *to = room == 0 ? &byte : buf_reserve(out, step > room ? room : step);
+		size_t step = room < READ_STEP ? room : READ_STEP;
+		uint8_t *to = buf_reserve(out, step);
 		if (!to)
 			return buf_check(out, what, err);
-		ssize_t n = read(fd, to, room == 0 ? 1 : (step > room ? room : step));
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = read_some(fd, to, step);
 		if (n < 0)
 			return error_errno(err, errno, "cannot read %s", what);
 		if (n == 0)
 			return 0;
-		if (room == 0)
-			return error_set(err, EFBIG, "%s is larger than the limit of %zu bytes", what, out->maximum);
 		buf_commit(out, (size_t)n);
 	}
+	return expect_end(fd, what, out->maximum, err);
 }
 
 int file_read(const char *path, struct buf *out, struct error *err)
@@ -81,7 +100,7 @@ int file_write_atomic(const char *path, struct slice content, mode_t mode, struc
 	char temporary[PATH_MAX];
 
 	int n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-	if (n >= (int)sizeof(temporary))
+	if (n < 0 || n >= (int)sizeof(temporary))
 		return error_set(err, ENAMETOOLONG, "path %.64s... is too long", path);
 	_cleanup_close_ int fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
@@ -96,6 +115,17 @@ int file_write_atomic(const char *path, struct slice content, mode_t mode, struc
 		return r;
 	}
 	return sync_directory_of(path, err);
+}
+
+static int expect_directory(const char *path, struct error *err)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return error_errno(err, errno, "cannot look at %s", path);
+	if (!S_ISDIR(status.st_mode))
+		return error_set(err, ENOTDIR, "%s is no directory", path);
+	return 0;
 }
 
 int file_make_directory(const char *path, mode_t mode, struct error *err)
@@ -115,6 +145,6 @@ int file_make_directory(const char *path, mode_t mode, struct error *err)
 			return error_errno(err, errno, "cannot create directory %s", part);
 		*slash = kept;
 		if (!kept)
-			return 0;
+			return expect_directory(part, err);
 	}
 }

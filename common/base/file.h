@@ -8,7 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/slice.h"
 
-/* Appends the whole file to `out`; more than out->maximum is an error that names the limit (EFBIG). */
+/* Appends the whole file to `out`, which holds a part after a failure. More than out->maximum: EFBIG, naming the limit. */
 int file_read(const char *path, struct buf *out, struct error *err) must_check;
 
 /* As file_read, from a descriptor until its end; `what` names it in errors. */
@@ -21,7 +21,7 @@ int file_read_fd(int fd, const char *what, struct buf *out, struct error *err) m
  */
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *err) must_check;
 
-/* Creates the directory and its parents; an existing directory is no error. */
+/* Creates the directory and its parents, all with `mode` (less the umask); an existing directory is no error. */
 int file_make_directory(const char *path, mode_t mode, struct error *err) must_check;
 
 #endif

@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define SHOWN_MAX 32 /* bytes of a bad value that the message repeats */
+#include "common/base/show.h"
 
 static int not_a_number(struct slice text, struct error *err)
 {
-	struct slice shown = slice_from(text.p, text.n < SHOWN_MAX ? text.n : SHOWN_MAX);
-
-	return error_set(err, EINVAL, "\"" SLICE_FORMAT "\" is not a decimal number", SLICE_ARGS(shown));
+	return error_set(err, EINVAL, "\"%s\" is not a decimal number", SHOW(text));
 }
 
 int number_parse_u64(struct slice text, uint64_t minimum, uint64_t maximum, uint64_t *ret, struct error *err)

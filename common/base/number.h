@@ -13,7 +13,7 @@
  */
 int number_parse_u64(struct slice text, uint64_t minimum, uint64_t maximum, uint64_t *ret, struct error *err) must_check;
 
-static inline int number_parse_u32(struct slice text, uint32_t minimum, uint32_t maximum, uint32_t *ret, struct error *err)
+static inline must_check int number_parse_u32(struct slice text, uint32_t minimum, uint32_t maximum, uint32_t *ret, struct error *err)
 {
 	uint64_t value;
 	int r = number_parse_u64(text, minimum, maximum, &value, err);
@@ -23,7 +23,7 @@ static inline int number_parse_u32(struct slice text, uint32_t minimum, uint32_t
 	return r;
 }
 
-static inline int number_parse_u16(struct slice text, uint16_t minimum, uint16_t maximum, uint16_t *ret, struct error *err)
+static inline must_check int number_parse_u16(struct slice text, uint16_t minimum, uint16_t maximum, uint16_t *ret, struct error *err)
 {
 	uint64_t value;
 	int r = number_parse_u64(text, minimum, maximum, &value, err);

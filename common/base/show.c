@@ -3,6 +3,12 @@
 
 #include "common/base/utf8.h"
 
+/* C0, DEL and, in UTF-8, C1: U+009B begins a terminal's control sequence too. */
+static bool is_control(const uint8_t *p)
+{
+	return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
+}
+
 struct show show_text(struct slice text)
 {
 	struct show show;
@@ -15,11 +21,12 @@ struct show show_text(struct slice text)
 			memcpy(show.text + n, "...", 4);
 			return show;
 		}
-		if (length == 0 || text.p[0] < 0x20 || text.p[0] == 0x7f)
-			show.text[n] = '?';
-		else
+		if (length == 0 || is_control(text.p)) {
+			show.text[n++] = '?';
+		} else {
 			memcpy(show.text + n, text.p, step);
-		n += step;
+			n += step;
+		}
 		text = slice_from(text.p + step, text.n - step);
 	}
 	show.text[n] = 0;
