@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The agent at scale: memory, and the time from an event at its socket to the committed transaction.
+
+Plays an API server on loopback (streaming lists and watches, nothing else), loads PODS pods and POLICIES policies into the real agent,
+adds LOCAL endpoints through the real CNI executable, then sends single events and waits for the kernel's own word that a new
+generation of nf_tables is in force (NFNLGRP_NFTABLES). Runs in a network and mount namespace of its own; prints JSON.
+
+    unshare -n -m tests/bench/scale.py BUILD-DIRECTORY [PODS POLICIES LOCAL EVENTS]
+"""
+import http.server
+import json
+import os
+import random
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+NAMESPACES = 100
+NFNLGRP_NFTABLES = 7  # linux/netfilter/nfnetlink.h
+NFT_MSG_NEWGEN = (10 << 8) | 15  # NFNL_SUBSYS_NFTABLES, linux/netfilter/nf_tables.h
+KINDS = {"pods": ("v1", "Pod"), "namespaces": ("v1", "Namespace"), "nodes": ("v1", "Node"),
+         "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy")}
+
+
+class Cluster:
+    """All objects and the open watches. One lock, since nothing here is timed but single events."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.version = 1
+        self.objects = {kind: {} for kind in KINDS}
+        self.watches = {kind: [] for kind in KINDS}
+
+    def put(self, kind, item):
+        """Stores the object and sends it to the watches; returns when the bytes are in the agent's socket."""
+        with self.lock:
+            self.version += 1
+            item["metadata"]["resourceVersion"] = str(self.version)
+            key = (item["metadata"].get("namespace", ""), item["metadata"]["name"])
+            event = "MODIFIED" if key in self.objects[kind] else "ADDED"
+            self.objects[kind][key] = item
+            for watch in self.watches[kind]:
+                watch.event(event, item)
+
+    def bookmark(self, kind):
+        version, name = KINDS[kind]
+        return {"apiVersion": version, "kind": name, "metadata": {
+            "resourceVersion": str(self.version), "annotations": {"k8s.io/initial-events-end": "true"}}}
+
+
+CLUSTER = Cluster()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def chunk(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def event(self, kind, item):
+        self.chunk(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+        self.wfile.flush()
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        kind = url.path.rsplit("/", 1)[-1]
+        query = urllib.parse.parse_qs(url.query)
+        if kind not in KINDS or "watch" not in query:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with CLUSTER.lock:
+            for item in CLUSTER.objects[kind].values():
+                self.event("ADDED", item)
+            self.event("BOOKMARK", CLUSTER.bookmark(kind))
+            CLUSTER.watches[kind].append(self)
+        threading.Event().wait()
+
+
+def pod(i, app=None, node=None):
+    """About as large as a real pod's JSON, so that parsing costs what it costs."""
+    padding = [{"name": "VARIABLE_%d" % n, "value": "some value or other %d" % n} for n in range(40)]
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "pod-%d" % i, "namespace": "ns-%d" % (i % NAMESPACES), "uid": "uid-%d" % i,
+                         "labels": {"app": app or "app-%d" % (i // NAMESPACES % 20), "tier": "t%d" % (i % 3),
+                                    "pod-template-hash": "%08x" % i}},
+            "spec": {"nodeName": node or "node-%d" % (i % 40),
+                     "containers": [{"name": "main", "image": "registry.example/app:1", "env": padding,
+                                     "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]}]},
+            "status": {"phase": "Running", "podIP": address(i), "podIPs": [{"ip": address(i)}, {"ip": address6(i)}]}}
+
+
+def address(i):
+    return "10.%d.%d.%d" % (100 + i // 62500, i // 250 % 250, i % 250 + 1)
+
+
+def address6(i):
+    return "fd44::%x:%x" % (i >> 16, i & 0xffff)
+
+
+def policy(i, peer=None):
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "policy-%d" % (i // NAMESPACES), "namespace": "ns-%d" % (i % NAMESPACES), "uid": "policy-%d" % i},
+            "spec": {"podSelector": {"matchLabels": {"app": "app-%d" % (i // NAMESPACES)}}, "policyTypes": ["Ingress", "Egress"],
+                     "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": peer or "app-%d" % ((i // NAMESPACES + 1) % 20)}}},
+                                           {"namespaceSelector": {"matchLabels": {"team": "team-%d" % ((i + 1) % 10)}}}],
+                                  "ports": [{"port": 8080, "protocol": "TCP"}]},
+                                 {"from": [{"ipBlock": {"cidr": "192.168.%d.0/24" % (i % 250)}}]}],
+                     "egress": [{"to": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "TCP"}]}]}}
+
+
+def namespace(i):
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns-%d" % i, "uid": "ns-%d" % i, "labels": {
+        "kubernetes.io/metadata.name": "ns-%d" % i, "team": "team-%d" % (i % 10)}}}
+
+
+class Generations:
+    """Waits for the next generation of the ruleset."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_NETFILTER)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+        self.socket.bind((0, 1 << (NFNLGRP_NFTABLES - 1)))
+
+    def drain(self):
+        self.socket.setblocking(False)
+        try:
+            while True:
+                self.socket.recv(1 << 20)
+        except BlockingIOError:
+            self.socket.setblocking(True)
+
+    def wait(self, seconds=10):
+        self.socket.settimeout(seconds)
+        while True:
+            data = self.socket.recv(1 << 20)
+            while len(data) >= 16:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind == NFT_MSG_NEWGEN:
+                    return time.perf_counter_ns()
+                data = data[(length + 3) & ~3:]
+
+
+class Agent:
+    def __init__(self, build, folder, port):
+        self.build, self.folder = build, folder
+        config = os.path.join(folder, "holdfast.yaml")
+        kubeconfig = os.path.join(folder, "kubeconfig")
+        with open(kubeconfig, "w") as file:
+            file.write("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster: {server: 'http://127.0.0.1:%d'}\n"
+                       "contexts:\n- name: c\n  context: {cluster: c, user: u}\nusers:\n- name: u\n  user: {}\n" % port)
+        with open(config, "w") as file:
+            file.write("network:\n  nodeName: node-local\n  source:\n    kubeconfig: %s\n" % kubeconfig)
+        self.log = open(os.path.join(folder, "agent.log"), "w")
+        self.process = subprocess.Popen([build + "/bin/holdfast-net", "agent", "--config", config], stderr=self.log)
+        self.until(lambda: os.path.exists("/run/holdfast/net.sock"))
+
+    def until(self, condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end or self.process.poll() is not None:
+                with open(self.log.name) as file:
+                    sys.exit("the agent did not get there; its log ends:\n" + "".join(file.readlines()[-20:]))
+            time.sleep(0.02)
+
+    def ready(self):
+        return subprocess.run(["curl", "-fs", "-o", "/dev/null", "http://127.0.0.1:9470/readyz"]).returncode == 0
+
+    def memory_kib(self, field):
+        with open("/proc/%d/status" % self.process.pid) as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(field))
+
+    def cpu_seconds(self):
+        with open("/proc/%d/stat" % self.process.pid) as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def add(self, i, netns):
+        """One CNI ADD by the real executable for pod i; its veth stands ready."""
+        name = "e%d" % i
+        subprocess.run("ip link add v%s type veth peer name %s netns %s" % (name, name, netns), shell=True, check=True)
+        config = {"cniVersion": "1.0.0", "name": "bench", "type": "holdfast", "prevResult": {
+            "cniVersion": "1.0.0", "interfaces": [{"name": "v" + name}, {"name": name, "sandbox": "/run/netns/" + netns}],
+            "ips": [{"address": address(i) + "/24", "interface": 1}, {"address": address6(i) + "/64", "interface": 1}]}}
+        item = pod(i)["metadata"]
+        environment = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c%d" % i, "CNI_NETNS": "/run/netns/" + netns, "CNI_IFNAME": name,
+                       "CNI_PATH": "/", "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;K8S_POD_UID=%s" % (
+                           item["namespace"], item["name"], item["uid"])}
+        subprocess.run([self.build + "/bin/holdfast"], input=json.dumps(config).encode(), env=environment, check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+def quantiles(values):
+    ordered = sorted(values)
+    return {"n": len(ordered), "p50_ms": round(statistics.median(ordered), 3),
+            "p99_ms": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], 3), "max_ms": round(ordered[-1], 3)}
+
+
+def measure(agent, events, send):
+    """Milliseconds from each event's last byte at the agent's socket to the new generation; and the agent's CPU per event."""
+    generations = Generations()
+    times = []
+    before = agent.cpu_seconds()
+    for i in range(events):
+        generations.drain()
+        start = time.perf_counter_ns()
+        send(i)
+        times.append((generations.wait() - start) / 1e6)
+        time.sleep(0.02)  # wider than the agent's merging, which would flatter the result
+    result = quantiles(times)
+    result["cpu_ms_per_event"] = round((agent.cpu_seconds() - before) * 1000 / events, 3)
+    return result
+
+
+def run(build, pods, policies, local, events):
+    subprocess.run("mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && ip netns add pods",
+                   shell=True, check=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    result = {"bench": "scale", "pods": pods, "policies": policies, "local_endpoints": local}
+    with tempfile.TemporaryDirectory() as folder:
+        agent = Agent(build, folder, server.server_address[1])
+        try:
+            agent.until(agent.ready)
+            result["rss_idle_kib"] = agent.memory_kib("VmRSS")
+            for i in range(NAMESPACES):
+                CLUSTER.put("namespaces", namespace(i))
+            for i in range(pods):
+                CLUSTER.put("pods", pod(i))
+            for i in range(policies):
+                CLUSTER.put("networkpolicies", policy(i))
+            for i in range(local):
+                agent.add(i, "pods")
+            measure(agent, 10, lambda i: CLUSTER.put("networkpolicies", policy(i, "app-%d" % random.randrange(20, 1000))))
+            result["rss_steady_kib"] = agent.memory_kib("VmRSS")
+            result["rss_peak_kib"] = agent.memory_kib("VmHWM")
+            # Every event must change the ruleset: peers that the policy did not have, and a label that policies of the namespace name.
+            result["policy_event"] = measure(agent, events, lambda i: CLUSTER.put(
+                "networkpolicies", policy(i % local, "app-%d" % (2 + i % 17) if i % 2 else "none-%d" % i)))
+            measure(agent, local, lambda i: CLUSTER.put("networkpolicies", policy(i, "app-x")))
+            result["pod_event"] = measure(agent, events, lambda i: CLUSTER.put(
+                "pods", pod(local + i % local, "app-y" if i // local % 2 else "app-x")))
+            result["rss_after_kib"] = agent.memory_kib("VmRSS")
+        finally:
+            agent.process.terminate()
+            agent.process.wait()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    arguments = [int(a) for a in sys.argv[2:]] or [10000, 1000, 100, 300]
+    run(os.path.abspath(sys.argv[1]), *arguments)
