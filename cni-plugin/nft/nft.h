@@ -27,14 +27,23 @@ struct nft_report {
  * Sends what is pending, atomically as far as traffic can see: bulk elements of NEW sets that nothing refers to yet may go in
  * transactions of their own first, everything else is one. On success calls ruleset_committed. On error the kernel has
  * the old rules (perhaps with unreferenced new sets), the ruleset is unchanged, and the message names the step that the kernel refused:
- * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again.
+ * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again
+ * (nft_reconcile). `ret` may be NULL. Nothing pending: nothing is sent.
  */
 int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err) must_check;
 
-/* What the kernel has: chains with fingerprints, sets and maps with all elements. Empty if there is no table. The caller's. */
+/*
+ * What the kernel has: chains with fingerprints, sets and maps with all elements. Empty if there is no table. The caller's.
+ * A chain whose rules somebody else touched has fingerprint "". A table that cannot be mended object by object (it is dormant, or has a set
+ * of a type that we never make) reads as empty, and the next nft_apply replaces it as a whole, in one transaction.
+ * -EAGAIN: others change nf_tables faster than it can be read.
+ */
 int nft_read(struct nft *nft, struct ruleset **ret, struct error *err) must_check;
 
-/* 1 if the set or map has the element (and, for a map, with this target), 0 if not; for CNI CHECK. */
+/* Read, rebase, apply: whatever the kernel has, afterwards it has `ruleset`. For a start, a refused transaction, a periodic check. */
+int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err) must_check;
+
+/* 1 if the set or map has the element (and, for a map, with this target; NULL: any), 0 if not; for CNI CHECK. */
 int nft_has_element(struct nft *nft, const struct ruleset_set *set, const void *element, const char *target, struct error *err) must_check;
 
 /* Deletes our table; no table is no error. */

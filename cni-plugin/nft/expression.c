@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A rule is a row of register instructions; a comparison that fails ends the rule. What nft would print for it:
+ *
+ *	ip saddr @s      meta nfproto → r1, r1 == ipv4, payload 4 @ network + 12 → r1, lookup r1 in s
+ *	tcp dport 80     meta l4proto → r1, r1 == tcp, payload 2 @ transport + 2 → r1, r1 == 80
+ *	served @s        payload daddr → r1, meta l4proto → next, payload dport → next, lookup r1 in s
+ *
+ * Registers: NFT_REG_1 is 16 bytes, the same memory as NFT_REG32_00 to _03. A concatenation fills 4-byte registers one after the other;
+ * the kernel pads a shorter value with zeros at its end, which is how ruleset_key lays out its keys.
+ * The table is inet, so an address match asks for the family first; a rule that has asked does not ask again. A packet without a
+ * transport header (a later fragment, which conntrack puts together before we see it) fails a port match.
+ */
+#include "cni-plugin/nft/expression.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libnftnl/expr.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+
+/* TCP, UDP, SCTP and DCCP all have the destination port here. */
+#define PORT_OFFSET 2
+#define PORT_SIZE 2
+
+struct lowering {
+	struct nftnl_rule *rule;
+	uint8_t family;   /* asked for already; 0 = not yet */
+	uint8_t protocol; /* likewise */
+	bool failed;      /* out of memory; sticks */
+};
+
+static struct nftnl_expr *add(struct lowering *to, const char *name)
+{
+	struct nftnl_expr *expression = to->failed ? NULL : nftnl_expr_alloc(name);
+
+	if (!expression) {
+		to->failed = true;
+		return NULL;
+	}
+	nftnl_rule_add_expr(to->rule, expression);
+	return expression;
+}
+
+static void put_u32(struct nftnl_expr *expression, uint16_t attribute, uint32_t value)
+{
+	if (expression)
+		nftnl_expr_set_u32(expression, attribute, value);
+}
+
+static void put_data(struct lowering *to, struct nftnl_expr *expression, uint16_t attribute, const void *data, size_t n)
+{
+	if (expression && nftnl_expr_set(expression, attribute, data, (uint32_t)n) < 0)
+		to->failed = true;
+}
+
+static void put_string(struct lowering *to, struct nftnl_expr *expression, uint16_t attribute, const char *text)
+{
+	if (expression && (nftnl_expr_set_str(expression, attribute, text) < 0 || !nftnl_expr_is_set(expression, attribute)))
+		to->failed = true;
+}
+
+static void load_meta(struct lowering *to, uint32_t key, uint32_t reg)
+{
+	struct nftnl_expr *meta = add(to, "meta");
+
+	put_u32(meta, NFTNL_EXPR_META_KEY, key);
+	put_u32(meta, NFTNL_EXPR_META_DREG, reg);
+}
+
+static void load_payload(struct lowering *to, uint32_t base, size_t offset, size_t n, uint32_t reg)
+{
+	struct nftnl_expr *payload = add(to, "payload");
+
+	put_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	put_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
+	put_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, (uint32_t)offset);
+	put_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, (uint32_t)n);
+}
+
+static void compare(struct lowering *to, uint32_t operator, const void *value, size_t n)
+{
+	struct nftnl_expr *cmp = add(to, "cmp");
+
+	put_u32(cmp, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	put_u32(cmp, NFTNL_EXPR_CMP_OP, operator);
+	put_data(to, cmp, NFTNL_EXPR_CMP_DATA, value, n);
+}
+
+static void compare_range(struct lowering *to, const void *first, const void *last, size_t n)
+{
+	if (memcmp(first, last, n) == 0) {
+		compare(to, NFT_CMP_EQ, first, n);
+		return;
+	}
+	compare(to, NFT_CMP_GTE, first, n);
+	compare(to, NFT_CMP_LTE, last, n);
+}
+
+static struct nftnl_expr *lookup(struct lowering *to, const char *set)
+{
+	struct nftnl_expr *expression = add(to, "lookup");
+
+	put_u32(expression, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	put_string(to, expression, NFTNL_EXPR_LOOKUP_SET, set);
+	return expression;
+}
+
+static void need_family(struct lowering *to, uint8_t family)
+{
+	if (to->family == family)
+		return;
+	load_meta(to, NFT_META_NFPROTO, NFT_REG_1);
+	compare(to, NFT_CMP_EQ, &family, sizeof(family));
+	to->family = family;
+}
+
+static void need_protocol(struct lowering *to, uint8_t protocol)
+{
+	if (to->protocol == protocol)
+		return;
+	load_meta(to, NFT_META_L4PROTO, NFT_REG_1);
+	compare(to, NFT_CMP_EQ, &protocol, sizeof(protocol));
+	to->protocol = protocol;
+}
+
+static void load_address(struct lowering *to, bool ipv6, bool source, uint32_t reg)
+{
+	size_t ip4 = source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr);
+	size_t ip6 = source ? offsetof(struct ip6_hdr, ip6_src) : offsetof(struct ip6_hdr, ip6_dst);
+
+	need_family(to, ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+	load_payload(to, NFT_PAYLOAD_NETWORK_HEADER, ipv6 ? ip6 : ip4, ipv6 ? sizeof(struct in6_addr) : sizeof(struct in_addr), reg);
+}
+
+static int lower_established(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	const uint32_t states = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED), zero = 0;
+	struct nftnl_expr *ct = add(to, "ct");
+
+	put_u32(ct, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	put_u32(ct, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	struct nftnl_expr *bitwise = add(to, "bitwise");
+	put_u32(bitwise, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	put_u32(bitwise, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	put_u32(bitwise, NFTNL_EXPR_BITWISE_LEN, sizeof(states));
+	put_data(to, bitwise, NFTNL_EXPR_BITWISE_MASK, &states, sizeof(states));
+	put_data(to, bitwise, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
+	compare(to, NFT_CMP_NEQ, &zero, sizeof(zero));
+	return 0;
+}
+
+static int lower_icmpv6(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	const uint8_t first = (uint8_t)match->first, last = (uint8_t)match->last;
+
+	if (match->first > match->last || match->last > UINT8_MAX)
+		return error_set(err, EINVAL, "%u-%u is no range of ICMPv6 types", match->first, match->last);
+	need_family(to, NFPROTO_IPV6);
+	need_protocol(to, IPPROTO_ICMPV6);
+	load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(struct icmp6_hdr, icmp6_type), sizeof(first), NFT_REG_1);
+	compare_range(to, &first, &last, sizeof(first));
+	return 0;
+}
+
+static int lower_address_in(struct lowering *to, const struct ruleset_match *match, bool source, struct error *err)
+{
+	if (match->key != RULESET_KEY_IPV4 && match->key != RULESET_KEY_IPV6)
+		return error_set(err, EINVAL, "set \"%s\" does not hold addresses", match->set);
+	load_address(to, match->key == RULESET_KEY_IPV6, source, NFT_REG_1);
+	lookup(to, match->set);
+	return 0;
+}
+
+static int lower_source_in(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	return lower_address_in(to, match, true, err);
+}
+
+static int lower_destination_in(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	return lower_address_in(to, match, false, err);
+}
+
+static int lower_protocol(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	if (match->first == 0 || match->first > UINT8_MAX)
+		return error_set(err, EINVAL, "%u is no protocol", match->first);
+	need_protocol(to, (uint8_t)match->first);
+	return 0;
+}
+
+static int load_port(struct lowering *to, struct error *err)
+{
+	if (to->protocol == 0)
+		return error_set(err, EINVAL, "a port is matched without a protocol before it");
+	load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, NFT_REG_1);
+	return 0;
+}
+
+static int lower_port(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	const uint16_t first = htons(match->first), last = htons(match->last);
+
+	if (match->first > match->last)
+		return error_set(err, EINVAL, "%u-%u is no range of ports", match->first, match->last);
+	int r = load_port(to, err);
+	if (r == 0)
+		compare_range(to, &first, &last, sizeof(first));
+	return r;
+}
+
+static int lower_port_in(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	if (match->key != RULESET_KEY_PORT)
+		return error_set(err, EINVAL, "set \"%s\" does not hold ports", match->set);
+	int r = load_port(to, err);
+	if (r == 0)
+		lookup(to, match->set);
+	return r;
+}
+
+static int lower_served_port_in(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	bool ipv6 = match->key == RULESET_KEY_IPV6_PORT;
+	uint32_t after = NFT_REG32_00 + (ipv6 ? 4 : 1);
+
+	if (!ipv6 && match->key != RULESET_KEY_IPV4_PORT)
+		return error_set(err, EINVAL, "set \"%s\" does not hold served ports", match->set);
+	load_address(to, ipv6, false, NFT_REG_1);
+	load_meta(to, NFT_META_L4PROTO, after);
+	load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, after + 1);
+	lookup(to, match->set);
+	return 0;
+}
+
+static int (*const lower_match[])(struct lowering *to, const struct ruleset_match *match, struct error *err) = {
+	[RULESET_CT_ESTABLISHED] = lower_established,
+	[RULESET_ICMPV6_TYPE] = lower_icmpv6,
+	[RULESET_SOURCE_IN] = lower_source_in,
+	[RULESET_DESTINATION_IN] = lower_destination_in,
+	[RULESET_PROTOCOL] = lower_protocol,
+	[RULESET_PORT] = lower_port,
+	[RULESET_PORT_IN] = lower_port_in,
+	[RULESET_SERVED_PORT_IN] = lower_served_port_in,
+};
+
+static void lower_immediate(struct lowering *to, int verdict, const char *chain)
+{
+	struct nftnl_expr *immediate = add(to, "immediate");
+
+	put_u32(immediate, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	put_u32(immediate, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+	if (chain)
+		put_string(to, immediate, NFTNL_EXPR_IMM_CHAIN, chain);
+}
+
+static int lower_map(struct lowering *to, const struct ruleset_rule *rule, struct error *err)
+{
+	if (rule->target_key != RULESET_KEY_IPV4 && rule->target_key != RULESET_KEY_IPV6)
+		return error_set(err, EINVAL, "map \"%s\" does not hold addresses", rule->target);
+	load_address(to, rule->target_key == RULESET_KEY_IPV6, rule->verdict == RULESET_SOURCE_MAP, NFT_REG_1);
+	put_u32(lookup(to, rule->target), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	return 0;
+}
+
+static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, struct error *err)
+{
+	switch (rule->verdict) {
+	case RULESET_ACCEPT:
+		lower_immediate(to, NF_ACCEPT, NULL);
+		return 0;
+	case RULESET_DROP:
+		lower_immediate(to, NF_DROP, NULL);
+		return 0;
+	case RULESET_JUMP:
+		if (!rule->target || strlen(rule->target) > RULESET_NAME_MAX)
+			return error_set(err, EINVAL, "a jump has no usable target");
+		lower_immediate(to, NFT_JUMP, rule->target);
+		return 0;
+	case RULESET_SOURCE_MAP:
+	case RULESET_DESTINATION_MAP:
+		return lower_map(to, rule, err);
+	}
+	return error_set(err, EINVAL, "unknown verdict %d", (int)rule->verdict);
+}
+
+int nft_expression_rule(const struct ruleset_rule *rule, struct nftnl_rule **ret, struct error *err)
+{
+	_cleanup_(nft_rule_freep) struct nftnl_rule *built = nftnl_rule_alloc();
+	struct lowering to = { .rule = built };
+	int r = 0;
+
+	if (!built)
+		return error_nomem(err);
+	for (size_t i = 0; i < rule->n_matches && r == 0; i++)
+		r = lower_match[rule->matches[i].type](&to, &rule->matches[i], err);
+	if (r == 0 && rule->counter)
+		add(&to, "counter");
+	if (r == 0)
+		r = lower_verdict(&to, rule, err);
+	if (r < 0)
+		return r;
+	if (to.failed)
+		return error_nomem(err);
+	*ret = TAKE_PTR(built);
+	return 0;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cni-plugin/nft/nft.h"
+
+#include <errno.h>
+
+#include "cni-plugin/nft/internal.h"
+#include "cni-plugin/nft/steps.h"
+
+#define DELETE_BYTES_MAX (64 * 1024)
+
+int nft_open(struct nft **ret, struct error *err)
+{
+	_cleanup_(nft_closep) struct nft *nft = calloc(1, sizeof(*nft));
+
+	if (!nft)
+		return error_nomem(err);
+	int r = nft_socket_open(&nft->socket, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(nft);
+	return 0;
+}
+
+void nft_close(struct nft *nft)
+{
+	if (!nft)
+		return;
+	nft_socket_close(&nft->socket);
+	free(nft);
+}
+
+/* A set whose type differs from the wanted one cannot be changed, nor deleted while rules use it: then all of the table goes. */
+static int rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+	_cleanup_(ruleset_freep) struct ruleset *nothing = ruleset_new();
+
+	if (!nothing)
+		return error_nomem(err);
+	int r = nft_read(nft, &kernel, err);
+	if (r < 0)
+		return r;
+	r = ruleset_rebase(ruleset, kernel, err);
+	if (r != -EEXIST)
+		return r;
+	nft->replace = true;
+	return ruleset_rebase(ruleset, nothing, err);
+}
+
+int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err)
+{
+	int r = rebase(nft, ruleset, err);
+
+	return r < 0 ? r : nft_apply(nft, ruleset, ret, err);
+}
+
+/* Adding it first makes a missing table no error, on kernels before NFT_MSG_DESTROYTABLE (6.3) too. */
+int nft_delete_table(struct nft *nft, struct error *err)
+{
+	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
+
+	nft_transaction_begin(&tx, nft->socket.sequence, DELETE_BYTES_MAX);
+	nft_step_table_add(&tx);
+	nft_step_table_delete(&tx);
+	int r = nft_transaction_run(&tx, &nft->socket, err);
+	return r < 0 ? error_wrap(err, "cannot delete our table") : 0;
+}
