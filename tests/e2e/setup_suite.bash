@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2154
+# One lab of two nodes with the main plugin ptp, and one set of pods, for all files of one bats call: a lab costs half a
+# minute, a pod a second, and most tests differ only in their policies.
+#
+#   HOLDFAST_BUILD=build/dev bats tests/e2e[/FILE.bats]
+#   E2E_WITHOUT_HOLDFAST=1 bats …    every test that denies something must fail
+#   E2E_KEEP=1 bats …                leaves the lab up; a second call then starts at once
+
+. "${BASH_SOURCE[0]%/*}/lib.bash"
+
+setup_suite() {
+	[[ $EUID -eq 0 ]] || { echo "the end-to-end tests need root" >&2; return 1; }
+	lab_options
+	mkdir -p "$E2E_STATE"
+	gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$E2E_STATE/knock.new" "${BASH_SOURCE[0]%/*}/knock.c"
+	mv "$E2E_STATE/knock.new" "$E2E_STATE/knock"
+	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure "${LAB_OPTIONS[@]}" || return
+	world || { teardown_suite; return 1; }
+}
+
+teardown_suite() {
+	[[ ! ${E2E_KEEP:-} ]] || return 0
+	"$CLUSTER/down" --name "$LAB"
+	rm -rf "$E2E_STATE"
+}
