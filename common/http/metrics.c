@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/http/metrics.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/base/utf8.h"
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53 */
+
+static const char *const type_names[] = { [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge" };
+
+/* Backslash and line feed are escaped, and in label values the quote. */
+static void add_escaped(struct buf *out, struct slice text, bool quoted)
+{
+	while (text.n > 0) {
+		size_t length = utf8_length(text.p, text.n);
+		size_t step = length ? length : 1;
+		if (length == 0)
+			buf_string(out, "\xef\xbf\xbd"); /* U+FFFD */
+		else if (*text.p == '\n')
+			buf_string(out, "\\n");
+		else if (*text.p == '\\' || (quoted && *text.p == '"'))
+			buf_printf(out, "\\%c", *text.p);
+		else
+			buf_append(out, text.p, length);
+		text = slice_from(text.p + step, text.n - step);
+	}
+}
+
+void metrics_family(struct buf *out, const char *name, enum metric_type type, const char *help)
+{
+	buf_printf(out, "# HELP %s ", name);
+	add_escaped(out, slice_string(help), false);
+	buf_printf(out, "\n# TYPE %s %s\n", name, type_names[type]);
+}
+
+static void add_value(struct buf *out, double value)
+{
+	if (isnan(value))
+		buf_string(out, "NaN");
+	else if (isinf(value))
+		buf_string(out, value > 0 ? "+Inf" : "-Inf");
+	else if (trunc(value) == value && fabs(value) <= EXACT_MAX)
+		buf_printf(out, "%.0f", value);
+	else
+		buf_printf(out, "%.15g", value);
+}
+
+void metrics_write_sample(struct buf *out, const char *name, double value, ...)
+{
+	const char *label;
+	size_t n = 0;
+	va_list args;
+
+	buf_string(out, name);
+	va_start(args, value);
+	while ((label = va_arg(args, const char *))) {
+		buf_printf(out, "%c%s=\"", n++ ? ',' : '{', label);
+		add_escaped(out, slice_string(va_arg(args, const char *)), true);
+		buf_byte(out, '"');
+	}
+	va_end(args);
+	buf_string(out, n ? "} " : " ");
+	add_value(out, value);
+	buf_byte(out, '\n');
+}
