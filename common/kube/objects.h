@@ -11,9 +11,9 @@
 #include "common/json/json.h"
 
 /*
- * The Kubernetes objects that Holdfast reads, as plain C structs, trimmed to what it uses. An object is one block of
- * memory: all its pointers point into it, nothing in it can be freed or changed alone, kube_object_free frees everything. Unknown fields in the JSON are ignored, as every
- * Kubernetes client does.
+ * The Kubernetes objects that Holdfast reads, as plain C structs, trimmed to what it uses. An object is one block of memory: all its
+ * pointers point into it, nothing in it can be freed or changed alone, kube_object_free frees everything. Unknown fields in
+ * the JSON are ignored, as every Kubernetes client does.
  */
 
 enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_KIND_COUNT };
