@@ -11,7 +11,7 @@ agent=
 if [[ ${1:-} != inside ]]; then
 	rm -rf "$work"
 	tests/cluster/build cni-plugins >&2
-	plugins=$(tests/cluster/build --print-path)
+	plugins=$(tests/cluster/build --print-path cni)
 	export plugins
 	exec unshare -n -m "$0" inside
 fi
