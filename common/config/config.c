@@ -73,21 +73,22 @@ static struct guess guess_key(const struct config_section *section, const char *
 	for (size_t i = 0; i < section->n_rows; i++) {
 		const char *key = section->rows[i].key;
 		const char *below = key_below(&section->rows[i], prefix);
-		const char *last = strrchr(key, '.');
+		const char *dot = strrchr(key, '.');
+		const char *last = dot ? dot + 1 : key;
 		if (below) {
 			size_t n = strcspn(below, ".");
 			consider(&best, written, slice_from(below, n), key, (size_t)(below - key) + n);
 		}
-		if (last)
-			consider(&best, written, slice_string(last + 1), key, strlen(key));
+		consider(&best, written, slice_string(last), key, strlen(key));
 	}
 	return best;
 }
 
 static int unknown_key(const struct walk *walk, const struct json_view *at, const char *prefix, struct error *err)
 {
+	if (strchr(at->key, '.'))
+		return json_error(at, err, "unknown key; write keys with dots as mappings below each other");
 	struct guess guess = guess_key(walk->section, prefix, at->key);
-
 	if (guess.distance == SIZE_MAX)
 		return json_error(at, err, "unknown key");
 	return json_error(at, err, "unknown key; did you mean \"%s.%s\"?", walk->section->name, guess.key);
@@ -137,6 +138,23 @@ static int walk_object(const struct walk *walk, const struct json_view *object, 
 	return 0;
 }
 
+static int expect_sections(const struct json_view *root, struct error *err)
+{
+	int r = json_expect_object(root, err);
+
+	if (r < 0)
+		return r;
+	JSON_FOR_EACH(section, root) {
+		const char *nearest = name_nearest(section.key, section_names);
+		if (nearest && strcmp(nearest, section.key) == 0)
+			continue;
+		if (nearest)
+			return json_error(&section, err, "unknown section; did you mean \"%s\"?", nearest);
+		return json_error(&section, err, "unknown section; there are network, sandbox and secrets");
+	}
+	return 0;
+}
+
 static int set_presets(const struct walk *walk, struct error *err)
 {
 	for (size_t i = 0; i < walk->section->n_rows; i++) {
@@ -155,7 +173,7 @@ static int read_tree(const struct walk *walk, const cJSON *tree, struct error *e
 	int r = set_presets(walk, err);
 	if (r < 0 || !tree)
 		return r;
-	r = json_expect_keys(&root, section_names, err);
+	r = expect_sections(&root, err);
 	if (r < 0)
 		return r;
 	if (!json_member(&root, walk->section->name, &section))

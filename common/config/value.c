@@ -18,10 +18,18 @@ static int64_t maximum_of(const struct config_row *row)
 	return row->maximum ? row->maximum : INTEGER_MAX;
 }
 
+/* `off` and `7` are no strings in YAML, and that surprises people. */
+static int expect_text(const struct json_view *at, const char **ret, struct error *err)
+{
+	if (cJSON_IsBool(at->value) || cJSON_IsNumber(at->value))
+		return json_error(at, err, "must be a string, not a %s: put it in quotes", cJSON_IsBool(at->value) ? "boolean" : "number");
+	return json_expect_string(at, ret, err);
+}
+
 static int set_string(const struct config_row *row, const struct json_view *at, const char **field, struct error *err)
 {
 	const char *text;
-	int r = json_expect_string(at, &text, err);
+	int r = expect_text(at, &text, err);
 
 	if (r < 0)
 		return r;
@@ -66,7 +74,7 @@ static int set_duration(const struct config_row *row, const struct json_view *at
 
 	if (!cJSON_IsString(at->value))
 		return json_error(at, err, "must be a duration with its unit, such as 500ms, 2s or 1m");
-	int r = json_expect_string(at, &text, err);
+	int r = expect_text(at, &text, err);
 	if (r < 0)
 		return r;
 	if (!parse_duration(text, &ms))
@@ -89,7 +97,7 @@ static int set_enum(const struct config_row *row, const struct json_view *at, in
 {
 	_cleanup_(buf_free) struct buf list = BUF_MAX(256);
 	const char *text;
-	int r = json_expect_string(at, &text, err);
+	int r = expect_text(at, &text, err);
 
 	if (r < 0)
 		return r;

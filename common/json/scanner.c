@@ -91,7 +91,7 @@ static int scan_escape(struct scanner *s, struct error *err)
 	const uint8_t *escape = s->at++;
 
 	if (s->at == s->end || !*s->at || !strchr("\"\\/bfnrtu", *s->at))
-		return scan_fail_expected(s, "one of \"\\/bfnrtu after a backslash", err);
+		return scan_fail_expected(s, "one of \" \\ / b f n r t u behind a backslash", err);
 	if (*s->at++ != 'u')
 		return 0;
 	return scan_unicode_escape(s, escape, err);

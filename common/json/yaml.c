@@ -274,18 +274,33 @@ static int take_event(struct builder *b, const yaml_event_t *event, struct error
 	return 0;
 }
 
-static int fail_parser(const yaml_parser_t *parser, struct error *err)
+/* The reader knows only the offset of what it refuses. */
+static yaml_mark_t mark_of_offset(struct slice text, size_t offset)
+{
+	yaml_mark_t mark = {};
+
+	for (size_t i = 0; i < offset && i < text.n; i++) {
+		mark.column++;
+		if (text.p[i] == '\n') {
+			mark.line++;
+			mark.column = 0;
+		}
+	}
+	return mark;
+}
+
+static int fail_parser(const yaml_parser_t *parser, struct slice text, struct error *err)
 {
 	const char *problem = parser->problem ? parser->problem : "broken YAML";
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return error_nomem(err);
 	if (parser->error == YAML_READER_ERROR)
-		return error_set(err, EINVAL, "byte %zu: %s", parser->problem_offset + 1, problem);
+		return fail(mark_of_offset(text, parser->problem_offset), EINVAL, err, problem);
 	return fail(parser->problem_mark, EINVAL, err, problem);
 }
 
-static int parse_events(yaml_parser_t *parser, struct builder *b, struct error *err)
+static int parse_events(yaml_parser_t *parser, struct slice text, struct builder *b, struct error *err)
 {
 	bool end = false;
 	int r = 0;
@@ -293,7 +308,7 @@ static int parse_events(yaml_parser_t *parser, struct builder *b, struct error *
 	while (r == 0 && !end) {
 		yaml_event_t event;
 		if (!yaml_parser_parse(parser, &event))
-			return fail_parser(parser, err);
+			return fail_parser(parser, text, err);
 		r = take_event(b, &event, err);
 		end = event.type == YAML_STREAM_END_EVENT;
 		yaml_event_delete(&event);
@@ -313,7 +328,7 @@ int yaml_parse(struct slice text, const struct yaml_limits *limits,
 		return error_nomem(err);
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, text.n ? text.p : (const uint8_t *)"", text.n);
-	int r = parse_events(&parser, &b, err);
+	int r = parse_events(&parser, text, &b, err);
 	yaml_parser_delete(&parser);
 	return r;
 }
