@@ -25,6 +25,7 @@ enum policy_reason {
 };
 
 struct policy_verdict {
+	bool is_ingress; /* else egress */
 	bool allowed;
 	enum policy_reason reason;
 	const struct kube_object *pod;    /* the pod at this end; NULL if unknown */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The ruleset's objects by name, and what is pending. Sorted arrays of pointers: a few thousand names are found in a dozen
- * comparisons and printed in order without sorting.
+ * The ruleset's objects by name, and what is pending.
  *
  * An object that the kernel has is never freed before the kernel has lost it; it is DOOMED, and wanting it again before the next
  * transaction costs nothing. A second pair of lists names the objects with something pending, so that the
@@ -12,97 +11,22 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *name_of(const void *item)
-{
-	return *(char *const *)item;
-}
-
-bool named_find(const struct named *list, const char *name, size_t *ret_position)
-{
-	size_t low = 0, high = list->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(name_of(list->items[middle]), name);
-
-		if (order == 0) {
-			*ret_position = middle;
-			return true;
-		}
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*ret_position = low;
-	return false;
-}
-
-void *named_get(const struct named *list, const char *name)
+static void mark(struct named *pending, const char *name, void *item)
 {
 	size_t at;
 
-	return named_find(list, name, &at) ? list->items[at] : NULL;
-}
-
-void *named_next(const struct named *list, const void *after)
-{
-	size_t at = 0;
-
-	if (after && named_find(list, name_of(after), &at))
-		at++;
-	return at < list->n ? list->items[at] : NULL;
-}
-
-bool named_reserve(struct named *list, size_t n)
-{
-	size_t capacity = list->capacity ? list->capacity : 16;
-
-	if (n <= list->capacity)
-		return true;
-	while (capacity < n)
-		capacity *= 2;
-	void **items = realloc(list->items, capacity * sizeof(*items));
-	if (!items)
-		return false;
-	list->items = items;
-	list->capacity = capacity;
-	return true;
-}
-
-void named_insert(struct named *list, size_t position, void *item)
-{
-	memmove(list->items + position + 1, list->items + position, (list->n - position) * sizeof(*list->items));
-	list->items[position] = item;
-	list->n++;
-}
-
-void named_remove(struct named *list, const char *name)
-{
-	size_t at;
-
-	if (!named_find(list, name, &at))
-		return;
-	list->n--;
-	memmove(list->items + at, list->items + at + 1, (list->n - at) * sizeof(*list->items));
-}
-
-static void mark(struct named *pending, void *item)
-{
-	size_t at;
-
-	if (!named_find(pending, name_of(item), &at))
+	if (!named_find(pending, name, &at))
 		named_insert(pending, at, item);
 }
 
 void ruleset_mark_set(struct ruleset_set *set)
 {
-	mark(&set->ruleset->pending_sets, set);
+	mark(&set->ruleset->pending_sets, set->name, set);
 }
 
 void ruleset_mark_chain(struct ruleset *ruleset, struct ruleset_chain *chain)
 {
-	mark(&ruleset->pending_chains, chain);
+	mark(&ruleset->pending_chains, chain->name, chain);
 }
 
 struct ruleset *ruleset_new(void)
@@ -118,10 +42,10 @@ void ruleset_free(struct ruleset *ruleset)
 		ruleset_set_free(ruleset->sets.items[i]);
 	for (size_t i = 0; i < ruleset->chains.n; i++)
 		ruleset_chain_free(ruleset->chains.items[i]);
-	free(ruleset->sets.items);
-	free(ruleset->chains.items);
-	free(ruleset->pending_sets.items);
-	free(ruleset->pending_chains.items);
+	named_free(&ruleset->sets);
+	named_free(&ruleset->chains);
+	named_free(&ruleset->pending_sets);
+	named_free(&ruleset->pending_chains);
 	free(ruleset);
 }
 

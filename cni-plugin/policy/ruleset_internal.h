@@ -2,21 +2,8 @@
 #ifndef HOLDFAST_POLICY_RULESET_INTERNAL_H
 #define HOLDFAST_POLICY_RULESET_INTERNAL_H
 
+#include "cni-plugin/policy/named.h"
 #include "cni-plugin/policy/ruleset.h"
-
-/* Pointers to objects whose first member is `char *name`, sorted by it. Does not own them. */
-struct named {
-	void **items;
-	size_t n, capacity;
-};
-
-/* Position of `name`, or where it would stand. */
-bool named_find(const struct named *list, const char *name, size_t *ret_position);
-void *named_get(const struct named *list, const char *name);        /* NULL if absent */
-void *named_next(const struct named *list, const void *after);      /* NULL starts; NULL at the end */
-bool named_reserve(struct named *list, size_t n);                   /* room for n in all */
-void named_insert(struct named *list, size_t position, void *item); /* room must have been reserved */
-void named_remove(struct named *list, const char *name);
 
 /* The pending lists have room for every object, so marking one cannot fail. An object may stay in them after its change was undone. */
 struct ruleset {

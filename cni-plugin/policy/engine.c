@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "cni-plugin/policy/engine_internal.h"
+
+static void namespace_free_all(struct namespace *ns)
+{
+	for (size_t i = 0; i < ns->pods.n; i++)
+		free(ns->pods.items[i]);
+	for (size_t i = 0; i < ns->policies.n; i++)
+		policy_free(ns->policies.items[i]);
+	for (size_t i = 0; i < ns->peer_sets.n; i++)
+		peer_set_free(ns->peer_sets.items[i]);
+	namespace_free(ns);
+}
+
+void policy_engine_free(struct policy_engine *engine)
+{
+	if (!engine)
+		return;
+	for (size_t i = 0; i < engine->namespaces.n; i++)
+		namespace_free_all(engine->namespaces.items[i]);
+	for (size_t i = 0; i < engine->endpoints.n; i++)
+		endpoint_free(engine->endpoints.items[i]);
+	for (size_t i = 0; i < engine->groups.n; i++)
+		group_free(engine->groups.items[i]);
+	for (size_t i = 0; i < engine->peer_sets.n; i++)
+		peer_set_free(engine->peer_sets.items[i]);
+	for (size_t i = 0; i < engine->served_sets.n; i++)
+		served_set_free(engine->served_sets.items[i]);
+	for (size_t i = 0; i < engine->fixed_sets.n; i++)
+		fixed_set_free(engine->fixed_sets.items[i]);
+	named_free(&engine->namespaces);
+	named_free(&engine->endpoints);
+	named_free(&engine->groups);
+	named_free(&engine->peer_sets);
+	named_free(&engine->served_sets);
+	named_free(&engine->fixed_sets);
+	free(engine->claims);
+	ruleset_free(engine->ruleset);
+	free(engine);
+}
+
+struct policy_engine *policy_engine_new(void)
+{
+	static const char *const map_names[SIDES][FAMILIES] = {
+		[EGRESS] = { POLICY_EGRESS_MAP4, POLICY_EGRESS_MAP6 },
+		[INGRESS] = { POLICY_INGRESS_MAP4, POLICY_INGRESS_MAP6 },
+	};
+	_cleanup_(policy_engine_freep) struct policy_engine *engine = calloc(1, sizeof(*engine));
+
+	if (!engine)
+		return NULL;
+	engine->ruleset = ruleset_new();
+	if (!engine->ruleset || policy_skeleton(engine->ruleset, NULL) < 0)
+		return NULL;
+	for (int side = EGRESS; side < SIDES; side++)
+		for (int family = POLICY_IPV4; family < FAMILIES; family++)
+			engine->maps[side][family] = ruleset_set_find(engine->ruleset, map_names[side][family]);
+	return TAKE_PTR(engine);
+}
+
+struct ruleset *policy_engine_ruleset(struct policy_engine *engine)
+{
+	return engine->ruleset;
+}
+
+int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
+{
+	switch ((after ? after : before)->kind) {
+	case KUBE_POD:
+		return pod_changed(engine, before, after, err);
+	case KUBE_NAMESPACE:
+		return namespace_changed(engine, before, after, err);
+	case KUBE_NETWORK_POLICY:
+		return policy_changed(engine, before, after, err);
+	case KUBE_NODE: /* a node's address is never in a set (facts S12) */
+	case KUBE_KIND_COUNT:
+		break;
+	}
+	return 0;
+}
+
+static void count_namespace(const struct namespace *ns, struct policy_counts *counts)
+{
+	counts->policies += ns->policies.n;
+	counts->pods += ns->pods.n;
+	counts->peer_sets += ns->peer_sets.n;
+	for (size_t i = 0; i < ns->policies.n; i++) {
+		const struct policy *policy = ns->policies.items[i];
+
+		counts->invalid_policies += policy->object->policy.invalid != NULL;
+	}
+}
+
+void policy_engine_count(const struct policy_engine *engine, struct policy_counts *ret)
+{
+	struct policy_counts counts = { .peer_sets = engine->peer_sets.n, .endpoints = engine->endpoints.n };
+
+	for (size_t i = 0; i < engine->namespaces.n; i++)
+		count_namespace(engine->namespaces.items[i], &counts);
+	for (size_t i = 0; i < engine->endpoints.n; i++) {
+		const struct endpoint *endpoint = engine->endpoints.items[i];
+
+		counts.quarantined += !endpoint->pod;
+		counts.isolated_ingress += !endpoint->pod || endpoint->groups[INGRESS];
+		counts.isolated_egress += !endpoint->pod || endpoint->groups[EGRESS];
+	}
+	*ret = counts;
+}
+
+int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy), void *context)
+{
+	for (size_t i = 0; i < engine->namespaces.n; i++) {
+		const struct namespace *ns = engine->namespaces.items[i];
+
+		for (size_t j = 0; j < ns->policies.n; j++) {
+			const struct policy *policy = ns->policies.items[j];
+			int r = policy->object->policy.invalid ? visit(context, policy->object) : 0;
+
+			if (r != 0)
+				return r;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Brings one side of a policy into the ruleset: each rule is normalised, the sets it needs are taken or made, the chain is put. The
+ * references it returns are what keeps those sets alive. A changed policy takes its new references before it gives back the
+ * old ones, so that what both need is never touched.
+ */
+#include <string.h>
+
+#include "cni-plugin/policy/compile.h"
+#include "cni-plugin/policy/engine_internal.h"
+#include "common/base/array.h"
+
+#define COMMENT_SIZE (RULESET_COMMENT_MAX + 1)
+
+struct job {
+	struct policy_engine *engine;
+	struct policy *policy;
+	enum policy_side side;
+	struct references references;
+	struct compile_output output;
+};
+
+static void job_clear(struct job *job)
+{
+	references_release(job->engine, &job->references);
+	compile_output_clear(&job->output);
+}
+
+void references_release(struct policy_engine *engine, struct references *references)
+{
+	for (size_t i = 0; i < references->n; i++) {
+		struct reference *reference = &references->items[i];
+
+		if (reference->peers)
+			peer_set_release(engine, reference->peers, reference->rule);
+		if (reference->served)
+			served_set_release(engine, reference->served);
+		if (reference->fixed)
+			fixed_set_release(engine, reference->fixed);
+	}
+	free(references->items);
+	*references = (struct references){};
+}
+
+/* Room first, so that what has been taken can always be remembered. */
+static int room(struct job *job, struct reference **ret, struct error *err)
+{
+	struct references *list = &job->references;
+
+	if (!array_room((void **)&list->items, list->n, &list->capacity, sizeof(*list->items)))
+		return error_nomem(err);
+	list->items[list->n] = (struct reference){};
+	*ret = &list->items[list->n];
+	return 0;
+}
+
+static int take_peers(struct job *job, const struct kube_rule *rule, struct compile_input *input, struct error *err)
+{
+	struct reference *reference;
+	int r = room(job, &reference, err);
+
+	if (r < 0)
+		return r;
+	r = peer_set_acquire(job->engine, input->rule, rule, job->policy->ns, &reference->peers, err);
+	if (r < 0)
+		return r;
+	reference->rule = rule;
+	job->references.n++;
+	for (size_t i = 0; i < FAMILIES; i++)
+		input->peers[i] = reference->peers->sets[i]->name;
+	return 0;
+}
+
+static int take_blocks(struct job *job, struct compile_input *input, struct error *err)
+{
+	for (int family = POLICY_IPV4; family <= POLICY_IPV6; family++) {
+		struct reference *reference;
+
+		if (input->rule->blocks[family].n == 0)
+			continue;
+		int r = room(job, &reference, err);
+		if (r == 0)
+			r = block_set_acquire(job->engine, &input->rule->blocks[family], family, &reference->fixed, err);
+		if (r < 0)
+			return r;
+		job->references.n++;
+		input->blocks[family] = reference->fixed->name;
+	}
+	return 0;
+}
+
+static int take_names(struct job *job, const struct normal_protocol *protocol, struct compile_protocol *ret, struct error *err)
+{
+	if (protocol->n_names == 0)
+		return 0;
+	ret->served = calloc(protocol->n_names, sizeof(*ret->served));
+	if (!ret->served)
+		return error_nomem(err);
+	for (size_t i = 0; i < protocol->n_names; i++) {
+		struct reference *reference;
+		int r = room(job, &reference, err);
+
+		if (r == 0)
+			r = served_set_acquire(job->engine, protocol->names[i], protocol->protocol, job->side == INGRESS,
+					       &reference->served, err);
+		if (r < 0)
+			return r;
+		job->references.n++;
+		for (size_t j = 0; j < FAMILIES; j++)
+			ret->served[i][j] = reference->served->sets[j]->name;
+	}
+	return 0;
+}
+
+static int take_ports(struct job *job, const struct normal_protocol *protocol, struct compile_protocol *ret, struct error *err)
+{
+	struct reference *reference;
+
+	if (protocol->ranges.n > 1) {
+		int r = room(job, &reference, err);
+
+		if (r == 0)
+			r = port_set_acquire(job->engine, &protocol->ranges, &reference->fixed, err);
+		if (r < 0)
+			return r;
+		job->references.n++;
+		ret->ports = reference->fixed->name;
+	}
+	return take_names(job, protocol, ret, err);
+}
+
+static void input_clear(struct compile_input *input)
+{
+	for (size_t i = 0; i < NORMAL_PROTOCOLS_MAX; i++)
+		free(input->protocols[i].served);
+}
+
+static int compile_one(struct job *job, const struct kube_rule *rule, size_t index, struct error *err)
+{
+	_cleanup_(normal_rule_clear) struct normal_rule normal = {};
+	_cleanup_(input_clear) struct compile_input input = { .rule = &normal, .ingress = job->side == INGRESS };
+	const struct kube_object *object = job->policy->object;
+	char comment[COMMENT_SIZE + 1024];
+	int r = normal_rule_build(rule, object->namespace, &normal, err);
+
+	snprintf(comment, sizeof(comment), "%s/%s %s[%zu]", object->namespace, object->name, policy_side_names[job->side], index);
+	input.comment = comment;
+	if (r == 0 && normal.n_peers > 0)
+		r = take_peers(job, rule, &input, err);
+	if (r == 0)
+		r = take_blocks(job, &input, err);
+	for (size_t i = 0; i < normal.n_protocols && r == 0; i++)
+		r = take_ports(job, &normal.protocols[i], &input.protocols[i], err);
+	return r < 0 ? r : compile_rule(&input, &job->output, err);
+}
+
+static int put_chain(struct job *job, struct error *err)
+{
+	const struct kube_network_policy *spec = &job->policy->object->policy;
+	const char *name = job->policy->sides[job->side].chain;
+	size_t n = job->output.n;
+
+	job->output.n = 0; /* the ruleset takes their content, whatever happens */
+	return ruleset_chain_put(job->engine->ruleset, name, RULESET_NO_HOOK, 0, spec->invalid ? "invalid policy: nothing is allowed" : "",
+				 job->output.rules, n, err);
+}
+
+int policy_compile(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct references *ret, struct error *err)
+{
+	_cleanup_(job_clear) struct job job = { .engine = engine, .policy = policy, .side = side };
+	const struct kube_rule *rules;
+	size_t n = policy_rules(policy->object, side, &rules);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = compile_one(&job, &rules[i], i, err);
+	if (r == 0)
+		r = put_chain(&job, err);
+	if (r < 0)
+		return r;
+	*ret = job.references;
+	job.references = (struct references){};
+	return 0;
+}

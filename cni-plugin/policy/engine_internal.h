@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_POLICY_ENGINE_INTERNAL_H
+#define HOLDFAST_POLICY_ENGINE_INTERNAL_H
+
+#include "cni-plugin/policy/engine.h"
+#include "cni-plugin/policy/named.h"
+#include "cni-plugin/policy/normal.h"
+#include "common/base/buf.h"
+
+/*
+ * Who refers to whom (→ counts as a use; what has no more uses goes, and its part of the ruleset with it):
+ *
+ *	endpoint ─→ group (policies that isolate it, per side) ─→ policy side ─→ peer set, served set, fixed set
+ *	    │                                                          only policies that isolate a pod of this node are compiled
+ *	    └── pod ── namespace ── policies
+ *	         └── claims: who has which address
+ *
+ * Membership is never remembered per pod. After a change, each address that the change can have touched is judged anew from the
+ * claims: it belongs into a set if one of its claimants does. So two pods may share an address for a while, in any order.
+ */
+enum policy_side { EGRESS, INGRESS };
+#define SIDES 2
+#define FAMILIES 2
+
+extern const char *const policy_side_names[SIDES];
+
+struct addresses {
+	struct kube_address *items;
+	size_t n, capacity;
+};
+
+struct namespace {
+	char *name;
+	const struct kube_object *object;            /* NULL until it is known: then no namespace selector matches it */
+	struct named pods, policies, peer_sets;      /* peer_sets: those that only pods of this namespace can be in */
+	struct endpoint **endpoints;
+	size_t n_endpoints, endpoints_capacity;
+};
+
+struct pod {
+	const char *name; /* the object's */
+	const struct kube_object *object;
+	struct namespace *ns;
+	struct endpoint *endpoints; /* those that are bound to it */
+};
+
+struct claim {
+	struct kube_address address;
+	struct pod *pod;
+};
+
+/* Pods that at least one peer matches. All users have equal peers; the selectors are read from the first. */
+struct peer_set {
+	char *id; /* normal_rule.peers_id */
+	const struct kube_rule **users;
+	size_t n_users, users_capacity;
+	struct namespace *ns; /* of the policies, if some peer has no namespace selector; else NULL */
+	bool fixed;           /* no peer has a namespace selector */
+	struct ruleset_set *sets[FAMILIES];
+};
+
+/* Address . protocol . port of every pod (of this node only, if local) that serves the named port. */
+struct served_set {
+	char *id;
+	char *port_name;
+	uint8_t protocol;
+	bool local;
+	size_t users;
+	struct ruleset_set *sets[FAMILIES];
+};
+
+/* Intervals of addresses or ports; the name is the content. */
+struct fixed_set {
+	char *name;
+	size_t users;
+};
+
+/* What a compiled policy side holds on to; one of the three. */
+struct reference {
+	struct peer_set *peers;
+	const struct kube_rule *rule; /* with peers */
+	struct served_set *served;
+	struct fixed_set *fixed;
+};
+
+struct references {
+	struct reference *items;
+	size_t n, capacity;
+};
+
+struct policy_use {
+	size_t users; /* groups */
+	char *chain;  /* its name; NULL without users */
+	struct references references;
+};
+
+struct policy {
+	const char *name; /* the object's */
+	const struct kube_object *object;
+	struct namespace *ns;
+	struct policy_use sides[SIDES];
+};
+
+/* The policies of one namespace that isolate a pod in one direction, sorted by name: a chain, shared by all pods with the same. */
+struct group {
+	char *chain;
+	enum policy_side side;
+	struct policy **policies;
+	size_t n;
+	size_t users;
+};
+
+struct endpoint {
+	char *id, *pod_name, *uid;
+	uint64_t serial; /* of two endpoints with one address, the newer has it */
+	struct namespace *ns;
+	struct pod *pod; /* NULL: quarantined */
+	struct endpoint *next_of_pod;
+	struct group *groups[SIDES]; /* NULL: not isolated */
+	struct addresses addresses;
+};
+
+struct policy_engine {
+	struct ruleset *ruleset;
+	struct ruleset_set *maps[SIDES][FAMILIES];
+	struct named namespaces, endpoints, groups;
+	struct named peer_sets; /* those with a namespace selector; the others are in their namespace */
+	struct named served_sets, fixed_sets;
+	struct claim *claims; /* sorted by address */
+	size_t n_claims, claims_capacity;
+	uint64_t serial;
+};
+
+static inline enum policy_family family_of(const struct kube_address *address)
+{
+	return address->family == AF_INET ? POLICY_IPV4 : POLICY_IPV6;
+}
+
+/* engine_namespaces.c */
+int namespace_get(struct policy_engine *engine, const char *name, struct namespace **ret, struct error *err) must_check;
+void namespace_release(struct policy_engine *engine, struct namespace *ns); /* frees it if nothing is in it any more */
+void namespace_free(struct namespace *ns);
+int namespace_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
+		      struct error *err) must_check;
+
+/* addresses.c */
+void addresses_clear(struct addresses *list);
+int addresses_add(struct addresses *list, const struct kube_address *address, struct error *err) must_check; /* once */
+bool addresses_have(const struct addresses *list, const struct kube_address *address);
+bool addresses_equal(const struct addresses *a, const struct addresses *b);
+int claims_add(struct policy_engine *engine, const struct kube_address *address, struct pod *pod, struct error *err) must_check;
+void claims_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod);
+/* The claims of one address: `*ret_n` of them from the returned one on. */
+const struct claim *claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n);
+
+/* engine_pods.c */
+int pod_addresses(const struct pod *pod, struct addresses *ret, struct error *err) must_check; /* appends */
+int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err) must_check;
+/* Endpoints of the pod came or went; `pod->endpoints` still has the old ones. */
+int pod_rebind(struct policy_engine *engine, struct pod *pod, struct error *err) must_check;
+bool endpoint_fits(const struct endpoint *endpoint, const struct kube_object *pod);
+
+/* engine_peers.c */
+bool peers_match(const struct peer_set *set, const struct namespace *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels);
+bool peer_matches_pod(const struct kube_peer *peer, const struct namespace *policy_ns, const struct pod *pod);
+int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct namespace *ns,
+		     struct peer_set **ret, struct error *err) must_check;
+void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_rule *rule);
+/* Puts the address in or out of the set, as its claimants say. */
+int peer_set_judge(struct policy_engine *engine, struct peer_set *set, const struct kube_address *address, struct error *err) must_check;
+
+/* engine_served.c */
+int served_set_acquire(struct policy_engine *engine, const char *name, uint8_t protocol, bool local, struct served_set **ret,
+		       struct error *err) must_check;
+void served_set_release(struct policy_engine *engine, struct served_set *set);
+int served_set_judge(struct policy_engine *engine, struct served_set *set, const struct kube_address *address, uint16_t port,
+		     struct error *err) must_check;
+/* Whether a claimant of the address (a local one, if asked so) serves the port under that name. */
+bool address_serves(const struct policy_engine *engine, const struct kube_address *address, const char *name, uint8_t protocol, uint16_t port,
+		    bool local);
+
+/* engine_fixed.c */
+int block_set_acquire(struct policy_engine *engine, const struct intervals *blocks, enum policy_family family, struct fixed_set **ret,
+		      struct error *err) must_check;
+int port_set_acquire(struct policy_engine *engine, const struct intervals *ports, struct fixed_set **ret, struct error *err) must_check;
+void fixed_set_release(struct policy_engine *engine, struct fixed_set *set);
+
+void peer_set_free(struct peer_set *set);
+void served_set_free(struct served_set *set);
+void fixed_set_free(struct fixed_set *set);
+
+/* engine_compile.c: puts the chain policy->sides[side].chain and takes what its rules refer to. */
+int policy_compile(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct references *ret, struct error *err)
+	must_check;
+void references_release(struct policy_engine *engine, struct references *references);
+
+/* engine_policies.c */
+bool policy_isolates(const struct kube_object *policy, enum policy_side side, const struct kube_object *pod);
+size_t policy_rules(const struct kube_object *policy, enum policy_side side, const struct kube_rule **ret);
+int policy_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
+	must_check;
+int policy_use(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct error *err) must_check;
+void policy_unuse(struct policy_engine *engine, struct policy *policy, enum policy_side side);
+void policy_free(struct policy *policy);
+
+/* engine_groups.c: *ret NULL if no policy isolates the pod. */
+int group_acquire(struct policy_engine *engine, const struct pod *pod, enum policy_side side, struct group **ret, struct error *err) must_check;
+void group_release(struct policy_engine *engine, struct group *group); /* accepts NULL */
+void group_free(struct group *group);
+
+/* engine_endpoints.c */
+/* Finds its groups anew and points the maps to them. */
+int endpoint_settle(struct policy_engine *engine, struct endpoint *endpoint, struct error *err) must_check;
+const struct endpoint *endpoint_with_address(const struct policy_engine *engine, const struct kube_address *address);
+void endpoint_free(struct endpoint *endpoint);
+
+/* names.c */
+struct chain_name {
+	char text[RULESET_NAME_MAX + 1];
+};
+int policy_chain_name(enum policy_side side, const char *namespace, const char *policy, struct chain_name *ret, struct error *err) must_check;
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cni-plugin/policy/named.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *name_of(const void *item)
+{
+	return *(char *const *)item;
+}
+
+bool named_find(const struct named *list, const char *name, size_t *ret_position)
+{
+	size_t low = 0, high = list->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(name_of(list->items[middle]), name);
+
+		if (order == 0) {
+			*ret_position = middle;
+			return true;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_position = low;
+	return false;
+}
+
+void *named_get(const struct named *list, const char *name)
+{
+	size_t at;
+
+	return named_find(list, name, &at) ? list->items[at] : NULL;
+}
+
+void *named_next(const struct named *list, const void *after)
+{
+	size_t at = 0;
+
+	if (after && named_find(list, name_of(after), &at))
+		at++;
+	return at < list->n ? list->items[at] : NULL;
+}
+
+bool named_reserve(struct named *list, size_t n)
+{
+	size_t capacity = list->capacity ? list->capacity : 16;
+
+	if (n <= list->capacity)
+		return true;
+	while (capacity < n)
+		capacity *= 2;
+	void **items = realloc(list->items, capacity * sizeof(*items));
+	if (!items)
+		return false;
+	list->items = items;
+	list->capacity = capacity;
+	return true;
+}
+
+void named_insert(struct named *list, size_t position, void *item)
+{
+	memmove(list->items + position + 1, list->items + position, (list->n - position) * sizeof(*list->items));
+	list->items[position] = item;
+	list->n++;
+}
+
+void named_remove(struct named *list, const char *name)
+{
+	size_t at;
+
+	if (!named_find(list, name, &at))
+		return;
+	list->n--;
+	memmove(list->items + at, list->items + at + 1, (list->n - at) * sizeof(*list->items));
+}
+
+bool named_put(struct named *list, void *item)
+{
+	size_t at;
+
+	if (!named_reserve(list, list->n + 1))
+		return false;
+	named_find(list, name_of(item), &at);
+	named_insert(list, at, item);
+	return true;
+}
+
+void named_free(struct named *list)
+{
+	free(list->items);
+	*list = (struct named){};
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The fixed part of the table. Each direction has a base chain of its own on the hook: an accept ends only the chain in which it is
+ * said, a drop ends everything, so "source-egress AND destination-ingress" (facts S3) needs no marks and no order of rules.
+ *
+ *	pod → elsewhere     forward-egress  (source)  then  forward-ingress (destination)
+ *	pod → its own node  input-egress    (source)
+ *	own node → pod      the output hook, where we have nothing: always allowed (facts S11)
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cni-plugin/policy/engine_internal.h"
+#include "common/base/array.h"
+
+#define ICMPV6_PACKET_TOO_BIG 2      /* RFC 4443; path-MTU discovery must never be cut */
+#define ICMPV6_NEIGHBOUR_FIRST 133   /* RFC 4861: router and neighbour discovery, redirect */
+#define ICMPV6_NEIGHBOUR_LAST 137
+
+struct map_row {
+	const char *name;
+	enum ruleset_key key;
+};
+
+static const struct map_row maps[] = {
+	{ POLICY_EGRESS_MAP4, RULESET_KEY_IPV4 },
+	{ POLICY_EGRESS_MAP6, RULESET_KEY_IPV6 },
+	{ POLICY_INGRESS_MAP4, RULESET_KEY_IPV4 },
+	{ POLICY_INGRESS_MAP6, RULESET_KEY_IPV6 },
+};
+
+struct base_chain_row {
+	const char *name;
+	enum ruleset_hook hook;
+	int priority;
+	enum ruleset_verdict lookup;
+	const char *map4, *map6;
+	const char *comment;
+};
+
+static const struct base_chain_row base_chains[] = {
+	{ "forward-egress", RULESET_HOOK_FORWARD, -10, RULESET_SOURCE_MAP, POLICY_EGRESS_MAP4, POLICY_EGRESS_MAP6,
+	  "what pods of this node may send" },
+	{ "forward-ingress", RULESET_HOOK_FORWARD, -9, RULESET_DESTINATION_MAP, POLICY_INGRESS_MAP4, POLICY_INGRESS_MAP6,
+	  "what pods of this node may receive" },
+	{ "input-egress", RULESET_HOOK_INPUT, -10, RULESET_SOURCE_MAP, POLICY_EGRESS_MAP4, POLICY_EGRESS_MAP6,
+	  "what pods of this node may send to it" },
+};
+
+#define BASE_RULES 5
+
+static struct ruleset_rule accept_if(enum ruleset_match_type type, uint16_t first, uint16_t last)
+{
+	return (struct ruleset_rule){
+		.matches = { { .type = type, .first = first, .last = last } },
+		.n_matches = 1,
+		.verdict = RULESET_ACCEPT,
+	};
+}
+
+static int put_base_chain(struct ruleset *ruleset, const struct base_chain_row *row, struct error *err)
+{
+	struct ruleset_rule rules[BASE_RULES] = {
+		accept_if(RULESET_CT_ESTABLISHED, 0, 0),
+		accept_if(RULESET_ICMPV6_TYPE, ICMPV6_PACKET_TOO_BIG, ICMPV6_PACKET_TOO_BIG),
+		accept_if(RULESET_ICMPV6_TYPE, ICMPV6_NEIGHBOUR_FIRST, ICMPV6_NEIGHBOUR_LAST),
+		{ .verdict = row->lookup, .target = strdup(row->map4) },
+		{ .verdict = row->lookup, .target = strdup(row->map6) },
+	};
+
+	if (rules[3].target && rules[4].target)
+		return ruleset_chain_put(ruleset, row->name, row->hook, row->priority, row->comment, rules, BASE_RULES, err);
+	for (size_t i = 0; i < BASE_RULES; i++)
+		ruleset_rule_clear(&rules[i]);
+	return error_nomem(err);
+}
+
+static int put_quarantine(struct ruleset *ruleset, struct error *err)
+{
+	struct ruleset_rule drop = { .verdict = RULESET_DROP, .counter = true };
+
+	return ruleset_chain_put(ruleset, POLICY_QUARANTINE_CHAIN, RULESET_NO_HOOK, 0, "pods whose object is unknown", &drop, 1, err);
+}
+
+int policy_skeleton(struct ruleset *ruleset, struct error *err)
+{
+	struct ruleset_set *unused;
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTS_OF(maps) && r == 0; i++)
+		r = ruleset_set_add(ruleset, maps[i].name, maps[i].key, false, true, "", &unused, err);
+	if (r == 0)
+		r = put_quarantine(ruleset, err);
+	for (size_t i = 0; i < ELEMENTS_OF(base_chains) && r == 0; i++)
+		r = put_base_chain(ruleset, &base_chains[i], err);
+	return r;
+}
+
+static int change_maps(struct ruleset *ruleset, const struct kube_address *address, bool put, struct error *err)
+{
+	enum ruleset_key key = family_of(address) == POLICY_IPV4 ? RULESET_KEY_IPV4 : RULESET_KEY_IPV6;
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTS_OF(maps) && r == 0; i++) {
+		struct ruleset_set *map = ruleset_set_find(ruleset, maps[i].name);
+
+		if (maps[i].key != key)
+			continue;
+		if (!map)
+			return error_set(err, EINVAL, "map \"%s\" is not there", maps[i].name);
+		r = put ? ruleset_element_add(map, address->bytes, POLICY_QUARANTINE_CHAIN, err) :
+			  ruleset_element_remove(map, address->bytes, err);
+	}
+	return r;
+}
+
+int policy_quarantine_put(struct ruleset *ruleset, const struct policy_endpoint *endpoint, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < endpoint->n_addresses && r == 0; i++)
+		r = change_maps(ruleset, &endpoint->addresses[i], true, err);
+	return r;
+}
+
+int policy_quarantine_remove(struct ruleset *ruleset, const struct policy_endpoint *endpoint, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < endpoint->n_addresses && r == 0; i++)
+		r = change_maps(ruleset, &endpoint->addresses[i], false, err);
+	return r;
+}
