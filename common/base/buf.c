@@ -55,6 +55,7 @@ uint8_t *buf_reserve(struct buf *buf, size_t n)
 		}
 		buf->p = p;
 		buf->capacity = capacity;
+		buf->p[buf->n] = 0; /* the content ends here, whether or not something is committed */
 	}
 	return buf->p + buf->n;
 }
