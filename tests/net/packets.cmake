@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Pods as network namespaces, probes between them, and the judges that compare what the packets do with what they should.
+holdfast_library(hf_fabric SOURCES fabric.c rtnl.c volley.c volley_socket.c LINK hf_kube_objects dep::mnl)
+holdfast_test(test_volley LABEL net SOURCES test_volley.c LINK hf_fabric nft_support)
+
+# For scripts; not a test, so not where tests/run looks for them.
+add_executable(knock knock.c)
+target_link_libraries(knock PRIVATE hf_fabric)
+set_target_properties(knock PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/support)
