@@ -3,12 +3,8 @@
  * Every file in tests/golden/{json,yaml,config}/accept is read and printed, and the print must be what stands in <file>.expected; every
  * file in reject must be refused with exactly the words of <file>.err. Each file is a test of its own.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/common/cmocka_all.h"
 
-#include <cmocka.h>
 #include <dirent.h>
 #include <stdlib.h>
 
