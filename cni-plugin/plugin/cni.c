@@ -13,8 +13,8 @@ struct verb_row {
 
 /* DEL is short: it succeeds without an answer, and the runtime waits for it. ADD may have to wait for a pod's object. */
 static const struct verb_row verbs[CNI_VERB_COUNT] = {
-	[CNI_ADD] = { "ADD", 30000 },  [CNI_DEL] = { "DEL", 5000 },       [CNI_CHECK] = { "CHECK", 10000 },
-	[CNI_GC] = { "GC", 30000 },    [CNI_STATUS] = { "STATUS", 5000 }, [CNI_VERSION] = { "VERSION", 0 },
+	[CNI_ADD] = { "ADD", 30000 }, [CNI_DEL] = { "DEL", 5000 },	 [CNI_CHECK] = { "CHECK", 10000 },
+	[CNI_GC] = { "GC", 30000 },   [CNI_STATUS] = { "STATUS", 5000 }, [CNI_VERSION] = { "VERSION", 0 },
 };
 
 static const char *const versions[CNI_SUPPORTED_VERSION_COUNT] = {
@@ -36,8 +36,10 @@ static const struct code_row codes[] = {
 	{ EIO, CNI_IO_FAILURE },
 	{ EBADMSG, CNI_BAD_JSON },
 	{ EINVAL, CNI_BAD_CONFIG },
+	{ EBADF, CNI_BAD_NETNS },
 	{ EOPNOTSUPP, CNI_UNSUPPORTED_INTERFACE },
 	{ ENOSYS, CNI_HOST_NOT_PREPARED },
+	{ ESTALE, CNI_RULES_MISSING },
 };
 
 const char *cni_verb_name(enum cni_verb verb)

@@ -51,7 +51,8 @@ static int read_version(struct slice text, enum cni_version *ret, struct error *
 
 	/* SPEC.md: a configuration without a version is one of 0.1.0. */
 	if (!json_raw_member(text, "cniVersion", &raw))
-		return error_set(err, EPROTONOSUPPORT, "cniVersion is missing, which means 0.1.0; supported are 0.3.1, 0.4.0, 1.0.0 and 1.1.0");
+		return error_set(err, EPROTONOSUPPORT,
+				 "cniVersion is missing, which means 0.1.0; supported are 0.3.1, 0.4.0, 1.0.0 and 1.1.0");
 	if (!plain_string(raw, &version))
 		return error_set(err, EBADMSG, "cniVersion: expected a string");
 	for (int i = 0; i < CNI_SUPPORTED_VERSION_COUNT; i++) {
@@ -60,7 +61,8 @@ static int read_version(struct slice text, enum cni_version *ret, struct error *
 			return 0;
 		}
 	}
-	return error_set(err, EPROTONOSUPPORT, "cniVersion \"%s\" is not supported; supported are 0.3.1, 0.4.0, 1.0.0 and 1.1.0", SHOW(version));
+	return error_set(err, EPROTONOSUPPORT, "cniVersion \"%s\" is not supported; supported are 0.3.1, 0.4.0, 1.0.0 and 1.1.0",
+			 SHOW(version));
 }
 
 static int check_verb(enum cni_verb verb, enum cni_version version, struct error *err)
@@ -89,7 +91,8 @@ static int read_name(struct slice text, struct slice *ret, struct error *err)
 		uint8_t c = name.p[i];
 		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 		if (!letter && (i == 0 || !(c == '_' || c == '.' || c == '-')))
-			return error_set(err, EINVAL, "name: a network name has letters and digits, and after the first of them also _ . and -");
+			return error_set(err, EINVAL,
+					 "name: a network name has letters and digits, and after the first of them also _ . and -");
 	}
 	*ret = name;
 	return 0;

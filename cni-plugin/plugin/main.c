@@ -76,7 +76,8 @@ static int agent_unreachable(enum cni_verb verb, const char *socket, struct slic
 	struct error err;
 
 	error_set(&err, EAGAIN,
-		  "the Holdfast agent does not answer on %s (%s): is the holdfast-net pod running on this node? kubectl -n holdfast get pods%s",
+		  "the Holdfast agent does not answer on %s (%s): is the holdfast-net pod running on this node? kubectl -n holdfast get "
+		  "pods%s",
 		  socket, why->message, verb == CNI_ADD ? "; the pod is not started, the last rules stay in the kernel" : "");
 	if (verb == CNI_DEL) {
 		fprintf(stderr, "holdfast: %s; it will notice by itself that the pod is gone\n", err.message);

@@ -15,13 +15,17 @@
 static const uint8_t magic[4] = { 'H', 'F', 'N', '1' };
 
 static const uint32_t field_max[WIRE_FIELD_COUNT] = {
-	[WIRE_VERB] = 16,   [WIRE_CONTAINER_ID] = 1024, [WIRE_NETNS] = 4095,         [WIRE_IFNAME] = 255,
-	[WIRE_ARGS] = 65536, [WIRE_PATH] = 65536,       [WIRE_INPUT] = WIRE_INPUT_MAX,
+	[WIRE_VERB] = 16,    [WIRE_CONTAINER_ID] = 1024, [WIRE_NETNS] = 4095,		[WIRE_IFNAME] = 255,
+	[WIRE_ARGS] = 65536, [WIRE_PATH] = 65536,	 [WIRE_INPUT] = WIRE_INPUT_MAX,
 };
 
 static const char *const field_names[WIRE_FIELD_COUNT] = {
-	[WIRE_VERB] = "CNI_COMMAND", [WIRE_CONTAINER_ID] = "CNI_CONTAINERID", [WIRE_NETNS] = "CNI_NETNS",
-	[WIRE_IFNAME] = "CNI_IFNAME", [WIRE_ARGS] = "CNI_ARGS",               [WIRE_PATH] = "CNI_PATH",
+	[WIRE_VERB] = "CNI_COMMAND",
+	[WIRE_CONTAINER_ID] = "CNI_CONTAINERID",
+	[WIRE_NETNS] = "CNI_NETNS",
+	[WIRE_IFNAME] = "CNI_IFNAME",
+	[WIRE_ARGS] = "CNI_ARGS",
+	[WIRE_PATH] = "CNI_PATH",
 	[WIRE_INPUT] = "network configuration",
 };
 
@@ -98,7 +102,8 @@ static int begin_field(struct wire_request *request, struct error *err)
 {
 	if (request->field < 0) {
 		if (memcmp(request->header, magic, sizeof(magic)) != 0)
-			return error_set(err, EPROTO, "not a request of this version of holdfast: update its CNI executable and the agent together");
+			return error_set(err, EPROTO,
+					 "not a request of this version of holdfast: update its CNI executable and the agent together");
 		request->field = 0;
 		request->header_n = 0;
 		return 0;
@@ -178,7 +183,8 @@ void wire_answer_end(struct buf *out)
 static int begin_answer(struct wire_answer *answer, struct error *err)
 {
 	if (memcmp(answer->header, magic, sizeof(magic)) != 0)
-		return error_set(err, EPROTO, "the answer is not one of this version of holdfast: update its executables and the agent together");
+		return error_set(err, EPROTO,
+				 "the answer is not one of this version of holdfast: update its executables and the agent together");
 	answer->exit_code = get_u32(answer->header + sizeof(magic));
 	answer->begun = true;
 	answer->header_n = 0;
@@ -192,7 +198,8 @@ static int begin_chunk(struct wire_answer *answer, struct error *err)
 	answer->total += answer->left;
 	answer->ended = answer->left == 0;
 	if (answer->left > WIRE_CHUNK_MAX)
-		return error_set(err, EPROTO, "the answer has a piece of %u bytes, above the limit of %d", (unsigned)answer->left, WIRE_CHUNK_MAX);
+		return error_set(err, EPROTO, "the answer has a piece of %u bytes, above the limit of %d", (unsigned)answer->left,
+				 WIRE_CHUNK_MAX);
 	if (answer->total > WIRE_OUTPUT_MAX)
 		return error_set(err, E2BIG, "the answer is larger than the limit of %d bytes", WIRE_OUTPUT_MAX);
 	return answer->ended;

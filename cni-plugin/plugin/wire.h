@@ -16,13 +16,13 @@
 
 /* The fields of a request, in the order in which they are sent. All but the input are text without NUL. */
 enum wire_field {
-	WIRE_VERB,         /* "ADD", or a command of the CLI: "status" */
+	WIRE_VERB, /* "ADD", or a command of the CLI: "status" */
 	WIRE_CONTAINER_ID,
 	WIRE_NETNS,
 	WIRE_IFNAME,
-	WIRE_ARGS,         /* CNI_ARGS: "K8S_POD_NAME=web;…"; the CLI's own arguments in the same form */
+	WIRE_ARGS, /* CNI_ARGS: "K8S_POD_NAME=web;…"; the CLI's own arguments in the same form */
 	WIRE_PATH,
-	WIRE_INPUT,        /* the network configuration */
+	WIRE_INPUT, /* the network configuration */
 	WIRE_FIELD_COUNT,
 };
 
@@ -37,8 +37,8 @@ int wire_request_encode(const struct slice fields[static WIRE_FIELD_COUNT], stru
 struct wire_request {
 	uint8_t header[4]; /* the magic, then each field's length */
 	size_t header_n;
-	int field;         /* -1: the magic */
-	uint32_t left;     /* of this field, once its header is complete */
+	int field;     /* -1: the magic */
+	uint32_t left; /* of this field, once its header is complete */
 	struct buf fields[WIRE_FIELD_COUNT];
 };
 
@@ -62,7 +62,7 @@ struct wire_answer {
 	size_t header_n;
 	bool begun, ended;
 	uint32_t exit_code; /* valid once begun */
-	uint32_t left;      /* of this chunk */
+	uint32_t left;	    /* of this chunk */
 	size_t total;
 };
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_AGENT_AGENT_H
+#define HOLDFAST_AGENT_AGENT_H
+
+#include <uv.h>
+
+#include "cni-plugin/agent/attachment.h"
+#include "cni-plugin/agent/enforcer.h"
+#include "cni-plugin/agent/server.h"
+#include "cni-plugin/agent/settings.h"
+#include "cni-plugin/plugin/cni.h"
+#include "common/kube/source.h"
+#include "common/kube/store.h"
+
+/*
+ * The daemon: one loop, one thread. What its parts share; each part below has a file of its own.
+ *
+ *	sources ─► store ─► adopt ─┐
+ *	                           ├─► attachments ─► enforcer ─► kernel
+ *	socket ─► requests ─► cni ─┘         │
+ *	                                  journal
+ */
+struct agent {
+	uv_loop_t loop;
+	struct settings settings;
+	char *journal; /* directory */
+	int lock_fd;
+
+	struct attachments attachments;
+	struct enforcer *enforcer;
+	struct kube_store *store;
+	struct kube_source *source;
+	struct server *server;
+	struct http_endpoint *endpoint;
+	struct waiting *waiting;   /* add.c */
+	struct departed *departed; /* adopt.c */
+
+	/* What came in this turn of the loop is applied at its end, in one transaction. */
+	bool dirty;
+	uv_check_t turn_end;
+	uv_idle_t no_sleep; /* while dirty, so that the turn ends */
+	uv_timer_t retry;
+	uint64_t retry_ms;
+	uv_timer_t reconcile;
+	unsigned reconciliations;
+	uv_poll_t links;
+	struct mnl_socket *link_socket;
+	uv_signal_t sigterm, sigint;
+
+	uint64_t started_ms;
+	int exit_code;
+	struct agent_counters {
+		uint64_t requests[CNI_VERB_COUNT], refused[CNI_VERB_COUNT];
+		char last_refusal[ERROR_MESSAGE_MAX + 128]; /* "" if none */
+		int64_t last_refusal_time;
+	} counters;
+};
+
+/* Runs until SIGTERM or SIGINT. Returns the exit code. */
+int agent_run(struct settings *settings, struct error *err) must_check;
+
+/* ── attach.c: every way into and out of the node's attachments ── */
+
+/* Takes ownership. What had this id or one of its addresses goes first. On error nothing of it is left. */
+int agent_attach(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
+
+/* Removes it, its rules and its journal entry, and frees it. The rules are gone when this returns 0, else soon. */
+int agent_detach(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
+
+/* ── apply.c ── */
+void agent_mark_dirty(struct agent *agent);
+/* Now; whatever the kernel refuses is tried again with back-off. Then wakes who waits for it. */
+int agent_apply(struct agent *agent, struct error *err) must_check;
+/* As agent_apply, for those who can only log. */
+void agent_apply_or_log(struct agent *agent);
+/* After -ENOMEM of the engine. */
+void agent_stop_if_lost(struct agent *agent);
+void apply_prepare(struct agent *agent);
+
+/* ── requests.c ── */
+void requests_handle(void *context, struct server_call *call);
+void requests_refuse(void *context, const struct error *why, struct buf *out);
+
+/* What is wrong with the agent as a whole; 0: nothing. For STATUS and /readyz. */
+int agent_check_ready(const struct agent *agent, struct error *err) must_check;
+
+/* ── adopt.c: this node's pods that no CNI ADD has told of ── */
+int adopt_all(struct agent *agent, struct error *err) must_check;
+int adopt_changed(struct agent *agent, const struct kube_object *before, const struct kube_object *after, struct error *err) must_check;
+/* The pod of an attachment that is going away: its object may still say that it has the address. */
+void adopt_departed(struct agent *agent, const struct attachment *attachment);
+void adopt_clear(struct agent *agent);
+
+/* ── reconcile.c: attachments whose pods went away without a DEL ── */
+void reconcile_now(struct agent *agent);
+int reconcile_start(struct agent *agent, struct error *err) must_check;
+void reconcile_stop(struct agent *agent);
+
+/* ── metrics.c ── */
+int metrics_start(struct agent *agent, struct error *err) must_check;
+void metrics_stop(struct agent *agent);
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_AGENT_ATTACHMENT_H
+#define HOLDFAST_AGENT_ATTACHMENT_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cni-plugin/policy/engine.h"
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "common/kube/objects.h"
+
+/*
+ * A pod's interface on this node. Most come from a CNI ADD and are kept in the journal; an *adopted* one was there before Holdfast was
+ * (or its journal was lost) and is known from its pod object only.
+ */
+struct attachment {
+	struct attachment *next;
+	char *id;	    /* "<container id>/<interface>"; adopted: "pod:<namespace>/<name>" */
+	char *container_id; /* adopted: NULL, and so are ifname and netns */
+	char *ifname;
+	char *netns;
+	char *namespace;
+	char *pod;
+	char *uid; /* "" if unknown */
+	struct kube_address addresses[POLICY_ENDPOINT_ADDRESSES_MAX];
+	size_t n_addresses;
+	unsigned host_index; /* of the host veth; 0 for adopted ones */
+	char host_name[IF_NAMESIZE];
+	bool bridge_port;
+	bool quarantined; /* it was reported so, and is to be reported again when it opens; not journalled */
+};
+
+struct attachment_names {
+	const char *container_id, *ifname, *netns; /* all NULL: adopted */
+	const char *namespace, *pod, *uid;
+};
+
+/* NULL: out of memory. */
+struct attachment *attachment_new(const struct attachment_names *names) must_check;
+void attachment_free(struct attachment *attachment);
+DEFINE_CLEANUP(struct attachment *, attachment_free);
+
+static inline bool attachment_is_adopted(const struct attachment *attachment)
+{
+	return !attachment->container_id;
+}
+
+bool attachment_has_address(const struct attachment *attachment, const struct kube_address *addresses, size_t n);
+
+/* Borrowed: valid as long as the attachment. */
+struct policy_endpoint attachment_endpoint(const struct attachment *attachment);
+
+/* At most a few hundred on a node: a list, in the order of arrival, newest first. */
+struct attachments {
+	struct attachment *first;
+	size_t n;
+};
+
+#define ATTACHMENTS_MAX 4096
+
+/* Takes ownership. The id must not be in the list yet. */
+void attachments_add(struct attachments *list, struct attachment *attachment);
+/* Out of the list, and the caller's; NULL if it is not there. */
+struct attachment *attachments_take(struct attachments *list, const char *id) must_check;
+struct attachment *attachments_find(const struct attachments *list, const char *id);
+struct attachment *attachments_find_adopted(const struct attachments *list, const char *namespace, const char *pod);
+void attachments_clear(struct attachments *list);
+
+/* `id` of a CNI attachment; NULL: out of memory. */
+char *attachment_id(const char *container_id, const char *ifname) must_check;
+
+#endif

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_AGENT_COMMANDS_H
+#define HOLDFAST_AGENT_COMMANDS_H
+
+/* The subcommands of holdfast-net. argv[0] is the subcommand. They return the exit code and print their own errors. */
+int command_agent(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_explain(int argc, char **argv);
+
+#endif

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cni-plugin/agent/enforcer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cni-plugin/nft/nft.h"
+#include "common/base/array.h"
+
+struct enforcer {
+	struct nft *nft;
+	const struct attachments *attachments;
+	struct policy_engine *engine; /* NULL while pinned */
+	struct ruleset *pinned;	      /* NULL when live */
+	bool found_nothing;
+	bool doubtful; /* the kernel may have other rules than the model believes: read before writing */
+	bool lost;
+	struct enforcer_stats stats;
+};
+
+static struct ruleset *wanted(const struct enforcer *enforcer)
+{
+	return enforcer->engine ? policy_engine_ruleset(enforcer->engine) : enforcer->pinned;
+}
+
+/* The engine must not be used after it ran out of memory. */
+static int note(struct enforcer *enforcer, int r)
+{
+	if (r == -ENOMEM)
+		enforcer->lost = true;
+	return r;
+}
+
+static int quarantine(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
+{
+	struct policy_endpoint endpoint = attachment_endpoint(attachment);
+
+	return policy_quarantine_put(enforcer->pinned, &endpoint, err);
+}
+
+/* What the kernel has becomes what is wanted; without any rules of ours there, every pod that is known is quarantined. */
+static int pin(struct enforcer *enforcer, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+
+	int r = nft_read(enforcer->nft, &kernel, err);
+	if (r < 0)
+		return r;
+	enforcer->found_nothing = !ruleset_set_find(kernel, POLICY_INGRESS_MAP4);
+	if (enforcer->found_nothing) {
+		r = policy_skeleton(kernel, err);
+		if (r < 0)
+			return r;
+	}
+	ruleset_free(enforcer->pinned);
+	enforcer->pinned = TAKE_PTR(kernel);
+	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
+		if (at->quarantined || enforcer->found_nothing)
+			r = quarantine(enforcer, at, err);
+	}
+	return r;
+}
+
+int enforcer_open(const struct attachments *attachments, struct enforcer **ret, struct error *err)
+{
+	_cleanup_(enforcer_closep) struct enforcer *enforcer = calloc(1, sizeof(*enforcer));
+
+	if (!enforcer)
+		return error_nomem(err);
+	enforcer->attachments = attachments;
+	int r = nft_open(&enforcer->nft, err);
+	if (r == 0)
+		r = pin(enforcer, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(enforcer);
+	return 0;
+}
+
+void enforcer_close(struct enforcer *enforcer)
+{
+	if (!enforcer)
+		return;
+	policy_engine_free(enforcer->engine);
+	ruleset_free(enforcer->pinned);
+	nft_close(enforcer->nft);
+	free(enforcer);
+}
+
+bool enforcer_found_nothing(const struct enforcer *enforcer)
+{
+	return enforcer->found_nothing;
+}
+
+int enforcer_put(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
+{
+	struct policy_endpoint endpoint = attachment_endpoint(attachment);
+
+	if (!enforcer->engine)
+		return note(enforcer, policy_quarantine_put(enforcer->pinned, &endpoint, err));
+	return note(enforcer, policy_engine_endpoint_put(enforcer->engine, &endpoint, err));
+}
+
+int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
+{
+	struct policy_endpoint endpoint = attachment_endpoint(attachment);
+
+	if (!enforcer->engine)
+		return note(enforcer, policy_quarantine_remove(enforcer->pinned, &endpoint, err));
+	return note(enforcer, policy_engine_endpoint_remove(enforcer->engine, attachment->id, err));
+}
+
+int enforcer_changed(struct enforcer *enforcer, const struct kube_object *before, const struct kube_object *after, struct error *err)
+{
+	return note(enforcer, policy_engine_changed(enforcer->engine, before, after, err));
+}
+
+struct feeding {
+	struct policy_engine *engine;
+	struct error *err;
+};
+
+static int feed(void *context, const struct kube_object *object)
+{
+	struct feeding *feeding = context;
+
+	return policy_engine_changed(feeding->engine, NULL, object, feeding->err);
+}
+
+static int feed_all(struct policy_engine *engine, const struct kube_store *store, const struct attachments *attachments, struct error *err)
+{
+	static const enum kube_kind order[] = { KUBE_NAMESPACE, KUBE_NODE, KUBE_NETWORK_POLICY, KUBE_POD };
+	struct feeding feeding = { engine, err };
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTS_OF(order) && r == 0; i++)
+		r = kube_store_each(store, order[i], feed, &feeding);
+	for (const struct attachment *at = attachments->first; at && r == 0; at = at->next) {
+		struct policy_endpoint endpoint = attachment_endpoint(at);
+		r = policy_engine_endpoint_put(engine, &endpoint, err);
+	}
+	return r;
+}
+
+int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, struct error *err)
+{
+	_cleanup_(policy_engine_freep) struct policy_engine *engine = policy_engine_new();
+
+	int r = engine ? feed_all(engine, store, enforcer->attachments, err) : error_nomem(err);
+	if (r < 0)
+		return note(enforcer, r);
+	enforcer->engine = TAKE_PTR(engine);
+	ruleset_free(TAKE_PTR(enforcer->pinned));
+	enforcer->doubtful = true;
+	return 0;
+}
+
+bool enforcer_is_live(const struct enforcer *enforcer)
+{
+	return enforcer->engine;
+}
+
+static int read_kernel(struct enforcer *enforcer, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+
+	if (!enforcer->engine)
+		return pin(enforcer, err);
+	int r = nft_read(enforcer->nft, &kernel, err);
+	return r < 0 ? r : ruleset_rebase(wanted(enforcer), kernel, err);
+}
+
+static int send_pending(struct enforcer *enforcer, struct error *err)
+{
+	struct enforcer_stats *stats = &enforcer->stats;
+	struct nft_report report = { 0 };
+
+	if (!ruleset_is_pending(wanted(enforcer)))
+		return 0;
+	int r = nft_apply(enforcer->nft, wanted(enforcer), &report, err);
+	if (r < 0) {
+		stats->failed++;
+		return r;
+	}
+	stats->transactions += report.transactions;
+	stats->duration_us += report.duration_us;
+	stats->last_us = report.duration_us;
+	stats->last_messages = report.messages;
+	stats->last_bytes = report.bytes;
+	stats->last_time = time(NULL);
+	return 0;
+}
+
+static int read_and_send(struct enforcer *enforcer, struct error *err)
+{
+	int r = read_kernel(enforcer, err);
+
+	return r < 0 ? r : send_pending(enforcer, err);
+}
+
+static int conclude(struct enforcer *enforcer, int r, const struct error *err)
+{
+	enforcer->doubtful = r < 0;
+	enforcer->stats.in_force = r == 0;
+	memcpy(enforcer->stats.last_error, r < 0 ? err->message : "", r < 0 ? sizeof(err->message) : 1);
+	return r;
+}
+
+int enforcer_apply(struct enforcer *enforcer, struct error *err)
+{
+	int r = enforcer->doubtful ? read_and_send(enforcer, err) : send_pending(enforcer, err);
+
+	if (r < 0 && !enforcer->doubtful)
+		r = read_and_send(enforcer, err);
+	return conclude(enforcer, r, err);
+}
+
+int enforcer_audit(struct enforcer *enforcer, struct error *err)
+{
+	int r = enforcer_apply(enforcer, err);
+
+	if (r == 0)
+		r = read_kernel(enforcer, err);
+	if (r < 0)
+		return conclude(enforcer, r, err);
+	bool changed = ruleset_is_pending(wanted(enforcer));
+	enforcer->stats.repaired += changed;
+	r = conclude(enforcer, send_pending(enforcer, err), err);
+	return r < 0 ? r : changed;
+}
+
+static int missing(struct error *err, const char *what, const char *name)
+{
+	return error_set(err, ESTALE, "the kernel lacks %s %s of table inet " RULESET_TABLE ": somebody else has changed it", what, name);
+}
+
+static int check_element(struct enforcer *enforcer, const char *map, const struct kube_address *address, struct error *err)
+{
+	const struct ruleset_set *set = ruleset_set_find(wanted(enforcer), map);
+	char text[INET6_ADDRSTRLEN];
+
+	ptrdiff_t i = set ? ruleset_element_find(set, address->bytes) : -1;
+	if (i < 0)
+		return 0;
+	int r = nft_has_element(enforcer->nft, set, address->bytes, set->targets[i], err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	kube_address_format(address, text);
+	return error_set(err, ESTALE, "the kernel lacks %s in map %s of table inet " RULESET_TABLE ": somebody else has changed it", text,
+			 map);
+}
+
+static int check_chains(struct enforcer *enforcer, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+	const struct ruleset_chain *chain = NULL;
+
+	int r = nft_read(enforcer->nft, &kernel, err);
+	if (r < 0)
+		return r;
+	while ((chain = ruleset_next_chain(wanted(enforcer), chain))) {
+		const struct ruleset_chain *found = ruleset_chain_find(kernel, chain->name);
+		if (chain->state == RULESET_DOOMED)
+			continue;
+		if (!found || strcmp(found->fingerprint, chain->fingerprint) != 0)
+			return missing(err, "chain", chain->name);
+	}
+	return 0;
+}
+
+int enforcer_check(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
+{
+	int r = enforcer_apply(enforcer, err);
+
+	if (r == 0)
+		r = check_chains(enforcer, err);
+	for (size_t i = 0; i < attachment->n_addresses && r == 0; i++) {
+		const struct kube_address *address = &attachment->addresses[i];
+		bool v4 = address->family == AF_INET;
+		r = check_element(enforcer, v4 ? POLICY_EGRESS_MAP4 : POLICY_EGRESS_MAP6, address, err);
+		if (r == 0)
+			r = check_element(enforcer, v4 ? POLICY_INGRESS_MAP4 : POLICY_INGRESS_MAP6, address, err);
+	}
+	return r;
+}
+
+bool enforcer_is_ready(const struct enforcer *enforcer, const struct attachment *attachment)
+{
+	return enforcer->engine && enforcer->stats.in_force &&
+	       policy_engine_endpoint_state(enforcer->engine, attachment->id) == POLICY_ENDPOINT_READY;
+}
+
+bool enforcer_is_lost(const struct enforcer *enforcer)
+{
+	return enforcer->lost;
+}
+
+const struct policy_engine *enforcer_engine(const struct enforcer *enforcer)
+{
+	return enforcer->engine;
+}
+
+const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer)
+{
+	return wanted(enforcer);
+}
+
+const struct enforcer_stats *enforcer_statistics(const struct enforcer *enforcer)
+{
+	return &enforcer->stats;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_AGENT_ENFORCER_H
+#define HOLDFAST_AGENT_ENFORCER_H
+
+#include "cni-plugin/agent/attachment.h"
+#include "cni-plugin/policy/engine.h"
+#include "common/base/cleanup.h"
+#include "common/base/error.h"
+#include "common/kube/store.h"
+
+/*
+ * The way from model to kernel. It has two phases:
+ *
+ *	pinned ──enforcer_go_live──► live
+ *
+ * Pinned, from the start to the first sync: the rules that the kernel has stay exactly as they are, since objects that would justify other
+ * ones are not known yet; new pods are quarantined on top of them. Live: the policy engine says what is wanted.
+ */
+struct enforcer;
+
+/* Opens netlink and reads what the kernel has. Writes nothing. `attachments` must outlive it. */
+int enforcer_open(const struct attachments *attachments, struct enforcer **ret, struct error *err) must_check;
+void enforcer_close(struct enforcer *enforcer);
+DEFINE_CLEANUP(struct enforcer *, enforcer_close);
+
+/* True if the kernel had no rules of ours at the start: then everything in the journal must be quarantined. */
+bool enforcer_found_nothing(const struct enforcer *enforcer);
+
+/* These change the model only; enforcer_apply sends it. -ENOMEM: see enforcer_is_lost. */
+int enforcer_put(struct enforcer *enforcer, const struct attachment *attachment, struct error *err) must_check;
+int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachment, struct error *err) must_check;
+int enforcer_changed(struct enforcer *enforcer, const struct kube_object *before, const struct kube_object *after,
+		     struct error *err) must_check;
+
+/* Builds the engine from the store and the attachments. The next apply sends the difference to what the kernel has then. */
+int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, struct error *err) must_check;
+bool enforcer_is_live(const struct enforcer *enforcer);
+
+/*
+ * Sends what is pending, if anything is. What the kernel refuses is tried once more against what the kernel really has; if that
+ * fails too, the model and the kernel differ until a later call succeeds.
+ */
+int enforcer_apply(struct enforcer *enforcer, struct error *err) must_check;
+
+/* Reads the kernel and repairs it, if somebody else has changed our table. 1: it was so. */
+int enforcer_audit(struct enforcer *enforcer, struct error *err) must_check;
+
+/* The kernel really has what the model wants for this attachment, and our base chains. ESTALE says what is missing. */
+int enforcer_check(struct enforcer *enforcer, const struct attachment *attachment, struct error *err) must_check;
+
+/* Everything is in the kernel, and the model says that the attachment's pod is judged by its policies. */
+bool enforcer_is_ready(const struct enforcer *enforcer, const struct attachment *attachment);
+
+/* The model is incomplete for want of memory: the process must end, and the kernel keeps the last rules. */
+bool enforcer_is_lost(const struct enforcer *enforcer);
+
+/* NULL while pinned. */
+const struct policy_engine *enforcer_engine(const struct enforcer *enforcer);
+const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer);
+
+struct enforcer_stats {
+	uint64_t transactions, failed, repaired;
+	uint64_t duration_us; /* of all transactions that succeeded */
+	uint64_t last_us, last_messages, last_bytes;
+	int64_t last_time;		    /* seconds since 1970; 0 = none yet */
+	bool in_force;			    /* the kernel has what the model wants */
+	char last_error[ERROR_MESSAGE_MAX]; /* "" if in_force */
+};
+const struct enforcer_stats *enforcer_statistics(const struct enforcer *enforcer);
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "cni-plugin/agent/verbs.h"
+#include "common/base/log.h"
+
+static bool is_valid(const struct cni_request *request, const struct attachment *attachment)
+{
+	for (size_t i = 0; i < request->n_valid; i++) {
+		if (strcmp(request->valid[i].container_id, attachment->container_id) == 0 &&
+		    strcmp(request->valid[i].ifname, attachment->ifname) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Without a list (`cnitool gc` gives none) only what is gone from the kernel goes. */
+int verb_gc(struct agent *agent, const struct cni_request *request, struct server_call *call, struct buf *out, struct error *err)
+{
+	struct attachment *next;
+	int failure = 0;
+
+	reconcile_now(agent);
+	if (!request->valid_known)
+		return 0;
+	for (struct attachment *at = agent->attachments.first; at; at = next) {
+		next = at->next;
+		if (attachment_is_adopted(at) || is_valid(request, at))
+			continue;
+		log_info("pod interface removed: the runtime no longer knows it", "namespace", at->namespace, "pod", at->pod, "attachment",
+			 at->id);
+		int r = agent_detach(agent, at, err);
+		failure = r < 0 ? r : failure;
+	}
+	return failure;
+}

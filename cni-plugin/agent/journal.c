@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cni-plugin/agent/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cni-plugin/plugin/cni.h"
+#include "common/base/file.h"
+#include "common/json/json.h"
+
+#define FILE_MAX (64 * 1024)
+#define SUFFIX ".json"
+
+static void print_member(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "%c\"%s\":", out->n ? ',' : '{', key);
+	buf_json_string(out, slice_string(value));
+}
+
+void journal_print(const struct attachment *attachment, struct buf *out)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	print_member(out, "containerID", attachment->container_id);
+	print_member(out, "ifname", attachment->ifname);
+	print_member(out, "netns", attachment->netns);
+	print_member(out, "namespace", attachment->namespace);
+	print_member(out, "pod", attachment->pod);
+	print_member(out, "uid", attachment->uid);
+	print_member(out, "hostName", attachment->host_name);
+	buf_printf(out, ",\"hostIndex\":%u,\"bridgePort\":%s,\"addresses\":[", attachment->host_index,
+		   attachment->bridge_port ? "true" : "false");
+	for (size_t i = 0; i < attachment->n_addresses; i++) {
+		kube_address_format(&attachment->addresses[i], text);
+		buf_printf(out, "%s\"%s\"", i ? "," : "", text);
+	}
+	buf_string(out, "]}\n");
+}
+
+static int read_string(const struct json_view *root, const char *key, const char **ret, struct error *err)
+{
+	struct json_view at;
+
+	int r = json_require(root, key, &at, err);
+	return r < 0 ? r : json_expect_string(&at, ret, err);
+}
+
+static int read_names(const struct json_view *root, struct attachment_names *ret, struct error *err)
+{
+	const struct {
+		const char *key;
+		const char **value;
+	} rows[] = {
+		{ "containerID", &ret->container_id }, { "ifname", &ret->ifname }, { "netns", &ret->netns },
+		{ "namespace", &ret->namespace },      { "pod", &ret->pod },	   { "uid", &ret->uid },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int r = read_string(root, rows[i].key, rows[i].value, err);
+		if (r < 0)
+			return r;
+	}
+	int r = cni_container_id_check(ret->container_id, err);
+	return r < 0 ? r : cni_ifname_check(ret->ifname, err);
+}
+
+static int read_host(const struct json_view *root, struct attachment *attachment, struct error *err)
+{
+	struct json_view at;
+	const char *name;
+	int64_t index;
+
+	int r = read_string(root, "hostName", &name, err);
+	if (r == 0)
+		r = json_require(root, "hostIndex", &at, err);
+	if (r == 0)
+		r = json_expect_integer(&at, 0, INT_MAX, &index, err);
+	if (r == 0)
+		r = json_require(root, "bridgePort", &at, err);
+	if (r == 0)
+		r = json_expect_bool(&at, &attachment->bridge_port, err);
+	if (r < 0)
+		return r;
+	attachment->host_index = (unsigned)index;
+	if (strlen(name) >= sizeof(attachment->host_name))
+		return error_set(err, EINVAL, "hostName: \"%.20s...\" is too long for an interface", name);
+	memcpy(attachment->host_name, name, strlen(name) + 1);
+	return 0;
+}
+
+static int read_addresses(const struct json_view *root, struct attachment *attachment, struct error *err)
+{
+	struct json_view at;
+	const char *text;
+	size_t n;
+
+	int r = json_require(root, "addresses", &at, err);
+	if (r == 0)
+		r = json_expect_array(&at, POLICY_ENDPOINT_ADDRESSES_MAX, &n, err);
+	if (r < 0)
+		return r;
+	JSON_FOR_EACH (item, &at) {
+		r = json_expect_string(&item, &text, err);
+		if (r == 0)
+			r = kube_address_parse(text, &attachment->addresses[attachment->n_addresses], err);
+		if (r < 0)
+			return r;
+		attachment->n_addresses++;
+	}
+	return 0;
+}
+
+int journal_parse(struct slice text, struct attachment **ret, struct error *err)
+{
+	_cleanup_(attachment_freep) struct attachment *attachment = NULL;
+	_cleanup_(json_freep) cJSON *tree = NULL;
+	struct attachment_names names;
+
+	int r = json_parse(text, &json_limits_object, &tree, err);
+	struct json_view root = json_root(tree);
+	if (r == 0)
+		r = json_expect_object(&root, err);
+	if (r == 0)
+		r = read_names(&root, &names, err);
+	if (r < 0)
+		return r;
+	attachment = attachment_new(&names);
+	if (!attachment)
+		return error_nomem(err);
+	r = read_host(&root, attachment, err);
+	if (r == 0)
+		r = read_addresses(&root, attachment, err);
+	if (r == 0)
+		*ret = TAKE_PTR(attachment);
+	return r;
+}
+
+/* A container ID has no colon, so the name is as unique as the id. */
+static int file_path(const char *directory, const struct attachment *attachment, char path[static PATH_MAX], struct error *err)
+{
+	int n = snprintf(path, PATH_MAX, "%s/%s:%s" SUFFIX, directory, attachment->container_id, attachment->ifname);
+
+	return n < PATH_MAX ? 0 : error_set(err, ENAMETOOLONG, "journal path %.64s... is too long", directory);
+}
+
+int journal_prepare(const char *directory, struct error *err)
+{
+	return file_make_directory(directory, 0700, err);
+}
+
+int journal_write(const char *directory, const struct attachment *attachment, struct error *err)
+{
+	_cleanup_(buf_free) struct buf out = BUF_MAX(FILE_MAX);
+	char path[PATH_MAX];
+
+	journal_print(attachment, &out);
+	int r = buf_check(&out, "journal entry", err);
+	if (r == 0)
+		r = file_path(directory, attachment, path, err);
+	if (r == 0)
+		r = file_write_atomic(path, buf_view(&out), 0600, err);
+	return r;
+}
+
+int journal_remove(const char *directory, const struct attachment *attachment, struct error *err)
+{
+	char path[PATH_MAX];
+
+	int r = file_path(directory, attachment, path, err);
+	if (r < 0)
+		return r;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "cannot remove %s", path);
+	return 0;
+}
+
+static int read_file(const char *directory, const char *name, struct attachment **ret, struct error *err)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(FILE_MAX);
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
+		return error_set(err, ENAMETOOLONG, "journal path %.64s... is too long", directory);
+	int r = file_read(path, &text, err);
+	if (r < 0)
+		return r;
+	r = journal_parse(buf_view(&text), ret, err);
+	return r < 0 ? error_wrap(err, "%s", path) : 0;
+}
+
+/* A temporary file of an interrupted write has another suffix. */
+static bool is_entry(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > strlen(SUFFIX) && strcmp(name + n - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+static void closedirp(DIR **directory)
+{
+	if (*directory)
+		closedir(*directory);
+}
+
+int journal_read(const char *directory, struct attachments *list, void (*bad)(const struct error *why), struct error *err)
+{
+	_cleanup_(closedirp) DIR *entries = opendir(directory);
+	struct dirent *entry;
+
+	if (!entries)
+		return error_errno(err, errno, "cannot open directory %s", directory);
+	while ((entry = readdir(entries))) {
+		struct attachment *attachment;
+		struct error why;
+		if (!is_entry(entry->d_name) || list->n >= ATTACHMENTS_MAX)
+			continue;
+		int r = read_file(directory, entry->d_name, &attachment, &why);
+		if (r == 0)
+			attachments_add(list, attachment);
+		else if (r == -ENOMEM)
+			return error_nomem(err);
+		else
+			bad(&why);
+	}
+	return 0;
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_AGENT_SHOW_H
+#define HOLDFAST_AGENT_SHOW_H
+
+#include "cni-plugin/agent/agent.h"
+
+/*
+ * What the command line shows of the agent. `arguments` is "KEY=VALUE;…" (cni_args_get). Returns the exit code of the command or a negative
+ * errno.
+ */
+#define SHOW_FAILED 2
+
+int show_status(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
+int show_dump(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
+/* 0: allowed, 1: denied. */
+int show_explain(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
+
+/* Whether OUTPUT=json is among the arguments. */
+bool show_wants_json(const char *arguments);
+
+/* How many of this node's pods are judged, quarantined, adopted. */
+struct pod_counts {
+	size_t judged, quarantined, adopted;
+};
+struct pod_counts show_count_pods(const struct agent *agent);
+
+#endif

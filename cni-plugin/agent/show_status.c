@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `holdfast-net status`: one screen that says whether this node is guarded, by what, and what was refused. */
+#include <inttypes.h>
+#include <time.h>
+
+#include "cni-plugin/agent/show.h"
+
+static void print_duration(struct buf *out, uint64_t seconds)
+{
+	if (seconds < 120)
+		buf_printf(out, "%" PRIu64 " s", seconds);
+	else if (seconds < 120 * 60)
+		buf_printf(out, "%" PRIu64 " min", seconds / 60);
+	else if (seconds < UINT64_C(48) * 3600)
+		buf_printf(out, "%" PRIu64 " h", seconds / 3600);
+	else
+		buf_printf(out, "%" PRIu64 " d", seconds / 86400);
+}
+
+static void print_ago(struct buf *out, uint64_t seconds)
+{
+	print_duration(out, seconds);
+	buf_string(out, " ago");
+}
+
+static uint64_t seconds_since(int64_t time_then)
+{
+	int64_t now = time(NULL);
+
+	return now > time_then ? (uint64_t)(now - time_then) : 0;
+}
+
+static void print_head(struct agent *agent, struct buf *out)
+{
+	struct error err;
+
+	buf_printf(out, "holdfast-net " HOLDFAST_VERSION " on node %s, up ", agent->settings.node_name);
+	print_duration(out, (uv_now(&agent->loop) - agent->started_ms) / 1000);
+	if (agent_check_ready(agent, &err) == 0)
+		buf_string(out, ": ready\n");
+	else
+		buf_printf(out, ": NOT READY\n           %s\n", err.message);
+}
+
+static void print_source(struct agent *agent, struct buf *out)
+{
+	struct kube_source_status status;
+
+	kube_source_status(agent->source, &status);
+	buf_printf(out, "source     %s: %s, ", status.name, status.connected ? "connected" : "NOT CONNECTED");
+	if (status.last_heard_ms == 0) {
+		buf_string(out, "never heard");
+	} else {
+		buf_string(out, "heard ");
+		print_ago(out, (uv_now(&agent->loop) - status.last_heard_ms) / 1000);
+	}
+	buf_printf(out, "; %" PRIu64 " watches opened again, %" PRIu64 " objects refused\n", status.restarts, status.refused);
+	if (*status.last_error)
+		buf_printf(out, "           last error: %s\n", status.last_error);
+}
+
+static void print_pods(struct agent *agent, const struct policy_counts *counts, struct buf *out)
+{
+	struct pod_counts pods = show_count_pods(agent);
+
+	buf_printf(out, "pods       %zu on this node: %zu judged, %zu quarantined (their objects have not come)", agent->attachments.n,
+		   pods.judged, pods.quarantined);
+	if (pods.adopted)
+		buf_printf(out, "; %zu were here before Holdfast", pods.adopted);
+	buf_printf(out, "\n           isolated: %zu for ingress, %zu for egress\n", counts->isolated_ingress, counts->isolated_egress);
+	buf_printf(out, "cluster    %zu pods, %zu namespaces\n", kube_store_count(agent->store, KUBE_POD),
+		   kube_store_count(agent->store, KUBE_NAMESPACE));
+}
+
+static int print_invalid(void *context, const struct kube_object *policy)
+{
+	buf_printf(context, "           %s/%s is refused, what it selects is isolated: %s\n", policy->namespace, policy->name,
+		   policy->policy.invalid);
+	return 0;
+}
+
+static void print_policies(struct agent *agent, const struct policy_counts *counts, struct buf *out)
+{
+	buf_printf(out, "policies   %zu, of which %zu refused\n", kube_store_count(agent->store, KUBE_NETWORK_POLICY),
+		   counts->invalid_policies);
+	if (enforcer_is_live(agent->enforcer))
+		policy_engine_each_invalid(enforcer_engine(agent->enforcer), print_invalid, out);
+}
+
+static void print_kernel(struct agent *agent, struct buf *out)
+{
+	const struct enforcer_stats *stats = enforcer_statistics(agent->enforcer);
+
+	buf_printf(out, "kernel     %s; %" PRIu64 " transactions, %" PRIu64 " refused, %" PRIu64 " repairs\n",
+		   stats->in_force ? "rules are in force" : "RULES ARE NOT IN FORCE", stats->transactions, stats->failed, stats->repaired);
+	if (stats->last_time) {
+		buf_string(out, "           last ");
+		print_ago(out, seconds_since(stats->last_time));
+		buf_printf(out, ": %" PRIu64 " messages, %" PRIu64 " bytes, %" PRIu64 " us\n", stats->last_messages, stats->last_bytes,
+			   stats->last_us);
+	}
+	if (*stats->last_error)
+		buf_printf(out, "           last error: %s\n", stats->last_error);
+}
+
+static void print_cni(struct agent *agent, struct buf *out)
+{
+	const struct agent_counters *counters = &agent->counters;
+
+	buf_string(out, "cni       ");
+	for (int i = 0; i < CNI_VERSION; i++)
+		buf_printf(out, " %s %" PRIu64 " (%" PRIu64 " refused)%s", cni_verb_name((enum cni_verb)i), counters->requests[i],
+			   counters->refused[i], i + 1 < CNI_VERSION ? "," : "\n");
+	if (!counters->last_refusal_time)
+		return;
+	buf_string(out, "           last refusal ");
+	print_ago(out, seconds_since(counters->last_refusal_time));
+	buf_printf(out, ": %s\n", counters->last_refusal);
+}
+
+static void print_text(struct agent *agent, const struct policy_counts *counts, struct buf *out)
+{
+	print_head(agent, out);
+	print_source(agent, out);
+	print_pods(agent, counts, out);
+	print_policies(agent, counts, out);
+	print_kernel(agent, out);
+	print_cni(agent, out);
+}
+
+static void json_string(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "\"%s\":", key);
+	buf_json_string(out, slice_string(value));
+}
+
+static void json_source(struct agent *agent, struct buf *out)
+{
+	struct kube_source_status status;
+
+	kube_source_status(agent->source, &status);
+	buf_string(out, ",\"source\":{");
+	json_string(out, "name", status.name);
+	buf_printf(out, ",\"connected\":%s,\"heardSecondsAgo\":", status.connected ? "true" : "false");
+	if (status.last_heard_ms)
+		buf_printf(out, "%" PRIu64, (uv_now(&agent->loop) - status.last_heard_ms) / 1000);
+	else
+		buf_string(out, "null");
+	buf_printf(out, ",\"watchesReopened\":%" PRIu64 ",\"objectsRefused\":%" PRIu64 ",", status.restarts, status.refused);
+	json_string(out, "lastError", status.last_error);
+	buf_byte(out, '}');
+}
+
+static int json_invalid(void *context, const struct kube_object *policy)
+{
+	struct buf *out = context;
+
+	if (out->p[out->n - 1] == '}')
+		buf_byte(out, ',');
+	buf_byte(out, '{');
+	json_string(out, "namespace", policy->namespace);
+	buf_byte(out, ',');
+	json_string(out, "name", policy->name);
+	buf_byte(out, ',');
+	json_string(out, "reason", policy->policy.invalid);
+	buf_byte(out, '}');
+	return 0;
+}
+
+static void json_pods(struct agent *agent, const struct policy_counts *counts, struct buf *out)
+{
+	struct pod_counts pods = show_count_pods(agent);
+
+	buf_printf(out,
+		   ",\"pods\":{\"here\":%zu,\"judged\":%zu,\"quarantined\":%zu,\"adopted\":%zu,\"isolatedIngress\":%zu,\"isolatedEgress\":%"
+		   "zu}",
+		   agent->attachments.n, pods.judged, pods.quarantined, pods.adopted, counts->isolated_ingress, counts->isolated_egress);
+	buf_printf(out, ",\"cluster\":{\"pods\":%zu,\"namespaces\":%zu,\"policies\":%zu},\"refusedPolicies\":[",
+		   kube_store_count(agent->store, KUBE_POD), kube_store_count(agent->store, KUBE_NAMESPACE),
+		   kube_store_count(agent->store, KUBE_NETWORK_POLICY));
+	if (enforcer_is_live(agent->enforcer))
+		policy_engine_each_invalid(enforcer_engine(agent->enforcer), json_invalid, out);
+	buf_byte(out, ']');
+}
+
+static void json_kernel(struct agent *agent, struct buf *out)
+{
+	const struct enforcer_stats *stats = enforcer_statistics(agent->enforcer);
+
+	buf_printf(out,
+		   ",\"kernel\":{\"inForce\":%s,\"transactions\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"repairs\":%" PRIu64
+		   ",\"lastTime\":%" PRId64 ",\"lastMicroseconds\":%" PRIu64 ",\"lastMessages\":%" PRIu64 ",\"lastBytes\":%" PRIu64 ",",
+		   stats->in_force ? "true" : "false", stats->transactions, stats->failed, stats->repaired, stats->last_time,
+		   stats->last_us, stats->last_messages, stats->last_bytes);
+	json_string(out, "lastError", stats->last_error);
+	buf_byte(out, '}');
+}
+
+static void json_cni(struct agent *agent, struct buf *out)
+{
+	const struct agent_counters *counters = &agent->counters;
+
+	buf_string(out, ",\"cni\":{");
+	for (int i = 0; i < CNI_VERSION; i++)
+		buf_printf(out, "\"%s\":{\"requests\":%" PRIu64 ",\"refused\":%" PRIu64 "},", cni_verb_name((enum cni_verb)i),
+			   counters->requests[i], counters->refused[i]);
+	json_string(out, "lastRefusal", counters->last_refusal);
+	buf_byte(out, '}');
+}
+
+static void print_json(struct agent *agent, const struct policy_counts *counts, struct buf *out)
+{
+	struct error err = { 0 };
+	int r = agent_check_ready(agent, &err);
+
+	buf_string(out, "{");
+	json_string(out, "version", HOLDFAST_VERSION);
+	buf_byte(out, ',');
+	json_string(out, "node", agent->settings.node_name);
+	buf_printf(out, ",\"upSeconds\":%" PRIu64 ",\"ready\":%s,", (uv_now(&agent->loop) - agent->started_ms) / 1000,
+		   r == 0 ? "true" : "false");
+	json_string(out, "notReadyReason", r == 0 ? "" : err.message);
+	json_source(agent, out);
+	json_pods(agent, counts, out);
+	json_kernel(agent, out);
+	json_cni(agent, out);
+	buf_string(out, "}\n");
+}
+
+int show_status(struct agent *agent, const char *arguments, struct buf *out, struct error *err)
+{
+	struct policy_counts counts = { 0 };
+
+	if (enforcer_is_live(agent->enforcer))
+		policy_engine_count(enforcer_engine(agent->enforcer), &counts);
+	if (show_wants_json(arguments))
+		print_json(agent, &counts, out);
+	else
+		print_text(agent, &counts, out);
+	return 0;
+}
