@@ -287,6 +287,18 @@ static int finish_singles(const struct nft_elements_reader *reader, size_t recor
 	return 0;
 }
 
+/*
+ * A hash set grows its table in the background, and a dump that goes on meanwhile walks it in another order: it leaves elements out, and,
+ * since the kernel counts how far it was, gives as many others twice. No generation changes. So a duplicate means: read again.
+ */
+static bool has_duplicate(const struct nft_elements_reader *reader, size_t record_size)
+{
+	for (size_t at = record_size; at + record_size <= reader->records.n; at += record_size)
+		if (memcmp(reader->records.p + at - record_size, reader->records.p + at, reader->key_size) == 0)
+			return true;
+	return false;
+}
+
 int nft_elements_finish(struct nft_elements_reader *reader, struct ruleset_set *set, struct error *err)
 {
 	size_t compared = reader->key_size + 1;
@@ -296,5 +308,9 @@ int nft_elements_finish(struct nft_elements_reader *reader, struct ruleset_set *
 		return 0;
 	/* In order, each addition goes to the end of the set's array. */
 	qsort_r(reader->records.p, reader->records.n / record_size, record_size, compare_records, &compared);
-	return set->interval ? finish_intervals(reader, record_size, set, err) : finish_singles(reader, record_size, set, err);
+	if (set->interval)
+		return finish_intervals(reader, record_size, set, err);
+	if (has_duplicate(reader, record_size))
+		return error_set(err, EAGAIN, "the kernel resized it while it was read");
+	return finish_singles(reader, record_size, set, err);
 }

@@ -35,7 +35,7 @@ void nft_elements_reader_free(struct nft_elements_reader *reader);
 
 int nft_elements_take(struct nft_elements_reader *reader, const struct nlmsghdr *message, struct error *err) must_check;
 
-/* Puts all of it into `set`, which is empty. */
+/* Puts all of it into `set`, which is empty. -EAGAIN: the dump is not whole; `set` is still empty, and another dump is needed. */
 int nft_elements_finish(struct nft_elements_reader *reader, struct ruleset_set *set, struct error *err) must_check;
 
 #endif

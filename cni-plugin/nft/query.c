@@ -12,12 +12,14 @@
 
 #include "cni-plugin/nft/elements.h"
 
+#define ATTEMPTS 20 /* growing to 100,000 elements doubles a table a dozen times */
+
 static int visit_elements(const struct nlmsghdr *message, void *context, struct error *err)
 {
 	return nft_elements_take(context, message, err);
 }
 
-int nft_read_elements(struct nft *nft, struct ruleset_set *set, struct error *err)
+static int dump_elements(struct nft *nft, struct ruleset_set *set, struct error *err)
 {
 	_cleanup_(nft_elements_reader_free) struct nft_elements_reader reader = NFT_ELEMENTS_READER(set);
 	uint8_t buffer[NFT_REQUEST_MAX];
@@ -26,8 +28,15 @@ int nft_read_elements(struct nft *nft, struct ruleset_set *set, struct error *er
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
 	int r = nft_socket_request(&nft->socket, request, visit_elements, &reader, err);
-	if (r == 0)
-		r = nft_elements_finish(&reader, set, err);
+	return r < 0 ? r : nft_elements_finish(&reader, set, err);
+}
+
+int nft_read_elements(struct nft *nft, struct ruleset_set *set, struct error *err)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < ATTEMPTS && r == -EAGAIN; i++)
+		r = dump_elements(nft, set, err);
 	return r < 0 ? error_wrap(err, "elements of \"%s\"", set->name) : 0;
 }
 
