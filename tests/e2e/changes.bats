@@ -9,7 +9,7 @@ teardown() {
 	k label pod -n blue a role- >/dev/null
 	k label pod -n red a role- >/dev/null
 	k label namespace blue colour- >/dev/null
-	k delete namespace --wait=false --ignore-not-found green >/dev/null
+	no_green
 	lib_teardown
 }
 
@@ -93,9 +93,8 @@ teardown() {
 @test "a pod and a namespace that come later are peers as if they had been there" {
 	policy red change '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: green}}}]}]}'
 	eventually <<<'blue/a -> red/a:80 no'
-	{ namespace green; pod green/a 2; } | k apply -f - >/dev/null
-	k wait serviceaccount/default -n green --for=create --timeout=10s
-	ready green
+	green
+	start_pod green/a 2
 	eventually <<-END
 	green/a -> red/a:80     yes
 	green/a -> red/a:80/udp yes

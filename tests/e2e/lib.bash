@@ -33,17 +33,25 @@ lab_options() {
 	LAB_OPTIONS=(--holdfast "${HOLDFAST_BUILD:?must be the build directory}")
 }
 
+# Pods find it in a directory of the machine: so it needs no image of its own.
+build_knock() {
+	mkdir -p "$E2E_STATE"
+	gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$E2E_STATE/knock.new" "$E2E/knock.c" &&
+		mv "$E2E_STATE/knock.new" "$E2E_STATE/knock"
+}
+
 # --- objects ---
 
 namespace() { printf -- '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: "%s", labels: {ns: "%s"}}\n' "$1" "$1"; }
 
-# pod NAMESPACE/NAME NODE [PORT-OF-THE-NAME-web]: one that answers on 80, 81 and 90. SPEC adds lines to the pod's spec.
+# pod NAMESPACE/NAME NODE [PORT-OF-THE-NAME-web]: one that answers on 80, 81 and 90. LABELS adds labels, SPEC lines at the end:
+# two spaces before what belongs to the pod, four before what belongs to its container.
 pod() {
 	cat <<-END
 	---
 	apiVersion: v1
 	kind: Pod
-	metadata: {namespace: "${1%/*}", name: "${1#*/}", labels: {pod: "${1#*/}"}}
+	metadata: {namespace: "${1%/*}", name: "${1#*/}", labels: {pod: "${1#*/}"${LABELS:+, $LABELS}}}
 	spec:
 	  nodeName: $LAB-$2
 	  terminationGracePeriodSeconds: 0
@@ -60,14 +68,15 @@ pod() {
 	END
 }
 
-# The pods that every test finds. Each has a neighbour on its node and in its namespace, and they are not the same.
+# world NODES: the pods that every test finds. Where there are two nodes, each has a neighbour on its node and one in its
+# namespace, and they are not the same.
 world() {
 	{
 		namespace red
 		namespace blue
 		pod red/a 1 80
-		pod red/b 2 81
-		pod blue/a 2 80
+		pod red/b "$1" 81
+		pod blue/a "$1" 80
 		pod blue/b 1 81
 	} | k apply -f - >/dev/null || return
 	learn_machines >"$E2E_STATE/where"
@@ -75,9 +84,9 @@ world() {
 	ready blue
 }
 
-# ready NAMESPACE: waits for all of its pods and learns where they are.
+# ready NAMESPACE: waits for all of its pods that do not end by themselves, and learns where they are.
 ready() {
-	k wait pod --all -n "$1" --for=condition=Ready --timeout=60s >/dev/null || { k describe pod -n "$1"; return 1; }
+	k wait pod -n "$1" -l '!ends' --for=condition=Ready --timeout=60s >/dev/null || { k describe pod -n "$1"; return 1; }
 	learn "$1"
 }
 
@@ -90,7 +99,31 @@ policy() {
 	END
 }
 
-delete_pods() { k delete pod --force --grace-period=0 "$@" >/dev/null 2>&1; }
+# service NAMESPACE/NAME POD PORT TARGET [TYPE]: of both families.
+service() {
+	k apply -f - >/dev/null <<-END
+	apiVersion: v1
+	kind: Service
+	metadata: {namespace: "${1%/*}", name: "${1#*/}"}
+	spec:
+	  type: ${5:-ClusterIP}
+	  ipFamilyPolicy: RequireDualStack
+	  selector: {pod: "$2"}
+	  ports: [{name: tcp, port: $3, targetPort: $4}, {name: udp, port: $3, targetPort: $4, protocol: UDP}]
+	END
+	learn "${1%/*}"
+}
+
+# A namespace of one test's own. Its service account is what a pod in it has to wait for.
+green() {
+	namespace green | k apply -f - >/dev/null
+	k wait serviceaccount/default -n green --for=create --timeout=20s >/dev/null
+}
+
+# It is waited for: the next test may want one of that name.
+no_green() { k delete namespace --ignore-not-found --timeout=60s green >/dev/null; }
+
+start_pod() { pod "$@" | k apply -f - >/dev/null && ready "${1%/*}"; }
 
 # --- where things are: lines "NAME PID IPV4 IPV6"; Services have no PID ---
 
@@ -143,6 +176,9 @@ targets() {
 	fi
 	for family in $families; do echo "$protocol:$(where "$host" "$family"):$port"; done
 }
+
+# For `knock fire` and `knock watch`: the words for all of these.
+all_targets() { local to; for to; do targets "$to"; done; }
 
 # ask FROM TARGET…: asks all at once; knock's lines, the source before each.
 ask() { inside "$1" "$E2E_STATE/knock" to "$ANSWER_MS" "${@:2}" | sed "s|^|$1 |"; }

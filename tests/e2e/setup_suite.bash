@@ -12,11 +12,9 @@
 setup_suite() {
 	[[ $EUID -eq 0 ]] || { echo "the end-to-end tests need root" >&2; return 1; }
 	lab_options
-	mkdir -p "$E2E_STATE"
-	gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$E2E_STATE/knock.new" "${BASH_SOURCE[0]%/*}/knock.c"
-	mv "$E2E_STATE/knock.new" "$E2E_STATE/knock"
+	build_knock
 	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure "${LAB_OPTIONS[@]}" || return
-	world || { teardown_suite; return 1; }
+	world 2 || { teardown_suite; return 1; }
 }
 
 teardown_suite() {
