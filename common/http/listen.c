@@ -93,8 +93,8 @@ static int set_options(int fd, sa_family_t family)
 int http_listen(const char *text, int *ret_fd, uint16_t *ret_port, struct error *err)
 {
 	union address address;
-	socklen_t n;
-	uint16_t port;
+	socklen_t n = 0;
+	uint16_t port = 0;
 
 	int r = parse_address(text, &address, &n, err);
 	if (r < 0)

@@ -92,11 +92,12 @@ static int compare_keys(const void *a, const void *b)
 /* Forgets the keys of the mapping that closes. */
 static int close_keys(struct builder *b, const struct level *level, struct error *err)
 {
-	struct key *keys = b->keys + level->first_key;
 	size_t n = b->n_keys - level->first_key;
 
-	if (n > 1)
-		qsort(keys, n, sizeof(*keys), compare_keys);
+	if (n == 0)
+		return 0;
+	struct key *keys = b->keys + level->first_key;
+	qsort(keys, n, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < n; i++) {
 		if (strcmp(keys[i - 1].text, keys[i].text) == 0)
 			return error_set(err, EINVAL, "line %zu, column %zu: duplicate key \"%s\"", keys[i].line + 1, keys[i].column + 1,
