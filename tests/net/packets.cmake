@@ -3,7 +3,9 @@
 holdfast_library(hf_fabric SOURCES fabric.c rtnl.c volley.c volley_socket.c LINK hf_kube_objects dep::mnl)
 holdfast_test(test_volley LABEL net SOURCES test_volley.c LINK hf_fabric nft_support)
 
-# For scripts; not a test, so not where tests/run looks for them.
+# For scripts; not tests, so not where tests/run looks for them.
 add_executable(knock knock.c)
 target_link_libraries(knock PRIVATE hf_fabric)
-set_target_properties(knock PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/support)
+add_executable(say say.c)
+target_link_libraries(say PRIVATE holdfast_options)
+set_target_properties(knock say PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/support)
