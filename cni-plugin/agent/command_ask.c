@@ -39,11 +39,11 @@ static void add_argument(struct ask_options *options, const char *key, const cha
 	buf_printf(&options->arguments, "%s%s=%s", options->arguments.n ? ";" : "", key, value);
 }
 
-static void parse(int argc, char **argv, const struct option *rows, struct ask_options *options)
+static void parse(int argc, char **argv, const struct option *known, struct ask_options *options)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "ho:", rows, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "ho:", known, NULL)) != -1) {
 		if (c == 's')
 			options->socket = optarg;
 		else if (c == 'o')
@@ -94,12 +94,12 @@ static int ask(const char *command, const struct ask_options *options)
 	return (int)exit_code;
 }
 
-static int run(int argc, char **argv, const struct option *rows, const char *usage)
+static int run(int argc, char **argv, const struct option *known, const char *usage)
 {
 	_cleanup_(buf_free) struct buf arguments = BUF_MAX(4096);
 	struct ask_options options = { .socket = CNI_DEFAULT_SOCKET, .arguments = arguments };
 
-	parse(argc, argv, rows, &options);
+	parse(argc, argv, known, &options);
 	arguments = options.arguments;
 	if (options.help || options.bad) {
 		fputs(usage, options.bad ? stderr : stdout);
@@ -108,35 +108,29 @@ static int run(int argc, char **argv, const struct option *rows, const char *usa
 	return ask(argv[0], &options);
 }
 
-#define COMMON_OPTIONS                                                                                                                     \
-	{ "socket", required_argument, NULL, 's' }, { "output", required_argument, NULL, 'o' },                                            \
-	{                                                                                                                                  \
-		"help", no_argument, NULL, 'h'                                                                                             \
-	}
+/* The first EXPLAIN_ONLY are for explain, the others for every command. */
+static const struct option rows[] = {
+	{ "from", required_argument, NULL, 'f' },
+	{ "to", required_argument, NULL, 't' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+#define EXPLAIN_ONLY 3
 
 int command_status(int argc, char **argv)
 {
-	static const struct option rows[] = { COMMON_OPTIONS, { 0 } };
-
-	return run(argc, argv, rows, status_usage);
+	return run(argc, argv, rows + EXPLAIN_ONLY, status_usage);
 }
 
 int command_dump(int argc, char **argv)
 {
-	static const struct option rows[] = { COMMON_OPTIONS, { 0 } };
-
-	return run(argc, argv, rows, dump_usage);
+	return run(argc, argv, rows + EXPLAIN_ONLY, dump_usage);
 }
 
 int command_explain(int argc, char **argv)
 {
-	static const struct option rows[] = {
-		{ "from", required_argument, NULL, 'f' },
-		{ "to", required_argument, NULL, 't' },
-		{ "port", required_argument, NULL, 'p' },
-		COMMON_OPTIONS,
-		{ 0 },
-	};
-
 	return run(argc, argv, rows, explain_usage);
 }

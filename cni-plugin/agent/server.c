@@ -147,16 +147,23 @@ static void on_request_late(uv_timer_t *timer)
 	call_refuse(timer->data, &err);
 }
 
+/* A peer may end its side once it has said all, and still listen; whoever is gone for good shows when the answer is written. */
+static void on_end(struct server_call *call, ssize_t status)
+{
+	if (status == UV_EOF && call->state != CALL_RECEIVING)
+		uv_read_stop((uv_stream_t *)&call->pipe);
+	else
+		call_close(call);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 {
 	struct server_call *call = stream->data;
 	struct error err;
 
-	if (n < 0) {
-		call_close(call);
-		return;
-	}
-	if (n == 0 || call->state != CALL_RECEIVING)
+	if (n < 0)
+		on_end(call, n);
+	if (n <= 0 || call->state != CALL_RECEIVING)
 		return;
 	int r = wire_request_feed(&call->request, slice_from(bytes->base, (size_t)n), &err);
 	if (r < 0) {

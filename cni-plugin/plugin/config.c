@@ -54,7 +54,7 @@ static int read_version(struct slice text, enum cni_version *ret, struct error *
 		return error_set(err, EPROTONOSUPPORT,
 				 "cniVersion is missing, which means 0.1.0; supported are 0.3.1, 0.4.0, 1.0.0 and 1.1.0");
 	if (!plain_string(raw, &version))
-		return error_set(err, EBADMSG, "cniVersion: expected a string");
+		return error_set(err, EBADMSG, "cniVersion: expected a version such as \"1.1.0\"");
 	for (int i = 0; i < CNI_SUPPORTED_VERSION_COUNT; i++) {
 		if (slice_equals_string(version, cni_version_name((enum cni_version)i))) {
 			*ret = (enum cni_version)i;
