@@ -140,8 +140,8 @@ static bool is_same(const struct endpoint *old, const struct policy_endpoint *ne
 int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy_endpoint *endpoint, struct error *err)
 {
 	const struct endpoint *old = named_get(&engine->endpoints, endpoint->id);
-	struct endpoint *new;
-	struct namespace *ns;
+	struct endpoint *new = NULL;
+	struct namespace *ns = NULL;
 	int r = 0;
 
 	if (old && is_same(old, endpoint))

@@ -74,7 +74,7 @@ static int judge_pods(struct policy_engine *engine, const struct namespace *ns, 
 
 int namespace_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
-	struct namespace *ns;
+	struct namespace *ns = NULL;
 	int r = namespace_get(engine, after ? after->name : before->name, &ns, err);
 
 	if (r < 0)

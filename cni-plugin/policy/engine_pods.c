@@ -230,8 +230,8 @@ static int pod_get(struct namespace *ns, const struct kube_object *object, struc
 int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
 	const struct kube_object *any = after ? after : before;
-	struct namespace *ns;
-	struct pod *pod;
+	struct namespace *ns = NULL;
+	struct pod *pod = NULL;
 	int r = namespace_get(engine, any->namespace, &ns, err);
 
 	if (r == 0)

@@ -124,7 +124,7 @@ static int policy_get(struct namespace *ns, const struct kube_object *object, st
 static int policy_put(struct policy_engine *engine, struct namespace *ns, const struct kube_object *before, const struct kube_object *after,
 		      struct error *err)
 {
-	struct policy *policy;
+	struct policy *policy = NULL;
 	int r = policy_get(ns, after, &policy, err);
 
 	if (r < 0)
@@ -153,7 +153,7 @@ static int policy_remove(struct policy_engine *engine, struct namespace *ns, con
 
 int policy_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
-	struct namespace *ns;
+	struct namespace *ns = NULL;
 	int r = namespace_get(engine, after ? after->namespace : before->namespace, &ns, err);
 
 	if (r < 0)
