@@ -133,19 +133,17 @@ static void wire_at_node(const struct fabric *fabric, int place, char text[stati
 	n += snprintf(text + n, 512 - (size_t)n, "link set v%d up\naddress add 169.254.1.1/32 dev v%d\naddress add fe80::1/64 dev v%d nodad\n",
 		      place, place, place);
 	if (place == FABRIC_OUTSIDE)
-		snprintf(text + n, 512 - (size_t)n, "route add default via 169.254.2.1 dev v%d onlink\nroute add default via fe80::%x dev v%d\n",
-			 place, 0x100 + place, place);
+		snprintf(text + n, 512 - (size_t)n, "route add default via 169.254.2.%d dev v%d onlink\nroute add default via fe80::%x dev v%d\n",
+			 place, place, 0x100 + place, place);
 }
 
+/* An address that stays: the kernel drops all routes of a link with its last IPv4 address. */
 static void wire_inside(int place, char text[static 512])
 {
-	int n = snprintf(text, 512,
-			 "link set lo up\nlink set eth0 up\naddress add fe80::%x/64 dev eth0 nodad\n"
-			 "route add default via 169.254.1.1 dev eth0 onlink\nroute add default via fe80::1 dev eth0\n",
-			 0x100 + place);
-
-	if (place == FABRIC_OUTSIDE)
-		snprintf(text + n, 512 - (size_t)n, "address add 169.254.2.1/32 dev eth0\n");
+	snprintf(text, 512,
+		 "link set lo up\nlink set eth0 up\naddress add 169.254.2.%d/32 dev eth0\naddress add fe80::%x/64 dev eth0 nodad\n"
+		 "route add default via 169.254.1.1 dev eth0 onlink\nroute add default via fe80::1 dev eth0\n",
+		 place, 0x100 + place);
 }
 
 static int wire(struct fabric *fabric, int place, struct error *err)

@@ -3,6 +3,10 @@
 holdfast_library(hf_fabric SOURCES fabric.c rtnl.c volley.c volley_socket.c LINK hf_kube_objects dep::mnl)
 holdfast_test(test_volley LABEL net SOURCES test_volley.c LINK hf_fabric nft_support)
 
+if(TARGET policy_testing)
+	holdfast_test(test_packets LABEL net SOURCES test_packets.c judges.c LINK hf_fabric hf_nft policy_testing nft_support)
+endif()
+
 # For scripts; not tests, so not where tests/run looks for them.
 add_executable(knock knock.c)
 target_link_libraries(knock PRIVATE hf_fabric)
