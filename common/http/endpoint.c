@@ -142,11 +142,25 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
+static bool is_full(const struct http_endpoint *endpoint)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(endpoint->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info && info->num_connections >= HTTP_CONNECTIONS_MAX;
+}
+
+/*
+ * While it is full, libmicrohttpd does not watch the listening socket, and it begins to again only at the start of a run. So the run
+ * in which a place became free is followed by another, or clients would wait until something else happens.
+ */
 static void run(struct http_endpoint *endpoint)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	bool was_full = is_full(endpoint);
 
 	MHD_run(endpoint->daemon);
+	if (was_full && !is_full(endpoint))
+		MHD_run(endpoint->daemon);
 	if (MHD_get_timeout(endpoint->daemon, &timeout_ms) == MHD_YES)
 		uv_timer_start(&endpoint->timer, on_timer, timeout_ms, 0);
 	else

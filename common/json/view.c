@@ -47,7 +47,8 @@ void json_path(const struct json_view *at, char *text, size_t size)
 		char step[SHOW_MAX + 16];
 		format_step(at, step, sizeof(step));
 		size_t n = strlen(step);
-		if (n + 3 > start) {
+		size_t spare = at->up->up ? 3 : 0; /* for the dots, if the next step does not fit */
+		if (n + spare > start) {
 			size_t dots = start < 3 ? start : 3;
 			start -= dots;
 			memcpy(text + start, "...", dots);
