@@ -75,7 +75,7 @@ void nft_transaction_free(struct nft_transaction *tx)
 	*tx = (struct nft_transaction){};
 }
 
-static void put_sentence(struct nft_transaction *tx, const char *format, va_list arguments)
+static __attribute__((format(printf, 2, 0))) void put_sentence(struct nft_transaction *tx, const char *format, va_list arguments)
 {
 	char *to = (char *)buf_reserve(&tx->sentences, SENTENCE_MAX);
 
