@@ -9,7 +9,7 @@ teardown() {
 	k label pod -n blue a role- >/dev/null
 	k label pod -n red a role- >/dev/null
 	k label namespace blue colour- >/dev/null
-	no_green
+	k delete namespace --wait=false --ignore-not-found lime >/dev/null
 	lib_teardown
 }
 
@@ -91,13 +91,14 @@ teardown() {
 }
 
 @test "a pod and a namespace that come later are peers as if they had been there" {
-	policy red change '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: green}}}]}]}'
+	policy red change '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: lime}}}]}]}'
 	eventually <<<'blue/a -> red/a:80 no'
-	green
-	start_pod green/a 2
+	namespace lime | k apply -f - >/dev/null
+	account lime
+	start_pod lime/a 2
 	eventually <<-END
-	green/a -> red/a:80     yes
-	green/a -> red/a:80/udp yes
+	lime/a -> red/a:80     yes
+	lime/a -> red/a:80/udp yes
 	blue/a -> red/a:80      no
 	END
 }

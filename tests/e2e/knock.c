@@ -277,6 +277,7 @@ static int listen_socket(int type, uint16_t port)
 
 	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof(yes)) < 0 ||
 	    bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || (type == SOCK_STREAM && listen(fd, 128) < 0))
 		die("cannot listen", strerror(errno));
 	return fd;
@@ -290,14 +291,21 @@ static void accept_one(int fd)
 		close(connection);
 }
 
+/* Answers from the address that was asked: a node has several. */
 static void echo_one(int fd)
 {
 	struct sockaddr_storage from;
-	socklen_t length = sizeof(from);
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	} control;
 	char byte;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &data, .msg_iovlen = 1,
+				  .msg_control = &control, .msg_controllen = sizeof(control) };
 
-	if (recvfrom(fd, &byte, 1, MSG_TRUNC, (struct sockaddr *)&from, &length) >= 0)
-		(void)!sendto(fd, "!", 1, 0, (struct sockaddr *)&from, length);
+	if (recvmsg(fd, &message, 0) >= 0)
+		(void)!sendmsg(fd, &message, 0);
 }
 
 static int run_serve(char **ports, size_t n)

@@ -54,7 +54,7 @@ pod() {
 	metadata: {namespace: "${1%/*}", name: "${1#*/}", labels: {pod: "${1#*/}"${LABELS:+, $LABELS}}}
 	spec:
 	  nodeName: $LAB-$2
-	  terminationGracePeriodSeconds: 0
+	  terminationGracePeriodSeconds: 1
 	  automountServiceAccountToken: false
 	  enableServiceLinks: false
 	  volumes: [{name: knock, hostPath: {path: "$E2E_STATE"}}]
@@ -74,6 +74,7 @@ world() {
 	{
 		namespace red
 		namespace blue
+		namespace green
 		pod red/a 1 80
 		pod red/b "$1" 81
 		pod blue/a "$1" 80
@@ -82,6 +83,7 @@ world() {
 	learn_machines >"$E2E_STATE/where"
 	ready red
 	ready blue
+	account green
 }
 
 # ready NAMESPACE: waits for all of its pods that do not end by themselves, and learns where they are.
@@ -114,14 +116,11 @@ service() {
 	learn "${1%/*}"
 }
 
-# A namespace of one test's own. Its service account is what a pod in it has to wait for.
-green() {
-	namespace green | k apply -f - >/dev/null
-	k wait serviceaccount/default -n green --for=create --timeout=20s >/dev/null
-}
+# Pods are refused until it is there.
+account() { k wait serviceaccount/default -n "$1" --for=create --timeout=20s >/dev/null; }
 
-# It is waited for: the next test may want one of that name.
-no_green() { k delete namespace --ignore-not-found --timeout=60s green >/dev/null; }
+# The namespace green is for the pods that one test makes.
+clear_green() { k delete pod --all -n green >/dev/null; }
 
 start_pod() { pod "$@" | k apply -f - >/dev/null && ready "${1%/*}"; }
 
@@ -162,6 +161,12 @@ inside() { nsenter --target "$(where "$1" pid)" --net -- "${@:2}"; }
 
 eventually() { settle "${PATIENCE:-10}"; }
 at_once() { settle 0; }
+
+# before_long CMD…: until it succeeds.
+before_long() {
+	local end=$((SECONDS + ${PATIENCE:-10}))
+	until "$@"; do ((SECONDS < end)) || return 1; done
+}
 
 # targets TO: what knock is to try for "red/a:80/udp4": "udp:10.244.1.2:80".
 targets() {
@@ -218,6 +223,28 @@ open_world() {
 			[[ $from == "$to" ]] || printf '%s -> %s:80 yes\n%s -> %s:80/udp yes\n' "$from" "$to" "$from" "$to"
 		done
 	done | eventually
+}
+
+# --- first packets ---
+
+# received POD: TCP segments and UDP datagrams of both families since its namespace was made.
+received() {
+	local pid
+	pid=$(where "$1" pid)
+	cat "/proc/$pid/net/snmp" "/proc/$pid/net/snmp6" | awk '
+		$1 == "Tcp:" && $2 != "RtoAlgorithm" { n += $11 }
+		$1 == "Udp:" && $2 != "InDatagrams" { n += $2 + $3 + $4 }
+		/^Udp6(InDatagrams|NoPorts|InErrors) / { n += $2 }
+		END { print n }'
+}
+
+# sender NAMESPACE/NAME NODE TO: its two families and protocols, for half a second, before the pod is ready.
+sender() {
+	local target targets=''
+	for target in $(all_targets "$3:80" "$3:80/udp"); do targets+=", '$target'"; done
+	LABELS=${LABELS:-} SPEC="  initContainers:
+  - {name: fire, image: '$AGNHOST_IMAGE', command: [/e2e/knock, fire, '500'$targets], volumeMounts: [{name: knock, mountPath: /e2e}]}" \
+		pod "$1" "$2" | k apply -f - >/dev/null
 }
 
 # --- around every test ---

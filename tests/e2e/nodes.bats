@@ -6,7 +6,7 @@ load lib
 
 teardown() {
 	k delete pod -n red --ignore-not-found host >/dev/null
-	no_green
+	clear_green
 	lib_teardown
 }
 
@@ -34,7 +34,6 @@ teardown() {
 }
 
 @test "kubelet's probes pass where everything is closed" {
-	green
 	policy green deny '{podSelector: {}, policyTypes: [Ingress, Egress]}'
 	SPEC='    readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
     livenessProbe: {tcpSocket: {port: 81}, periodSeconds: 1, failureThreshold: 1}' start_pod green/probed 2
