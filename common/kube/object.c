@@ -20,6 +20,8 @@ struct kind_row {
 	bool keeps_labels; /* nobody selects nodes or policies by label: not kept */
 };
 
+static char empty[] = "";
+
 static const struct kind_row kind_rows[KUBE_KIND_COUNT] = {
 	[KUBE_POD] = { "Pod", "v1", true, true },
 	[KUBE_NAMESPACE] = { "Namespace", "v1", false, true },
@@ -137,7 +139,6 @@ static int read_metadata(struct kube_arena *arena, const struct json_view *at, s
 		r = read_labels(arena, &metadata, object, err);
 	if (r < 0)
 		return r;
-	static char empty[] = "";
 	object->uid = object->uid ? object->uid : empty;
 	object->resource_version = object->resource_version ? object->resource_version : empty;
 	return 0;
@@ -222,6 +223,23 @@ int kube_object_read(const struct json_view *at, struct kube_object **ret, struc
 	if (r < 0)
 		return r;
 	return kube_object_read_kind(kind, at, ret, err);
+}
+
+struct kube_object *kube_object_refused_policy(const char *namespace, const char *name, const char *reason)
+{
+	size_t n = strlen(namespace) + 1, m = strlen(name) + 1, k = strlen(reason) + 1;
+	struct kube_object *object = calloc(1, sizeof(*object) + n + m + k);
+
+	if (!object)
+		return NULL;
+	char *text = (char *)(object + 1);
+	object->kind = KUBE_NETWORK_POLICY;
+	object->namespace = memcpy(text, namespace, n);
+	object->name = memcpy(text + n, name, m);
+	object->policy.invalid = memcpy(text + n + m, reason, k);
+	object->uid = object->resource_version = empty;
+	object->policy.isolates_ingress = object->policy.isolates_egress = true;
+	return object;
 }
 
 void kube_object_free(struct kube_object *object)

@@ -171,6 +171,12 @@ int kube_object_read(const struct json_view *at, struct kube_object **ret, struc
 /* As kube_object_read for items of a list, which lack kind and apiVersion: the caller knows the kind. */
 int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err) must_check;
 
+/*
+ * In place of a NetworkPolicy that cannot be read at all: it isolates its whole namespace in both directions, for `reason`. NULL if out
+ * of memory.
+ */
+struct kube_object *kube_object_refused_policy(const char *namespace, const char *name, const char *reason) must_check;
+
 /* True if nothing that Holdfast uses differs; resource_version is not compared. */
 bool kube_object_equals(const struct kube_object *a, const struct kube_object *b);
 

@@ -11,14 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/kube/hash.h"
 #include "common/kube/syntax.h"
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->refused = true)
-#include <uthash.h>
-
-/* Its hash function falls through a switch without saying so, and its macros expand here. */
-#pragma GCC diagnostic ignored "-Wimplicit-fallthrough"
 
 struct entry {
 	struct kube_object *object;

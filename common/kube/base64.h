@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_KUBE_BASE64_H
+#define HOLDFAST_KUBE_BASE64_H
+
+#include "common/base/error.h"
+#include "common/base/secret.h"
+#include "common/base/slice.h"
+
+/* RFC 4648 section 4, padding required; line ends are skipped. A NUL that is not counted follows the bytes. EINVAL, ENOMEM. */
+int base64_decode(struct slice text, struct secret *ret, struct error *err) must_check;
+
+#endif

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The API server as a source: one client, one reflector for each kind that the store follows. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/kube/api_reflector.h"
+
+const struct api_tuning api_tuning_default = {
+	.idle_timeout_ms = 150 * 1000,
+	.first_backoff_ms = 500,
+	.backoff_cap_ms = 30 * 1000,
+	.stable_ms = 30 * 1000,
+	.watch_s_min = 300,
+	.watch_s_max = 600,
+	.page_size = 500,
+};
+
+struct source_api {
+	struct kube_source base;
+	struct kube_source_options options; /* the strings are ours */
+	struct api_tuning tuning;
+	struct api_client *client;
+	struct refusals refusals;
+	struct reflector reflectors[KUBE_KIND_COUNT];
+	size_t n_reflectors, n_running;
+	struct error credentials; /* why they could not be read again */
+	void (*closed)(void *context);
+	void *closed_context;
+};
+
+static void free_options(struct kube_source_options *options)
+{
+	free((char *)options->kubeconfig);
+	free((char *)options->api_server);
+	free((char *)options->service_account);
+}
+
+static void free_source(struct source_api *source)
+{
+	free_options(&source->options);
+	free(source);
+}
+
+static bool copy_string(const char *text, const char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return !text || *ret;
+}
+
+static int copy_options(const struct kube_source_options *from, struct kube_source_options *to, struct error *err)
+{
+	to->in_cluster = from->in_cluster;
+	if (copy_string(from->kubeconfig, &to->kubeconfig) && copy_string(from->api_server, &to->api_server) &&
+	    copy_string(from->service_account, &to->service_account))
+		return 0;
+	return error_nomem(err);
+}
+
+/* The kubeconfig may have been replaced, or the old credentials were revoked for a while; the old ones stay if it cannot be read. */
+static void read_credentials_again(void *context)
+{
+	struct source_api *source = context;
+	struct api_config config;
+	struct error problem;
+
+	if (api_config_load(&source->options, &config, &problem) == 0) {
+		api_client_set_config(source->client, &config);
+		source->credentials = (struct error){};
+		return;
+	}
+	if (strcmp(problem.message, source->credentials.message) != 0)
+		log_warn("cannot read the credentials again", "reason", problem.message);
+	source->credentials = problem;
+}
+
+static void client_closed(void *context)
+{
+	struct source_api *source = context;
+
+	if (source->closed)
+		source->closed(source->closed_context);
+	free_source(source);
+}
+
+static void reflector_closed(void *context)
+{
+	struct source_api *source = context;
+
+	if (--source->n_running == 0)
+		api_client_close(source->client, client_closed, source);
+}
+
+static void stop(struct kube_source *base, void (*closed)(void *context), void *context)
+{
+	struct source_api *source = (struct source_api *)base;
+
+	source->closed = closed;
+	source->closed_context = context;
+	if (source->n_reflectors == 0)
+		api_client_close(source->client, client_closed, source);
+	for (size_t i = 0; i < source->n_reflectors; i++)
+		reflector_stop(&source->reflectors[i]);
+}
+
+static void status(const struct kube_source *base, struct kube_source_status *ret)
+{
+	const struct source_api *source = (const struct source_api *)base;
+	struct kube_source_status result = { .name = api_client_config(source->client)->server, .connected = true, .last_error = "" };
+
+	for (size_t i = 0; i < source->n_reflectors; i++) {
+		const struct reflector *reflector = &source->reflectors[i];
+		result.connected &= reflector_is_following(reflector);
+		result.restarts += reflector->restarts;
+		if (reflector->heard_ms > result.last_heard_ms)
+			result.last_heard_ms = reflector->heard_ms;
+		if (reflector->problem.code && !*result.last_error)
+			result.last_error = reflector->problem.message;
+	}
+	result.refused = source->refusals.n;
+	*ret = result;
+}
+
+static const struct kube_source_ops ops = { .status = status, .stop = stop };
+
+static void start_reflectors(struct source_api *source, uv_loop_t *loop, struct kube_store *store)
+{
+	for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++) {
+		if (!kube_store_follows(store, kind))
+			continue;
+		struct reflector *reflector = &source->reflectors[source->n_reflectors++];
+		*reflector = (struct reflector){
+			.client = source->client,
+			.store = store,
+			.tuning = &source->tuning,
+			.refusals = &source->refusals,
+			.kind = kind,
+			.lost_credentials = read_credentials_again,
+			.closed = reflector_closed,
+			.context = source,
+		};
+		source->n_running++;
+		reflector_start(reflector, loop);
+	}
+}
+
+int kube_source_api_start(uv_loop_t *loop, const struct kube_source_options *options, const struct api_tuning *tuning,
+			  struct kube_store *store, struct kube_source **ret, struct error *err)
+{
+	struct source_api *source = calloc(1, sizeof(*source));
+	struct api_config config = {};
+
+	if (!source)
+		return error_nomem(err);
+	source->base.ops = &ops;
+	source->tuning = *tuning;
+	int r = copy_options(options, &source->options, err);
+	if (r == 0)
+		r = api_config_load(&source->options, &config, err);
+	if (r == 0)
+		r = api_client_new(loop, &config, tuning->idle_timeout_ms, &source->client, err);
+	if (r < 0) {
+		free_source(source);
+		return r;
+	}
+	start_reflectors(source, loop, store);
+	*ret = &source->base;
+	return 0;
+}
