@@ -95,12 +95,26 @@ static int next_byte(struct reader *reader)
 	return c;
 }
 
+static bool has_escape(struct slice raw)
+{
+	return raw.n > 0 && memchr(raw.p, '\\', raw.n);
+}
+
+static int compare_bytes(struct slice a, struct slice b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int r = n > 0 ? memcmp(a.p, b.p, n) : 0;
+
+	return r != 0 ? r : (a.n > b.n) - (a.n < b.n);
+}
+
 int json_raw_compare(struct slice a, struct slice b)
 {
+	if (!has_escape(a) && !has_escape(b))
+		return compare_bytes(a, b);
 	struct reader reader_a = { .left = a };
 	struct reader reader_b = { .left = b };
 	int byte_a, byte_b;
-
 	do {
 		byte_a = next_byte(&reader_a);
 		byte_b = next_byte(&reader_b);

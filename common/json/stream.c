@@ -17,13 +17,12 @@
 #include <stdlib.h>
 
 #include "common/base/buf.h"
+#include "common/json/follower.h"
 #include "common/json/raw.h"
 
 #define KEPT_MAX (64 * 1024) /* a larger buffer is given back when its piece is done */
 
 enum state { START, FIRST_KEY, KEY, KEY_TEXT, COLON, VALUE, FIRST_ITEM, ITEM, AFTER_ITEM, AFTER_MEMBER, END, PIECE };
-
-enum shape { SHAPE_SCALAR, SHAPE_STRING, SHAPE_NESTED }; /* how the end of a piece is known */
 
 struct json_stream {
 	enum json_stream_mode mode;
@@ -31,9 +30,7 @@ struct json_stream {
 	bool broken;
 
 	enum json_piece_kind kind; /* of the piece that is being read */
-	enum shape shape;
-	size_t depth;
-	bool in_string, escaped;
+	struct follower follower;
 	struct buf kept; /* its bytes from earlier chunks */
 
 	uint8_t key[JSON_STREAM_KEY_MAX];
@@ -76,10 +73,7 @@ static void begin_piece(struct json_stream *stream, enum json_piece_kind kind, u
 {
 	stream->state = PIECE;
 	stream->kind = kind;
-	stream->depth = 0;
-	stream->in_string = false;
-	stream->escaped = false;
-	stream->shape = first == '"' ? SHAPE_STRING : first == '{' || first == '[' ? SHAPE_NESTED : SHAPE_SCALAR;
+	stream->follower = follower_begin(first);
 }
 
 static int end_key(struct json_stream *stream, struct error *err)
@@ -208,60 +202,6 @@ static int outer_byte(struct json_stream *stream, uint8_t c, struct error *err)
 	return error_set(err, EINVAL, "the stream is in no state");
 }
 
-static size_t string_run(struct json_stream *stream, struct slice bytes)
-{
-	for (size_t i = 0; i < bytes.n; i++) {
-		if (stream->escaped) {
-			stream->escaped = false;
-		} else if (bytes.p[i] == '\\') {
-			stream->escaped = true;
-		} else if (bytes.p[i] == '"') {
-			stream->in_string = false;
-			return i + 1;
-		}
-	}
-	return bytes.n;
-}
-
-static size_t scalar_run(struct slice bytes, bool *ret_ended)
-{
-	for (size_t i = 0; i < bytes.n; i++) {
-		if (json_is_space(bytes.p[i]) || bytes.p[i] == ',' || bytes.p[i] == '}') {
-			*ret_ended = true;
-			return i;
-		}
-	}
-	return bytes.n;
-}
-
-/* How many of `bytes` belong to the piece; `*ret_ended` is set if it ends with them. */
-static size_t piece_run(struct json_stream *stream, struct slice bytes, bool *ret_ended)
-{
-	size_t i = 0;
-
-	if (stream->shape == SHAPE_SCALAR)
-		return scalar_run(bytes, ret_ended);
-	while (i < bytes.n) {
-		if (stream->in_string) {
-			i += string_run(stream, slice_from(bytes.p + i, bytes.n - i));
-			*ret_ended = stream->shape == SHAPE_STRING && !stream->in_string;
-			if (*ret_ended)
-				return i;
-			continue;
-		}
-		uint8_t c = bytes.p[i++];
-		if (c == '"')
-			stream->in_string = true;
-		else if (c == '{' || c == '[')
-			stream->depth++;
-		else if ((c == '}' || c == ']') && --stream->depth == 0) {
-			*ret_ended = true;
-			return i;
-		}
-	}
-	return bytes.n;
-}
-
 static enum state state_after(enum json_piece_kind kind)
 {
 	switch (kind) {
@@ -330,7 +270,7 @@ static int feed_all(struct json_stream *stream, struct slice bytes, const struct
 			n = stream->state == PIECE ? 0 : 1;
 		} else {
 			bool ended = false;
-			n = piece_run(stream, bytes, &ended);
+			n = follower_run(&stream->follower, bytes, &ended);
 			struct slice part = slice_from(bytes.p, n);
 			r = ended ? end_piece(stream, part, sink, err) : keep(stream, part, err);
 		}
