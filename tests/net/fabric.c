@@ -121,6 +121,23 @@ static int batch(const char *commands, struct error *err)
 	return 0;
 }
 
+/*
+ * A neighbour is asked again soon: an IPv6 address hears the question only when a kernel thread has joined its multicast group, and the
+ * second that a kernel waits otherwise would look like a drop.
+ */
+static int hurry_neighbors(const char *link, struct error *err)
+{
+	static const char *const settings[][2] = { { "retrans_time_ms", "10" }, { "mcast_solicit", "50" } };
+	char path[128];
+	int r = 0;
+
+	for (int i = 0; i < 4 && r == 0; i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/neigh/%s/%s", i % 2 ? 6 : 4, link, settings[i / 2][0]);
+		r = write_setting(path, settings[i / 2][1], err);
+	}
+	return r;
+}
+
 static void wire_at_node(const struct fabric *fabric, int place, char text[static 512])
 {
 	int n = snprintf(text, 512, "link add v%d type veth peer name eth0 netns /proc/%d/fd/%d\n", place, (int)getpid(),
@@ -162,12 +179,16 @@ static int wire(struct fabric *fabric, int place, struct error *err)
 	snprintf(name, sizeof(name), "v%d", place);
 	at->port = if_nametoindex(name);
 	at->at_node = is_on_bridge(fabric, place) ? if_nametoindex("cni0") : at->port;
-	r = fabric_enter(fabric, place, err);
+	r = hurry_neighbors(is_on_bridge(fabric, place) ? "cni0" : name, err);
+	if (r == 0)
+		r = fabric_enter(fabric, place, err);
 	if (r < 0)
 		return r;
 	wire_inside(place, text);
 	r = batch(text, err);
-	at->link = if_nametoindex(place == FABRIC_OUTSIDE ? "lo" : "eth0");
+	if (r == 0)
+		r = hurry_neighbors("eth0", err);
+	at->link = if_nametoindex("eth0");
 	return r == 0 && (!at->link || !at->at_node) ? error_errno(err, errno, "cannot find the interfaces of place %d", place) : r;
 }
 
@@ -179,7 +200,7 @@ static int wait_for_wires(struct fabric *fabric, struct error *err)
 		r = rtnl_link_wait(fabric->places[FABRIC_NODE].rtnl, fabric->places[i].port, err);
 	if (r == 0 && fabric->kind == FABRIC_BRIDGED)
 		r = rtnl_link_wait(fabric->places[FABRIC_NODE].rtnl, fabric->places[FABRIC_FENCE_A].at_node, err);
-	for (int i = FABRIC_FENCE_A; i < fabric->n_places && r == 0; i++)
+	for (int i = FABRIC_NODE + 1; i < fabric->n_places && r == 0; i++)
 		r = rtnl_link_wait(fabric->places[i].rtnl, fabric->places[i].link, err);
 	return r;
 }

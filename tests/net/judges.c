@@ -13,8 +13,8 @@
 
 #define HOSTS 8
 #define PROBES_MAX 512
-#define PATIENCE_MS 100
-#define LONG_PATIENCE_MS 800
+#define PATIENCE_MS 300
+#define LONG_PATIENCE_MS 2000
 
 struct judges {
 	struct fabric *fabric;

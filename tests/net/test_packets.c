@@ -82,11 +82,11 @@ static void print_case(const struct scenario *scenario, const struct judgement *
 	scenario_print(scenario, &text);
 	buf_string(&text, "\n# the connection: ");
 	scenario_print_probe(&first->probe, &text);
-	print_error("HOLDFAST_SEED=%llu, case %u: oracle: %s, model: %s, packet: %s\n%s\n", (unsigned long long)seed, number, word(first->oracle),
-		    word(first->model), first->kernel, buf_text(&text));
+	fprintf(stderr, "HOLDFAST_SEED=%llu, case %u: oracle: %s, model: %s, packet: %s\n%s\n", (unsigned long long)seed, number, word(first->oracle),
+		word(first->model), first->kernel, buf_text(&text));
 }
 
-static void report_disagreement(const struct scenario *probes, const struct judgement *first, uint64_t seed, unsigned number)
+static void report_disagreement(const struct judgement *first, uint64_t seed, unsigned number)
 {
 	_cleanup_(scenario_clear) struct scenario smallest = { 0 };
 	_cleanup_(buf_free) struct buf ruleset = BUF_MAX(1024 * 1024);
@@ -96,17 +96,17 @@ static void report_disagreement(const struct scenario *probes, const struct judg
 	copy(judges_scenario(court), &smallest);
 	print_case(&smallest, first, seed, number);
 	ruleset_print(policy_engine_ruleset(judges_engine(court)), &ruleset);
-	smallest.probes = calloc(1, sizeof(*smallest.probes));
-	smallest.probes[smallest.n_probes++] = first->probe;
+	smallest.probes[0] = first->probe;
+	smallest.n_probes = 1;
 	if (!still_disagrees(&smallest)) {
-		print_error("A new engine for the same cluster judges it well: the changes did not lead where they should. The ruleset was:\n%s\n",
-			    buf_text(&ruleset));
+		fprintf(stderr, "A new engine for the same cluster judges it well: the changes did not lead where they should. The ruleset was:\n%s\n",
+			buf_text(&ruleset));
 		return;
 	}
 	scenario_shrink(&smallest, still_disagrees);
 	if (still_disagrees(&smallest))
 		must(judges_ask(court, smallest.probes, smallest.n_probes, &report, &err), &err);
-	print_error("the smallest case:\n");
+	fprintf(stderr, "the smallest case:\n");
 	print_case(&smallest, &report.first, seed, number);
 }
 
@@ -141,7 +141,7 @@ static void one_case(struct random *random, const struct random_options *options
 	must(judges_ask(court, probes.probes, probes.n_probes, report, &err), &err);
 	if (report->disagreements == 0)
 		return;
-	report_disagreement(&probes, &report->first, seed, number);
+	report_disagreement(&report->first, seed, number);
 	fail();
 }
 
@@ -162,7 +162,7 @@ static int close_court(void **state)
 static void run_cases(enum fabric_kind kind, const struct random_options *options)
 {
 	uint64_t seed = number_of("HOLDFAST_SEED", SEED), cases = number_of("HOLDFAST_CASES", CASES);
-	struct random random = { .state = seed };
+	struct random random = { .state = seed + (uint64_t)kind };
 	struct judges_report report = { 0 };
 	time_t begin = time(NULL);
 
