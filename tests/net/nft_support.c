@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/base/array.h"
 #include "common/base/buf.h"
 
 void need_namespaces(void)
@@ -268,4 +269,26 @@ void chain_of(struct world *world, const char *name, enum ruleset_hook hook, con
 	free(built);
 	if (r < 0)
 		fail_msg("%s", err.message);
+}
+
+void build_cluster(struct world *world, int n)
+{
+	struct ruleset_set *map = map_of(world, "ingress4", RULESET_KEY_IPV4);
+	static const struct rule forward[] = { { .verdict = RULESET_DESTINATION_MAP, .target = "ingress4" } };
+	char set[32], chain[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(set, sizeof(set), "peers%05d", i);
+		snprintf(chain, sizeof(chain), "policy%05d", i);
+		add_numbered(set_of(world, set, RULESET_KEY_IPV4), (uint32_t)i * 16, 10, NULL);
+		struct rule rules[] = {
+			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set } }, .n_matches = 1, .comment = "ingress[0]" },
+			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set }, { .type = RULESET_PROTOCOL, .first = 6 } }, .n_matches = 2 },
+			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set }, { .type = RULESET_PROTOCOL, .first = 17 } }, .n_matches = 2 },
+			{ .verdict = RULESET_DROP },
+		};
+		chain_of(world, chain, RULESET_NO_HOOK, rules, ELEMENTS_OF(rules));
+		add_numbered(map, (uint32_t)i * 16, 2, chain);
+	}
+	chain_of(world, "forward", RULESET_HOOK_FORWARD, forward, 1);
 }

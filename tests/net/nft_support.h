@@ -63,4 +63,7 @@ struct rule {
 };
 void chain_of(struct world *world, const char *name, enum ruleset_hook hook, const struct rule *rules, size_t n);
 
+/* `n` policies: for each a set of ten peers ("peers00000"), a chain of four rules, and two pods in the map "ingress4". */
+void build_cluster(struct world *world, int n);
+
 #endif
