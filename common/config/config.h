@@ -26,22 +26,22 @@
 #define CONFIG_DEFAULT_PATH "/opt/holdfast/etc/holdfast.yaml"
 
 enum config_type {
-	CONFIG_STRING,   /* const char *: not empty, or NULL if neither the file nor the table gives one */
-	CONFIG_PATH,     /* const char *: as CONFIG_STRING, and absolute */
-	CONFIG_BOOL,     /* bool */
-	CONFIG_INTEGER,  /* int64_t, from minimum to maximum */
+	CONFIG_STRING, /* const char *: not empty, or NULL if neither the file nor the table gives one */
+	CONFIG_PATH, /* const char *: as CONFIG_STRING, and absolute */
+	CONFIG_BOOL, /* bool */
+	CONFIG_INTEGER, /* int64_t, from minimum to maximum */
 	CONFIG_DURATION, /* uint64_t in milliseconds, from minimum to maximum; written 500ms, 2s, 1m, 1h */
-	CONFIG_ENUM,     /* int: the index in `names` */
+	CONFIG_ENUM, /* int: the index in `names` */
 };
 
 struct config_row {
 	const char *key; /* the way to it below the section: "source.kubeconfig". Rows of one parent stand together. */
 	enum config_type type;
-	size_t offset;         /* of the field, whose type is that of the config_type */
-	const char *preset;    /* the default as it would be written in the file; NULL: none (NULL, false, 0) */
-	const char *help;      /* one sentence or two, for the operator */
-	int64_t minimum;       /* INTEGER, DURATION (ms) */
-	int64_t maximum;       /* 0: no other limit than 2^53 */
+	size_t offset; /* of the field, whose type is that of the config_type */
+	const char *preset; /* the default as it would be written in the file; NULL: none (NULL, false, 0) */
+	const char *help; /* one sentence or two, for the operator */
+	int64_t minimum; /* INTEGER, DURATION (ms) */
+	int64_t maximum; /* 0: no other limit than 2^53 */
 	const char *const *names; /* ENUM: ends in NULL */
 };
 
@@ -60,7 +60,8 @@ struct config;
  * CONFIG_DEFAULT_PATH, which may be missing. Errors name file, key and value:
  * `/etc/holdfast.yaml: network.podWait: "1" is no duration; write 500ms, 2s or 1m`.
  */
-int config_load(const char *path, const struct config_section *section, void *ret_values, struct config **ret, struct error *err) must_check;
+int config_load(const char *path, const struct config_section *section, void *ret_values, struct config **ret,
+		struct error *err) must_check;
 
 /* As config_load, from text. */
 int config_parse(struct slice text, const struct config_section *section, void *ret_values, struct config **ret,

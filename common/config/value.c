@@ -62,8 +62,7 @@ static bool parse_duration(const char *text, uint64_t *ret_ms)
 	size_t n = strspn(text, "0123456789");
 	uint64_t value, factor;
 
-	return unit_factor(slice_string(text + n), &factor) &&
-	       number_parse_u64(slice_from(text, n), 0, INTEGER_MAX, &value, NULL) == 0 &&
+	return unit_factor(slice_string(text + n), &factor) && number_parse_u64(slice_from(text, n), 0, INTEGER_MAX, &value, NULL) == 0 &&
 	       !__builtin_mul_overflow(value, factor, ret_ms);
 }
 

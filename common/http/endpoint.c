@@ -108,8 +108,8 @@ static const struct {
 };
 
 /* libmicrohttpd calls it once when the head is complete and again when the body is; `*state` tells the calls apart. */
-static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-			      const char *version, const char *upload, size_t *upload_n, void **state)
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+			      const char *upload, size_t *upload_n, void **state)
 {
 	struct http_endpoint *endpoint = context;
 
@@ -180,10 +180,10 @@ static void on_closed(uv_handle_t *handle)
 
 static int start_daemon(struct http_endpoint *endpoint, int fd, struct error *err)
 {
-	endpoint->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, endpoint, MHD_OPTION_LISTEN_SOCKET, fd,
-					    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-					    (size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS,
-					    MHD_OPTION_END);
+	endpoint->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, endpoint, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+				 (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_BYTES,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_END);
 	return endpoint->daemon ? 0 : error_set(err, EIO, "libmicrohttpd cannot start");
 }
 

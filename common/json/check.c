@@ -181,7 +181,11 @@ int json_check(struct slice text, const struct json_limits *limits, struct error
 {
 	const uint8_t *start = text.p ? text.p : (const uint8_t *)"";
 	_cleanup_(scanner_free) struct scanner s = {
-		.start = start, .at = start, .end = start + text.n, .limits = limits, .keys_capacity = SCANNER_KEYS_INLINE,
+		.start = start,
+		.at = start,
+		.end = start + text.n,
+		.limits = limits,
+		.keys_capacity = SCANNER_KEYS_INLINE,
 	};
 
 	s.keys = s.keys_inline;

@@ -16,13 +16,11 @@
 #include "common/json/json_text.h"
 #include "common/json/yaml_scalar.h"
 
-const struct yaml_limits yaml_limits_manifests = {
-	.bytes = 4 * 1024 * 1024, .depth = 64, .values = 200 * 1000, .documents = 1000
-};
+const struct yaml_limits yaml_limits_manifests = { .bytes = 4 * 1024 * 1024, .depth = 64, .values = 200 * 1000, .documents = 1000 };
 
 struct level {
 	cJSON *container; /* belongs to the one below, or is the root */
-	char *key;        /* of the value that comes next; NULL in a sequence and before a key */
+	char *key;	  /* of the value that comes next; NULL in a sequence and before a key */
 	size_t first_key; /* in builder.keys */
 	yaml_mark_t key_mark;
 };

@@ -17,9 +17,9 @@
  * strings, as in YAML 1.2. Quoted and block scalars are strings, and keys are always the text that stands there.
  */
 struct yaml_limits {
-	size_t bytes;     /* length of the text */
-	size_t depth;     /* nested mappings and sequences; never more than JSON_DEPTH_MAX */
-	size_t values;    /* all values of all documents, keys not counted */
+	size_t bytes; /* length of the text */
+	size_t depth; /* nested mappings and sequences; never more than JSON_DEPTH_MAX */
+	size_t values; /* all values of all documents, keys not counted */
 	size_t documents; /* empty ones counted */
 };
 

@@ -23,7 +23,8 @@ static void test_the_struct_is_untouched_if_anything_is_wrong(void **state)
 	struct sample_config values = { .pods_max = 77 };
 	struct error err = {};
 
-	assert_int_equal(config_parse(slice_string("network: {podsMax: 5, logLevel: loud}"), &sample_section, &values, &config, &err), -EINVAL);
+	assert_int_equal(config_parse(slice_string("network: {podsMax: 5, logLevel: loud}"), &sample_section, &values, &config, &err),
+			 -EINVAL);
 	assert_int_equal(values.pods_max, 77);
 	assert_null(config);
 }

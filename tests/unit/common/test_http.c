@@ -351,9 +351,22 @@ static void test_off_listens_nowhere(void **state)
 
 static void test_refuses_what_is_no_address(void **state)
 {
-	static const char *const addresses[] = { "", ":9470", "9470", "localhost:9470", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000",
-						 "::1:9470", "[::1]", "[::1]9470", "[127.0.0.1]:9470", "[]:1", "[:1", "127.0.0.1:09",
-						 "1.2.3.4.5:1", "127.0.0.1:80 " };
+	static const char *const addresses[] = { "",
+						 ":9470",
+						 "9470",
+						 "localhost:9470",
+						 "127.0.0.1",
+						 "127.0.0.1:",
+						 "127.0.0.1:70000",
+						 "::1:9470",
+						 "[::1]",
+						 "[::1]9470",
+						 "[127.0.0.1]:9470",
+						 "[]:1",
+						 "[:1",
+						 "127.0.0.1:09",
+						 "1.2.3.4.5:1",
+						 "127.0.0.1:80 " };
 
 	for (size_t i = 0; i < ELEMENTS_OF(addresses); i++) {
 		struct http_endpoint *endpoint = NULL;

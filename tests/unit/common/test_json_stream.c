@@ -9,9 +9,7 @@
 
 #define PIECE_MAX 100
 
-static const char *const kind_names[] = {
-	[JSON_PIECE_DOCUMENT] = "document", [JSON_PIECE_ITEM] = "item", [JSON_PIECE_MEMBER] = "member"
-};
+static const char *const kind_names[] = { [JSON_PIECE_DOCUMENT] = "document", [JSON_PIECE_ITEM] = "item", [JSON_PIECE_MEMBER] = "member" };
 
 static int print_piece(void *context, const struct json_piece *piece, struct error *err)
 {
@@ -98,7 +96,8 @@ static const struct {
 	{ "an item that is a number", JSON_STREAM_LIST, "{\"items\":[1]}", EINVAL,
 	  "'1' stands where an object or ']' is expected in the stream" },
 	{ "items twice", JSON_STREAM_LIST, "{\"items\":[],\"items\":[]}", EINVAL, "the list has \"items\" twice" },
-	{ "an escaped key", JSON_STREAM_LIST, "{\"\\u0061\":1}", EINVAL, "'\\' stands where a plain key of a list is expected in the stream" },
+	{ "an escaped key", JSON_STREAM_LIST, "{\"\\u0061\":1}", EINVAL,
+	  "'\\' stands where a plain key of a list is expected in the stream" },
 	{ "a key that never ends", JSON_STREAM_LIST, "{\"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\":1}", E2BIG,
 	  "a key of the list is longer than 64 bytes" },
 	{ "text behind the list", JSON_STREAM_LIST, "{} {}", EINVAL, "'{' stands where the end of the list is expected in the stream" },

@@ -38,8 +38,14 @@ static void test_values_are_written_exactly(void **state)
 		double value;
 		const char *text;
 	} cases[] = {
-		{ 0, "x 0\n" },		   { -1, "x -1\n" },	   { 1234567890123, "x 1234567890123\n" }, { 0.25, "x 0.25\n" },
-		{ 9007199254740992.0, "x 9007199254740992\n" }, { 1e300, "x 1e+300\n" }, { NAN, "x NaN\n" }, { INFINITY, "x +Inf\n" },
+		{ 0, "x 0\n" },
+		{ -1, "x -1\n" },
+		{ 1234567890123, "x 1234567890123\n" },
+		{ 0.25, "x 0.25\n" },
+		{ 9007199254740992.0, "x 9007199254740992\n" },
+		{ 1e300, "x 1e+300\n" },
+		{ NAN, "x NaN\n" },
+		{ INFINITY, "x +Inf\n" },
 		{ -INFINITY, "x -Inf\n" },
 	};
 

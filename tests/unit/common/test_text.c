@@ -77,11 +77,26 @@ static void test_knows_well_formed_utf8(void **state)
 		const char *text;
 		size_t length;
 	} cases[] = {
-		{ "a", 1 },		    { "\xc2\x80", 2 },		{ "\xdf\xbf", 2 },	    { "\xe0\xa0\x80", 3 },
-		{ "\xed\x9f\xbf", 3 },	    { "\xee\x80\x80", 3 },	{ "\xf0\x90\x80\x80", 4 },  { "\xf4\x8f\xbf\xbf", 4 },
-		{ "\x80", 0 },		    { "\xc0\x80", 0 },		{ "\xc1\xbf", 0 },	    { "\xc2", 0 },
-		{ "\xc2\x41", 0 },	    { "\xe0\x9f\xbf", 0 },	{ "\xed\xa0\x80", 0 },	    { "\xef\xbf", 0 },
-		{ "\xf0\x8f\xbf\xbf", 0 },  { "\xf4\x90\x80\x80", 0 },	{ "\xf5\x80\x80\x80", 0 },  { "\xf0\x90\x80\x41", 0 },
+		{ "a", 1 },
+		{ "\xc2\x80", 2 },
+		{ "\xdf\xbf", 2 },
+		{ "\xe0\xa0\x80", 3 },
+		{ "\xed\x9f\xbf", 3 },
+		{ "\xee\x80\x80", 3 },
+		{ "\xf0\x90\x80\x80", 4 },
+		{ "\xf4\x8f\xbf\xbf", 4 },
+		{ "\x80", 0 },
+		{ "\xc0\x80", 0 },
+		{ "\xc1\xbf", 0 },
+		{ "\xc2", 0 },
+		{ "\xc2\x41", 0 },
+		{ "\xe0\x9f\xbf", 0 },
+		{ "\xed\xa0\x80", 0 },
+		{ "\xef\xbf", 0 },
+		{ "\xf0\x8f\xbf\xbf", 0 },
+		{ "\xf4\x90\x80\x80", 0 },
+		{ "\xf5\x80\x80\x80", 0 },
+		{ "\xf0\x90\x80\x41", 0 },
 		{ "", 0 },
 	};
 
@@ -130,9 +145,15 @@ static void test_finds_the_name_that_was_meant(void **state)
 	static const struct {
 		const char *written, *meant;
 	} cases[] = {
-		{ "podselector", "podSelector" }, { "podSelectors", "podSelector" }, { "polciyTypes", "policyTypes" },
-		{ "ingres", "ingress" },	  { "prot", "port" },		     { "egres", "egress" },
-		{ "zebra", NULL },		  { "", NULL },			     { "p", NULL },
+		{ "podselector", "podSelector" },
+		{ "podSelectors", "podSelector" },
+		{ "polciyTypes", "policyTypes" },
+		{ "ingres", "ingress" },
+		{ "prot", "port" },
+		{ "egres", "egress" },
+		{ "zebra", NULL },
+		{ "", NULL },
+		{ "p", NULL },
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
