@@ -156,13 +156,11 @@ static int compile_one(struct job *job, const struct kube_rule *rule, size_t ind
 
 static int put_chain(struct job *job, struct error *err)
 {
-	const struct kube_network_policy *spec = &job->policy->object->policy;
 	const char *name = job->policy->sides[job->side].chain;
 	size_t n = job->output.n;
 
 	job->output.n = 0; /* the ruleset takes their content, whatever happens */
-	return ruleset_chain_put(job->engine->ruleset, name, RULESET_NO_HOOK, 0, spec->invalid ? "invalid policy: nothing is allowed" : "",
-				 job->output.rules, n, err);
+	return ruleset_chain_put(job->engine->ruleset, name, RULESET_NO_HOOK, 0, "", job->output.rules, n, err);
 }
 
 int policy_compile(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct references *ret, struct error *err)

@@ -119,6 +119,21 @@ void ruleset_chain_judge(struct ruleset *ruleset, struct ruleset_chain *chain)
 		ruleset_mark_chain(ruleset, chain);
 }
 
+/* A chain that only the kernel knew until now has neither hook nor comment. */
+static int chain_describe(struct ruleset_chain *chain, enum ruleset_hook hook, int priority, const char *comment, struct error *err)
+{
+	chain->hook = hook;
+	chain->priority = priority;
+	if (strncmp(chain->comment, comment, RULESET_COMMENT_MAX) == 0)
+		return 0;
+	char *copy = strndup(comment, RULESET_COMMENT_MAX);
+	if (!copy)
+		return error_nomem(err);
+	free(chain->comment);
+	chain->comment = copy;
+	return 0;
+}
+
 static int chain_set_rules(struct ruleset *ruleset, struct ruleset_chain *chain, struct ruleset_rule *rules, size_t n_rules,
 			   const char *fingerprint, struct error *err)
 {
@@ -152,15 +167,13 @@ static int chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hoo
 		r = rules_fingerprint(rules, n_rules, fingerprint, err);
 	if (r < 0)
 		return r;
-	if (!chain) {
+	bool same = chain && chain->state != RULESET_DOOMED && strcmp(chain->fingerprint, fingerprint) == 0;
+	if (!chain)
 		r = chain_new(ruleset, name, comment, &chain, err);
-		if (r < 0)
-			return r;
-		chain->hook = hook;
-		chain->priority = priority;
-	} else if (chain->state != RULESET_DOOMED && strcmp(chain->fingerprint, fingerprint) == 0) {
-		return 0;
-	}
+	if (r == 0)
+		r = chain_describe(chain, hook, priority, comment, err);
+	if (r < 0 || same)
+		return r;
 	return chain_set_rules(ruleset, chain, rules, n_rules, fingerprint, err);
 }
 

@@ -56,8 +56,8 @@ static void report(struct scenario *scenario, disagreement *fails, const char *w
 	buf_printf(&text, "# oracle: %s\n", oracle_allows(scenario, &scenario->probes[0], fails == ruleset_disagrees) ? "allowed" : "denied");
 	if (engine)
 		policy_engine_print(engine, &text);
-	print_message("the %s and the oracle disagree (HOLDFAST_SEED=%llu, case %u); the smallest case:\n%s\n", who, (unsigned long long)seed,
-		      number, buf_text(&text));
+	fprintf(stderr, "the %s and the oracle disagree (HOLDFAST_SEED=%llu, case %u); the smallest case:\n%s\n", who, (unsigned long long)seed,
+		number, buf_text(&text));
 }
 
 static uint64_t number_of(const char *variable, uint64_t otherwise)
