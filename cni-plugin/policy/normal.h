@@ -39,7 +39,7 @@ int normal_rule_build(const struct kube_rule *rule, const char *namespace, struc
 void normal_rule_clear(struct normal_rule *rule);
 
 struct buf;
-/* "pods app in (web) of shop; pods * of namespaces team in (a); 10.0.0.0-10.0.0.255 | TCP 80, 443; UDP all" */
+/* "pods app in (web) of shop; all pods of namespaces team in (a); 10.0.0.0-10.0.0.255 | TCP 80, 443; UDP all" */
 void normal_rule_print(const struct normal_rule *rule, struct buf *out);
 /* Only the peers with selectors. */
 void normal_peers_print(const struct normal_rule *rule, struct buf *out);

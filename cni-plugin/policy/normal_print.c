@@ -10,24 +10,23 @@ static void print_separator(size_t i, const char *separator, struct buf *out)
 		buf_string(out, separator);
 }
 
-static void print_selector(const struct kube_selector *selector, struct buf *out)
+static void print_selected(const char *what, const struct kube_selector *selector, struct buf *out)
 {
-	if (selector->n == 0)
-		buf_string(out, "*");
-	else
+	buf_printf(out, "%s%s", selector->n == 0 ? "all " : "", what);
+	if (selector->n > 0) {
+		buf_byte(out, ' ');
 		kube_selector_print(selector, out);
+	}
 }
 
 static void print_peer(const struct kube_peer *peer, const char *namespace, struct buf *out)
 {
-	buf_string(out, "pods ");
-	print_selector(&peer->pod_selector, out);
-	if (!peer->has_namespace_selector) {
-		buf_printf(out, " of %s", namespace);
-		return;
-	}
-	buf_string(out, " of namespaces ");
-	print_selector(&peer->namespace_selector, out);
+	print_selected("pods", &peer->pod_selector, out);
+	buf_string(out, " of ");
+	if (peer->has_namespace_selector)
+		print_selected("namespaces", &peer->namespace_selector, out);
+	else
+		buf_string(out, namespace);
 }
 
 void normal_peers_print(const struct normal_rule *rule, struct buf *out)
