@@ -38,7 +38,8 @@ void fixture_open(struct source_fixture *f, unsigned kinds)
 	assert_non_null(mkdtemp(f->directory));
 	uv_loop_init(&f->loop);
 	uv_timer_init(&f->loop, &f->deadline);
-	f->deadline.data = f;
+	uv_prepare_init(&f->loop, &f->prepare);
+	f->deadline.data = f->prepare.data = f;
 	f->store = kube_store_new(kinds, &observer);
 	assert_non_null(f->store);
 }
@@ -64,6 +65,7 @@ void fixture_close(struct source_fixture *f)
 	if (f->server)
 		server_stop(f->server);
 	uv_close((uv_handle_t *)&f->deadline, NULL);
+	uv_close((uv_handle_t *)&f->prepare, NULL);
 	uv_run(&f->loop, UV_RUN_DEFAULT);
 	assert_int_equal(f->closed, had_source);
 	assert_int_equal(uv_loop_close(&f->loop), 0);
@@ -77,11 +79,23 @@ static void deadline_due(uv_timer_t *timer)
 	((struct source_fixture *)timer->data)->late = true;
 }
 
+/* Before the loop blocks, since what is waited for may have happened in a timer. */
+static void look(uv_prepare_t *prepare)
+{
+	struct source_fixture *f = prepare->data;
+
+	if (f->late || f->done(f, f->done_context))
+		uv_stop(&f->loop);
+}
+
 void fixture_run_until(struct source_fixture *f, bool (*done)(struct source_fixture *f, const void *context), const void *context)
 {
+	f->done = done;
+	f->done_context = context;
 	uv_timer_start(&f->deadline, deadline_due, DEADLINE_MS, 0);
-	while (!done(f, context) && !f->late)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	uv_prepare_start(&f->prepare, look);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	uv_prepare_stop(&f->prepare);
 	uv_timer_stop(&f->deadline);
 	if (f->late) {
 		struct kube_source_status status = { .last_error = "" };

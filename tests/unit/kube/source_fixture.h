@@ -12,7 +12,10 @@
 struct source_fixture {
 	uv_loop_t loop;
 	uv_timer_t deadline;
+	uv_prepare_t prepare;
 	bool late;
+	bool (*done)(struct source_fixture *f, const void *context); /* what fixture_run_until waits for */
+	const void *done_context;
 	char directory[64];
 	struct kube_store *store;
 	struct kube_source *source;
