@@ -34,10 +34,10 @@
 struct link {
 	unsigned index;
 	char name[IF_NAMESIZE];
-	char kind[KIND_MAX];	   /* "veth"; "" for a physical device */
+	char kind[KIND_MAX];       /* "veth"; "" for a physical device */
 	char slave_kind[KIND_MAX]; /* "bridge" if it is a port of one; "" if it has no master */
-	unsigned peer;		   /* IFLA_LINK; 0 if it has none */
-	int32_t peer_netnsid;	   /* -1 if the peer is in the same namespace */
+	unsigned peer;             /* IFLA_LINK; 0 if it has none */
+	int32_t peer_netnsid;      /* -1 if the peer is in the same namespace */
 };
 
 static void close_socket(struct mnl_socket **socket)
@@ -266,7 +266,8 @@ int link_find_host(const char *netns, const char *ifname, struct link_host *ret,
 		return r;
 	r = get_link(here, NULL, inside.peer, &outside);
 	if (r < 0)
-		return error_set(err, EOPNOTSUPP, "interface %s of the pod has no other end on this host (%s)", ifname, strerror(-r));
+		return error_set(err, EOPNOTSUPP, "interface %s of the pod has its other end in another namespace than this host's (%s)",
+				 ifname, strerror(-r));
 	r = check_pair(here, &inside, &outside, fd, err);
 	if (r == 0)
 		r = check_master(&outside, err);

@@ -58,7 +58,7 @@ static size_t first_claim(const struct policy_engine *engine, const struct kube_
 	return low;
 }
 
-int claims_add(struct policy_engine *engine, const struct kube_address *address, struct pod *pod, struct error *err)
+int engine_claim_add(struct policy_engine *engine, const struct kube_address *address, struct pod *pod, struct error *err)
 {
 	if (!array_room((void **)&engine->claims, engine->n_claims, &engine->claims_capacity, sizeof(*engine->claims)))
 		return error_nomem(err);
@@ -70,10 +70,10 @@ int claims_add(struct policy_engine *engine, const struct kube_address *address,
 	return 0;
 }
 
-void claims_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod)
+void engine_claim_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod)
 {
 	size_t n;
-	size_t at = (size_t)(claims_of(engine, address, &n) - engine->claims);
+	size_t at = (size_t)(engine_claims_of(engine, address, &n) - engine->claims);
 
 	for (size_t end = at + n; at < end; at++) {
 		if (engine->claims[at].pod != pod)
@@ -84,7 +84,7 @@ void claims_remove(struct policy_engine *engine, const struct kube_address *addr
 	}
 }
 
-const struct claim *claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n)
+const struct claim *engine_claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n)
 {
 	size_t at = first_claim(engine, address);
 	size_t n = 0;

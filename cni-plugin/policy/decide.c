@@ -30,7 +30,7 @@ static const struct pod *claimant(const struct policy_engine *engine, const stru
 {
 	const struct pod *first = NULL;
 	size_t n;
-	const struct claim *claims = claims_of(engine, address, &n);
+	const struct claim *claims = engine_claims_of(engine, address, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (!first || is_before(claims[i].pod, first))
@@ -58,7 +58,7 @@ static bool peer_has(const struct question *question, const struct kube_peer *pe
 {
 	const struct kube_address *address = question->side == EGRESS ? &question->flow->destination : &question->flow->source;
 	size_t n;
-	const struct claim *claims = claims_of(question->engine, address, &n);
+	const struct claim *claims = engine_claims_of(question->engine, address, &n);
 
 	if (peer->is_ip_block)
 		return block_has(&peer->ip_block, address);

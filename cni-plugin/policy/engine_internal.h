@@ -148,10 +148,10 @@ void addresses_clear(struct addresses *list);
 int addresses_add(struct addresses *list, const struct kube_address *address, struct error *err) must_check; /* once */
 bool addresses_have(const struct addresses *list, const struct kube_address *address);
 bool addresses_equal(const struct addresses *a, const struct addresses *b);
-int claims_add(struct policy_engine *engine, const struct kube_address *address, struct pod *pod, struct error *err) must_check;
-void claims_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod);
+int engine_claim_add(struct policy_engine *engine, const struct kube_address *address, struct pod *pod, struct error *err) must_check;
+void engine_claim_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod);
 /* The claims of one address: `*ret_n` of them from the returned one on. */
-const struct claim *claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n);
+const struct claim *engine_claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n);
 
 /* engine_pods.c */
 int pod_addresses(const struct pod *pod, struct addresses *ret, struct error *err) must_check; /* appends */

@@ -51,7 +51,7 @@ int peer_set_judge(struct policy_engine *engine, struct peer_set *set, const str
 {
 	struct ruleset_set *elements = set->sets[family_of(address)];
 	size_t n;
-	const struct claim *claims = claims_of(engine, address, &n);
+	const struct claim *claims = engine_claims_of(engine, address, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (set_wants(set, claims[i].pod))

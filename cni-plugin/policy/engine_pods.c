@@ -135,10 +135,10 @@ static int move_claims(struct policy_engine *engine, struct pod *pod, const stru
 
 	for (size_t i = 0; i < before->addresses.n; i++)
 		if (!addresses_have(&after->addresses, &before->addresses.items[i]))
-			claims_remove(engine, &before->addresses.items[i], pod);
+			engine_claim_remove(engine, &before->addresses.items[i], pod);
 	for (size_t i = 0; i < after->addresses.n && r == 0; i++)
 		if (!addresses_have(&before->addresses, &after->addresses.items[i]))
-			r = claims_add(engine, &after->addresses.items[i], pod, err);
+			r = engine_claim_add(engine, &after->addresses.items[i], pod, err);
 	return r;
 }
 

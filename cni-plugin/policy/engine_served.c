@@ -27,7 +27,7 @@ bool address_serves(const struct policy_engine *engine, const struct kube_addres
 		    bool local)
 {
 	size_t n;
-	const struct claim *claims = claims_of(engine, address, &n);
+	const struct claim *claims = engine_claims_of(engine, address, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if ((!local || claims[i].pod->endpoints) && serves(claims[i].pod, name, protocol, port))
