@@ -15,7 +15,7 @@ void need_namespaces(void)
 {
 	if (unshare(CLONE_NEWNET) == 0)
 		return;
-	printf("1..0 # SKIP cannot make a network namespace (%s); run as root\n", strerror(errno));
+	printf("1..0 # SKIP\ncannot make a network namespace (%s): run as root\n", strerror(errno));
 	exit(77);
 }
 

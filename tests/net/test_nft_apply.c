@@ -206,6 +206,22 @@ static void test_a_refused_element_is_named_and_nothing_changes(void **state)
 	assert_refused(world, "cannot apply ruleset: element 10.1.0.10 of map \"ingress4\": kernel: No such file or directory (attribute at byte 56)");
 }
 
+/* An agent that has not read what is there adds no rule twice. */
+static void test_what_is_new_to_us_must_be_new_to_the_kernel(void **state)
+{
+	struct world *world = *state;
+
+	build_everything(world);
+	must_apply(world);
+	ruleset_free(world->ruleset);
+	world->ruleset = ruleset_new();
+	chain_of(world, "empty", RULESET_NO_HOOK, NULL, 0);
+	assert_refused(world, "cannot apply ruleset: new chain \"empty\": kernel: File exists (attribute at byte 36)");
+	ruleset_chain_remove(world->ruleset, "empty");
+	set_of(world, "pods4", RULESET_KEY_IPV4);
+	assert_refused(world, "cannot apply ruleset: new set \"pods4\": kernel: File exists (attribute at byte 36)");
+}
+
 static void test_a_port_without_a_protocol_is_refused_before_the_kernel_sees_it(void **state)
 {
 	struct world *world = *state;
@@ -304,6 +320,7 @@ int main(void)
 		PROMISE(test_one_element_costs_one_message_beside_the_table),
 		PROMISE(test_a_refused_rule_is_named_and_nothing_changes),
 		PROMISE(test_a_refused_element_is_named_and_nothing_changes),
+		PROMISE(test_what_is_new_to_us_must_be_new_to_the_kernel),
 		PROMISE(test_a_port_without_a_protocol_is_refused_before_the_kernel_sees_it),
 		PROMISE(test_a_wholly_refused_transaction_names_its_first_step),
 		PROMISE(test_another_table_is_not_touched),

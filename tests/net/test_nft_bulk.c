@@ -119,6 +119,23 @@ static void test_a_refusal_of_the_last_part_leaves_the_visible_rules(void **stat
 	assert_kernel_has_all(world);
 }
 
+/* Parts would be deleted by the replacement, or be seen before it. */
+static void test_a_large_table_is_replaced_in_one_transaction(void **state)
+{
+	struct world *world = *state;
+	struct nft_report report;
+	struct error err;
+
+	build_cluster(world, 1000);
+	must_apply(world);
+	run("nft add set inet holdfast theirs '{ type ether_addr; }'");
+	if (nft_reconcile(world->nft, world->ruleset, &report, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(report.transactions, 1);
+	assert_true(report.messages > 7000);
+	assert_kernel_has_all(world);
+}
+
 /*
  * In a user namespace SO_SNDBUFFORCE is forbidden, and net.core.wmem_max limits SO_SNDBUF. Here both are forbidden, so that the send
  * buffer stays at its default, 212,992 bytes on most systems, whatever this machine's administrator allows.
@@ -231,6 +248,7 @@ int main(void)
 		PROMISE(test_many_elements_join_and_leave_an_old_set_in_one_transaction),
 		PROMISE(test_a_cold_start_goes_in_parts_and_an_event_in_one),
 		PROMISE(test_a_refusal_of_the_last_part_leaves_the_visible_rules),
+		PROMISE(test_a_large_table_is_replaced_in_one_transaction),
 		cmocka_unit_test(test_a_small_send_buffer_still_loads_everything),
 		cmocka_unit_test(test_too_large_a_change_names_the_limit_to_raise),
 	};

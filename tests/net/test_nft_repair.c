@@ -7,6 +7,22 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "cni-plugin/nft/internal.h"
+#include "cni-plugin/nft/steps.h"
+
+/* The linker sends nft_read's requests here first (--wrap): a place to meddle between two of them. */
+int __real_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_visit *visit, void *context, struct error *err);
+int __wrap_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_visit *visit, void *context, struct error *err);
+
+static int requests, meddle_before = -1;
+
+int __wrap_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_visit *visit, void *context, struct error *err)
+{
+	if (requests++ == meddle_before)
+		run("nft 'add chain inet holdfast theirs; add rule inet holdfast theirs drop; add rule inet holdfast web drop; "
+		    "add element inet holdfast peers { 99.9.9.9 }; add set inet holdfast theirs { type ipv4_addr; }'");
+	return __real_nft_socket_request(socket, request, visit, context, err);
+}
 
 static const struct rule web_rules[] = {
 	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "peers" } }, .n_matches = 1, .comment = "shop/web ingress[0]" },
@@ -183,6 +199,53 @@ static void test_a_read_beside_a_busy_writer_is_whole(void **state)
 	assert_int_equal(pclose(writer), 0);
 }
 
+static void test_a_change_between_any_two_dumps_is_noticed(void **state)
+{
+	int n = -1;
+
+	for (int at = -1; at < n || n < 0; at++) {
+		_cleanup_(ruleset_freep) struct ruleset *first = NULL, *second = NULL;
+		struct world *world;
+		struct error err;
+
+		assert_int_equal(world_setup((void **)&world), 0);
+		build(world);
+		must_apply(world);
+		requests = 0;
+		meddle_before = at;
+		first = must_read(world);
+		meddle_before = -1;
+		if (at < 0)
+			n = requests;
+		second = must_read(world);
+		assert_int_equal(ruleset_rebase(first, second, &err), 0);
+		if (ruleset_is_pending(first))
+			fail_msg("a change before request %d of %d went unnoticed", at, n);
+		world_teardown((void **)&world);
+	}
+	assert_true(n > 6);
+}
+
+static void test_rules_in_another_order_are_put_right(void **state)
+{
+	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
+	struct world *world = *state;
+	struct error err;
+
+	build(world);
+	must_apply(world);
+	const struct ruleset_chain *web = ruleset_chain_find(world->ruleset, "web");
+	nft_transaction_begin(&tx, world->nft->socket.sequence, SIZE_MAX);
+	nft_step_chain_flush(&tx, web);
+	for (size_t i = web->n_rules; i-- > 0;)
+		assert_int_equal(nft_step_rule_add(&tx, web, i, &err), 0);
+	assert_int_equal(nft_transaction_run(&tx, &world->nft->socket, &err), 0);
+	struct nft_report report;
+	assert_int_equal(nft_reconcile(world->nft, world->ruleset, &report, &err), 0);
+	assert_int_equal(report.transactions, 1);
+	assert_kernel_has_all(world);
+}
+
 #define PROMISE(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
 int main(void)
@@ -193,6 +256,8 @@ int main(void)
 		PROMISE(test_a_restarted_agent_takes_over_without_a_change),
 		PROMISE(test_an_event_after_the_table_went_fails_and_reconcile_repairs),
 		PROMISE(test_a_table_to_replace_refuses_a_ruleset_that_was_not_rebased),
+		cmocka_unit_test(test_a_change_between_any_two_dumps_is_noticed),
+		PROMISE(test_rules_in_another_order_are_put_right),
 		PROMISE(test_a_read_beside_a_busy_writer_is_whole),
 	};
 
