@@ -29,7 +29,8 @@ struct api_handler {
 };
 
 /* Takes over `config`, always. `idle_timeout_ms`: a request that hears nothing for so long is given up. */
-int api_client_new(uv_loop_t *loop, struct api_config *config, uint64_t idle_timeout_ms, struct api_client **ret, struct error *err) must_check;
+int api_client_new(uv_loop_t *loop, struct api_config *config, uint64_t idle_timeout_ms, struct api_client **ret,
+		   struct error *err) must_check;
 
 /* For requests from now on. Takes over `config`. */
 void api_client_set_config(struct api_client *client, struct api_config *config);

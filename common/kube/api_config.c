@@ -50,7 +50,8 @@ static int check_url(CURLU *url, const char *server, struct error *err)
 
 	if (curl_url_set(url, CURLUPART_URL, server, 0) || curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0))
-		r = error_set(err, EINVAL, "\"%s\" is no address of an API server, such as https://10.9.0.1:6443", SHOW(slice_string(server)));
+		r = error_set(err, EINVAL, "\"%s\" is no address of an API server, such as https://10.9.0.1:6443",
+			      SHOW(slice_string(server)));
 	else if (strcmp(scheme, "http") == 0 && !is_this_machine(host))
 		r = error_set(err, EINVAL, "\"%s\": plain http goes to this machine only; use https", SHOW(slice_string(server)));
 	else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)

@@ -25,7 +25,7 @@ static const struct {
 	const char *name;
 	enum api_event_type type;
 } event_types[] = {
-	{ "ADDED", API_EVENT_PUT }, { "MODIFIED", API_EVENT_PUT }, { "DELETED", API_EVENT_DELETED },
+	{ "ADDED", API_EVENT_PUT },         { "MODIFIED", API_EVENT_PUT }, { "DELETED", API_EVENT_DELETED },
 	{ "BOOKMARK", API_EVENT_BOOKMARK }, { "ERROR", API_EVENT_ERROR },
 };
 
@@ -205,8 +205,8 @@ static void read_bookmark(const struct json_view *object, struct api_event *even
 		return;
 	copy_member(&metadata, "resourceVersion", event->object.version, sizeof(event->object.version));
 	event->initial_events_end = json_member(&metadata, "annotations", &annotations) &&
-				    json_member(&annotations, INITIAL_EVENTS_END, &end) &&
-				    json_expect_string(&end, &text, NULL) == 0 && strcmp(text, "true") == 0;
+				    json_member(&annotations, INITIAL_EVENTS_END, &end) && json_expect_string(&end, &text, NULL) == 0 &&
+				    strcmp(text, "true") == 0;
 }
 
 static int read_event_tree(enum kube_kind kind, const struct json_view *root, struct api_event *event, struct error *err)

@@ -29,10 +29,10 @@ enum api_event_type { API_EVENT_PUT, API_EVENT_DELETED, API_EVENT_BOOKMARK, API_
 
 struct api_event {
 	enum api_event_type type;
-	struct api_object object;    /* BOOKMARK: only the version */
-	bool initial_events_end;     /* BOOKMARK: every object that there was has been sent */
-	unsigned status;             /* ERROR: as an HTTP status; 410: the version is too old */
-	char message[256];           /* ERROR */
+	struct api_object object; /* BOOKMARK: only the version */
+	bool initial_events_end;  /* BOOKMARK: every object that there was has been sent */
+	unsigned status;          /* ERROR: as an HTTP status; 410: the version is too old */
+	char message[256];        /* ERROR */
 };
 
 /* What was read must be cleared with api_object_clear. EINVAL: no event at all; ENOMEM. */

@@ -24,7 +24,7 @@
 #include "common/base/buf.h"
 #include "common/base/log.h"
 
-#define FRUITLESS_MAX 5    /* failed watches in a row before everything is listed anew */
+#define FRUITLESS_MAX 5     /* failed watches in a row before everything is listed anew */
 #define SHORT_WATCH_MS 1000 /* a watch that the server ends sooner waits before it comes again */
 
 static void send_request(struct reflector *reflector);
@@ -43,7 +43,8 @@ static void note_problem(struct reflector *reflector, const struct error *proble
 static void note_recovery(struct reflector *reflector)
 {
 	if (reflector->problem.code)
-		log_info("follows the API server again", "resource", api_resource_name(reflector->kind), "server", reflector_server(reflector));
+		log_info("follows the API server again", "resource", api_resource_name(reflector->kind), "server",
+			 reflector_server(reflector));
 	reflector->problem = (struct error){};
 }
 
@@ -228,7 +229,10 @@ static int try_request(struct reflector *reflector, struct error *err)
 {
 	_cleanup_(buf_free) struct buf path = BUF_MAX(4 * API_CONTINUE_MAX);
 	const struct api_handler handler = {
-		.opened = request_opened, .received = request_received, .finished = request_finished, .context = reflector,
+		.opened = request_opened,
+		.received = request_received,
+		.finished = request_finished,
+		.context = reflector,
 	};
 
 	int r = new_stream(reflector, err);

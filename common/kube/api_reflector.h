@@ -25,12 +25,12 @@ struct reflector {
 	enum kube_kind kind;
 
 	enum reflector_state state;
-	bool open;                /* the server last answered with 200, and nothing has failed since */
-	bool no_streaming_lists;  /* the server refused one */
-	bool unpaged;             /* a page came too late for the server: ask for all in one answer, it is not kept whole anyway */
-	bool expired;             /* the server no longer knows our version: list anew */
-	bool progress;            /* this request brought something */
-	unsigned fruitless;       /* watches in a row that failed without bringing anything */
+	bool open;               /* the server last answered with 200, and nothing has failed since */
+	bool no_streaming_lists; /* the server refused one */
+	bool unpaged;            /* a page came too late for the server: ask for all in one answer, it is not kept whole anyway */
+	bool expired;            /* the server no longer knows our version: list anew */
+	bool progress;           /* this request brought something */
+	unsigned fruitless;      /* watches in a row that failed without bringing anything */
 	char version[API_VERSION_MAX + 1];
 	char token[API_CONTINUE_MAX + 1]; /* of the next page */
 	char next_token[API_CONTINUE_MAX + 1];

@@ -20,7 +20,7 @@
 #define KEEPALIVE_INTERVAL_S 10L
 #define TCP_USER_TIMEOUT_MS 60000 /* bytes unacknowledged for so long: the connection is dead, tcp(7) */
 #define REFUSAL_BYTES_MAX (16 * 1024)
-#define RETRY_AFTER_MAX_S 300     /* a server cannot silence us for longer */
+#define RETRY_AFTER_MAX_S 300 /* a server cannot silence us for longer */
 
 static void free_request(uv_handle_t *handle)
 {

@@ -69,8 +69,7 @@ void *kube_arena_take(struct kube_arena *arena, size_t n, size_t element_size, s
 	size_t bytes, end;
 	size_t at = align_up(arena->used, alignment);
 
-	if (n == 0 || __builtin_mul_overflow(n, element_size, &bytes) || bytes > SIZE_MAX / 4 ||
-	    __builtin_add_overflow(at, bytes, &end))
+	if (n == 0 || __builtin_mul_overflow(n, element_size, &bytes) || bytes > SIZE_MAX / 4 || __builtin_add_overflow(at, bytes, &end))
 		return NULL;
 	if (arena->block && end > arena->size)
 		return NULL;

@@ -170,7 +170,8 @@ static int list_names(struct directory *directory, DIR *stream, struct error *er
 	}
 	if (errno)
 		return error_errno(err, errno, "cannot list it");
-	qsort(directory->files, directory->n_files, sizeof(*directory->files), compare_names);
+	if (directory->n_files > 1)
+		qsort(directory->files, directory->n_files, sizeof(*directory->files), compare_names);
 	return 0;
 }
 
@@ -205,7 +206,11 @@ static int open_file(int directory_fd, const char *name, int *ret_fd, struct sig
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EINVAL, "is no regular file");
 	*signature = (struct signature){
-		.device = st.st_dev, .inode = st.st_ino, .size = st.st_size, .modified = st.st_mtim, .changed = st.st_ctim,
+		.device = st.st_dev,
+		.inode = st.st_ino,
+		.size = st.st_size,
+		.modified = st.st_mtim,
+		.changed = st.st_ctim,
 	};
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -230,9 +235,10 @@ static void report_lost(struct directory *directory, const struct claim *claim, 
 {
 	const char *kind = kube_kind_name(claim->kind);
 
-	if (reported_first_time(&directory->refusals->reported, "lost", claim->file, first->file, kind, claim->namespace, claim->name, NULL))
-		log_warn("the same object stands in two manifests; the first file by name counts", "kind", kind, "namespace", claim->namespace,
-			 "name", claim->name, "used", first->file, "ignored", claim->file);
+	if (reported_first_time(&directory->refusals->reported, "lost", claim->file, first->file, kind, claim->namespace, claim->name,
+				NULL))
+		log_warn("the same object stands in two manifests; the first file by name counts", "kind", kind, "namespace",
+			 claim->namespace, "name", claim->name, "used", first->file, "ignored", claim->file);
 }
 
 static int put_item(struct directory *directory, struct file *file, struct kube_object **object, struct error *err)
@@ -276,7 +282,8 @@ static void report_broken(struct directory *directory, struct file *file, const 
 	const char *consequence = file->n_claims ? "the last good version of its objects stays" : "it is ignored";
 
 	directory->refusals->n++;
-	log_warn("manifest refused", "file", file->name, "reason", problem->message, "consequence", consequence, "directory", directory->path);
+	log_warn("manifest refused", "file", file->name, "reason", problem->message, "consequence", consequence, "directory",
+		 directory->path);
 }
 
 static void note_broken(struct directory *directory, const struct file *file, const struct error *problem)

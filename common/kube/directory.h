@@ -10,8 +10,8 @@ struct directory;
 #define DIRECTORY_FILES_MAX 4096
 
 struct directory_state {
-	bool away;               /* it cannot be read, or has just become empty as if it were unmounted */
-	struct error problem;    /* why it is away, or the first broken file; code 0: none */
+	bool away;            /* it cannot be read, or has just become empty as if it were unmounted */
+	struct error problem; /* why it is away, or the first broken file; code 0: none */
 	size_t n_files, n_broken;
 };
 

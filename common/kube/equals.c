@@ -31,7 +31,7 @@ static bool same_labels(const struct kube_labels *a, const struct kube_labels *b
 
 static bool same_requirement(const struct kube_requirement *a, const struct kube_requirement *b)
 {
-	if (!same_text(a->key, b->key) || a->operator != b->operator || a->n_values != b->n_values)
+	if (!same_text(a->key, b->key) || a->operator!= b->operator|| a->n_values != b->n_values)
 		return false;
 	for (size_t i = 0; i < a->n_values; i++) {
 		if (!same_text(a->values[i], b->values[i]))
@@ -70,8 +70,8 @@ static bool same_ip_block(const struct kube_ip_block *a, const struct kube_ip_bl
 static bool same_peer(const struct kube_peer *a, const struct kube_peer *b)
 {
 	return a->is_ip_block == b->is_ip_block && same_ip_block(&a->ip_block, &b->ip_block) &&
-	       a->has_namespace_selector == b->has_namespace_selector &&
-	       same_selector(&a->namespace_selector, &b->namespace_selector) && same_selector(&a->pod_selector, &b->pod_selector);
+	       a->has_namespace_selector == b->has_namespace_selector && same_selector(&a->namespace_selector, &b->namespace_selector) &&
+	       same_selector(&a->pod_selector, &b->pod_selector);
 }
 
 static bool same_policy_port(const struct kube_policy_port *a, const struct kube_policy_port *b)
@@ -133,8 +133,8 @@ static bool same_pod(const struct kube_pod *a, const struct kube_pod *b)
 
 bool kube_object_equals(const struct kube_object *a, const struct kube_object *b)
 {
-	if (a->kind != b->kind || !same_text(a->namespace, b->namespace) || !same_text(a->name, b->name) ||
-	    !same_text(a->uid, b->uid) || !same_labels(&a->labels, &b->labels))
+	if (a->kind != b->kind || !same_text(a->namespace, b->namespace) || !same_text(a->name, b->name) || !same_text(a->uid, b->uid) ||
+	    !same_labels(&a->labels, &b->labels))
 		return false;
 	switch (a->kind) {
 	case KUBE_POD:

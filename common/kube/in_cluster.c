@@ -16,7 +16,8 @@ static int server_from_environment(char **ret, struct error *err)
 	char *server;
 
 	if (!host || !*host || !port || !*port)
-		return error_set(err, EINVAL, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod; use a kubeconfig");
+		return error_set(err, EINVAL,
+				 "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod; use a kubeconfig");
 	bool is_v6 = strchr(host, ':') != NULL;
 	if (asprintf(&server, "https://%s%s%s:%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port) < 0)
 		return error_nomem(err);

@@ -133,7 +133,8 @@ static int refuse_keys(const struct json_view *at, const char *const *keys, size
 	for (size_t i = 0; i < n; i++) {
 		struct json_view member;
 		if (json_member(at, keys[i], &member))
-			return json_error(&member, err, "Holdfast does not support this; use a token, a token file or a client certificate");
+			return json_error(&member, err,
+					  "Holdfast does not support this; use a token, a token file or a client certificate");
 	}
 	return 0;
 }

@@ -6,16 +6,16 @@
  * How much of anything one object may hold. etcd stores no object above 1.5 MiB; these numbers stop one object from multiplying work
  * far above what is sensible, and are well above what clusters use (upstream's scale tests: 64 labels, 100 rules).
  */
-#define KUBE_LABELS_MAX 1024              /* the API server only limits their bytes */
+#define KUBE_LABELS_MAX 1024 /* the API server only limits their bytes */
 #define KUBE_SELECTOR_REQUIREMENTS_MAX 256
-#define KUBE_SELECTOR_VALUES_MAX 4096     /* lists of namespaces that controllers generate */
-#define KUBE_RULES_MAX 4096               /* in one direction of one policy */
-#define KUBE_PEERS_MAX 16384              /* in one rule: published address lists of clouds have 5,000 to 9,000 CIDRs */
-#define KUBE_POLICY_PORTS_MAX 4096        /* in one rule */
-#define KUBE_EXCEPT_MAX 16384             /* in one ipBlock */
-#define KUBE_CONTAINERS_MAX 1024          /* in one pod, init containers counted apart */
-#define KUBE_CONTAINER_PORTS_MAX 4096     /* in one container */
+#define KUBE_SELECTOR_VALUES_MAX 4096 /* lists of namespaces that controllers generate */
+#define KUBE_RULES_MAX 4096           /* in one direction of one policy */
+#define KUBE_PEERS_MAX 16384          /* in one rule: published address lists of clouds have 5,000 to 9,000 CIDRs */
+#define KUBE_POLICY_PORTS_MAX 4096    /* in one rule */
+#define KUBE_EXCEPT_MAX 16384         /* in one ipBlock */
+#define KUBE_CONTAINERS_MAX 1024      /* in one pod, init containers counted apart */
+#define KUBE_CONTAINER_PORTS_MAX 4096 /* in one container */
 #define KUBE_NODE_ADDRESSES_MAX 64
-#define KUBE_TEXT_MAX 253                 /* UIDs, resource versions, node names, hashes: bytes */
+#define KUBE_TEXT_MAX 253 /* UIDs, resource versions, node names, hashes: bytes */
 
 #endif

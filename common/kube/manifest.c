@@ -6,13 +6,17 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "common/base/show.h"
 #include "common/json/yaml.h"
 
 #define LIST_SUFFIX "List"
 
 static const struct json_limits json_limits = { .bytes = MANIFEST_BYTES_MAX, .depth = 64, .values = 400000 };
 static const struct yaml_limits yaml_limits = {
-	.bytes = MANIFEST_BYTES_MAX, .depth = 64, .values = 400000, .documents = MANIFEST_OBJECTS_MAX,
+	.bytes = MANIFEST_BYTES_MAX,
+	.depth = 64,
+	.values = 400000,
+	.documents = MANIFEST_OBJECTS_MAX,
 };
 
 void manifest_clear(struct manifest *manifest)
@@ -46,13 +50,15 @@ static int add_item(struct manifest *manifest, struct kube_object *object, unsig
 static int add_object(struct manifest *manifest, const struct json_view *at, unsigned line, struct error *err)
 {
 	struct kube_object *object;
-	int r = kube_object_read(at, &object, err);
+	struct error problem;
+	int r = kube_object_read(at, &object, &problem);
 
-	if (r == -ENOTSUP) {
-		skip(manifest, err);
-		return 0;
-	}
-	return r < 0 ? r : add_item(manifest, object, line, err);
+	if (r == 0)
+		return add_item(manifest, object, line, err);
+	if (r != -ENOTSUP)
+		return error_set(err, -r, "%s", problem.message);
+	skip(manifest, &problem);
+	return 0;
 }
 
 /* Items of a PodList lack kind and apiVersion, as the API server writes them. */
@@ -61,6 +67,7 @@ static int add_typed_item(struct manifest *manifest, const char *list_kind, cons
 	size_t n = strlen(list_kind) - strlen(LIST_SUFFIX);
 	struct kube_object *object;
 	struct json_view member;
+	struct error unknown;
 
 	if (n == 0 || json_member(at, "kind", &member))
 		return add_object(manifest, at, line, err);
@@ -71,8 +78,8 @@ static int add_typed_item(struct manifest *manifest, const char *list_kind, cons
 		int r = kube_object_read_kind(kind, at, &object, err);
 		return r < 0 ? r : add_item(manifest, object, line, err);
 	}
-	error_set(err, ENOTSUP, "Holdfast does not read lists of kind \"%.64s\"", list_kind);
-	skip(manifest, err);
+	error_set(&unknown, ENOTSUP, "Holdfast does not read lists of kind \"%s\"", SHOW(slice_string(list_kind)));
+	skip(manifest, &unknown);
 	return 0;
 }
 

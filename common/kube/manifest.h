@@ -18,8 +18,8 @@ struct manifest_item {
 struct manifest {
 	struct manifest_item *items;
 	size_t n, capacity;
-	size_t n_skipped;            /* objects of kinds that Holdfast does not read */
-	char first_skipped[256];     /* why, for the first of them; "" if none */
+	size_t n_skipped;        /* objects of kinds that Holdfast does not read */
+	char first_skipped[256]; /* why, for the first of them; "" if none */
 };
 
 /*

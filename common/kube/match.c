@@ -62,7 +62,10 @@ static void print_values(const struct kube_requirement *requirement, struct buf 
 static void print_requirement(const struct kube_requirement *requirement, struct buf *out)
 {
 	static const char *const words[] = {
-		[KUBE_IN] = " in ", [KUBE_NOT_IN] = " notin ", [KUBE_EXISTS] = " exists", [KUBE_DOES_NOT_EXIST] = " absent",
+		[KUBE_IN] = " in ",
+		[KUBE_NOT_IN] = " notin ",
+		[KUBE_EXISTS] = " exists",
+		[KUBE_DOES_NOT_EXIST] = " absent",
 	};
 
 	buf_string(out, requirement->key);

@@ -72,8 +72,7 @@ static int read_namespace(const struct json_view *metadata, const char **ret, st
 	return 0;
 }
 
-int kube_read_name(enum kube_kind kind, const struct json_view *at, const char **ret_namespace, const char **ret_name,
-		   struct error *err)
+int kube_read_name(enum kube_kind kind, const struct json_view *at, const char **ret_namespace, const char **ret_name, struct error *err)
 {
 	struct json_view metadata, name_at;
 	const char *namespace = "", *name;
@@ -199,8 +198,8 @@ static int find_kind(const char *kind, const char *api_version, enum kube_kind *
 			return 0;
 		}
 	}
-	return error_set(err, ENOTSUP, "Holdfast does not read objects of kind \"%s\" in apiVersion \"%s\"",
-			 SHOW(slice_string(kind)), SHOW(slice_string(api_version)));
+	return error_set(err, ENOTSUP, "Holdfast does not read objects of kind \"%s\" in apiVersion \"%s\"", SHOW(slice_string(kind)),
+			 SHOW(slice_string(api_version)));
 }
 
 int kube_object_read(const struct json_view *at, struct kube_object **ret, struct error *err)

@@ -150,8 +150,8 @@ struct kube_object {
 	enum kube_kind kind;
 	char *namespace; /* "" for cluster-scoped kinds */
 	char *name;
-	char *uid; /* "" if it has none (files) */
-	char *resource_version; /* "" in files */
+	char *uid;                 /* "" if it has none (files) */
+	char *resource_version;    /* "" in files */
 	struct kube_labels labels; /* of pods and namespaces; nobody selects the other kinds, theirs are not kept */
 	union {
 		struct kube_pod pod;

@@ -9,7 +9,7 @@
 #include "common/kube/syntax.h"
 
 static const char *const phase_names[] = {
-	[KUBE_PHASE_UNKNOWN] = "Unknown", [KUBE_PHASE_PENDING] = "Pending", [KUBE_PHASE_RUNNING] = "Running",
+	[KUBE_PHASE_UNKNOWN] = "Unknown",     [KUBE_PHASE_PENDING] = "Pending", [KUBE_PHASE_RUNNING] = "Running",
 	[KUBE_PHASE_SUCCEEDED] = "Succeeded", [KUBE_PHASE_FAILED] = "Failed",
 };
 

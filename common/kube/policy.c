@@ -13,8 +13,7 @@
 #include "common/kube/read.h"
 
 /* Remembers the first problem. Passes on only -ENOMEM. */
-static int note_problem(struct kube_arena *arena, struct kube_network_policy *policy, int r, const struct error *problem,
-			struct error *err)
+static int note_problem(struct kube_arena *arena, struct kube_network_policy *policy, int r, const struct error *problem, struct error *err)
 {
 	if (r == 0)
 		return 0;
@@ -26,8 +25,7 @@ static int note_problem(struct kube_arena *arena, struct kube_network_policy *po
 	return policy->invalid ? 0 : error_nomem(err);
 }
 
-static int read_selector(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy,
-			 struct error *err)
+static int read_selector(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
 {
 	struct json_view at;
 	struct error problem;
@@ -92,8 +90,7 @@ static int read_types(struct kube_arena *arena, const struct json_view *spec, st
 	return note_problem(arena, policy, r, &problem, err);
 }
 
-static int read_rule(struct kube_arena *arena, const struct json_view *at, const char *peers_key, struct kube_rule *rule,
-		     struct error *err)
+static int read_rule(struct kube_arena *arena, const struct json_view *at, const char *peers_key, struct kube_rule *rule, struct error *err)
 {
 	int r = json_expect_object(at, err);
 

@@ -42,8 +42,8 @@ static int read_except(const struct json_view *at, const struct kube_cidr *cidr,
 	if (r < 0 || strictly_inside(ret, cidr))
 		return r;
 	kube_address_format(&cidr->address, text);
-	return json_error(at, err, "\"%s\" is not a smaller range inside %s/%u", SHOW(slice_string(at->value->valuestring)),
-			  text, cidr->prefix);
+	return json_error(at, err, "\"%s\" is not a smaller range inside %s/%u", SHOW(slice_string(at->value->valuestring)), text,
+			  cidr->prefix);
 }
 
 static int read_excepts(struct kube_arena *arena, const struct json_view *block, struct kube_ip_block *ret, struct error *err)

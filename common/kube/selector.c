@@ -15,7 +15,10 @@
 #include "common/kube/syntax.h"
 
 static const char *const operator_names[] = {
-	[KUBE_IN] = "In", [KUBE_NOT_IN] = "NotIn", [KUBE_EXISTS] = "Exists", [KUBE_DOES_NOT_EXIST] = "DoesNotExist",
+	[KUBE_IN] = "In",
+	[KUBE_NOT_IN] = "NotIn",
+	[KUBE_EXISTS] = "Exists",
+	[KUBE_DOES_NOT_EXIST] = "DoesNotExist",
 };
 
 static int compare_strings(const void *a, const void *b)
@@ -29,7 +32,7 @@ static int compare_requirements(const void *a, const void *b)
 	int order = strcmp(left->key, right->key);
 
 	if (order == 0)
-		order = (int)left->operator - (int)right->operator;
+		order = (int)left->operator-(int) right->operator;
 	for (size_t i = 0; order == 0 && i < left->n_values && i < right->n_values; i++)
 		order = strcmp(left->values[i], right->values[i]);
 	if (order == 0)
@@ -82,14 +85,13 @@ static int copy_key(struct kube_arena *arena, const struct json_view *at, const 
 	return *ret ? 0 : error_nomem(err);
 }
 
-static int read_match_label(struct kube_arena *arena, const struct json_view *item, struct kube_requirement *requirement,
-			    struct error *err)
+static int read_match_label(struct kube_arena *arena, const struct json_view *item, struct kube_requirement *requirement, struct error *err)
 {
 	int r = copy_key(arena, item->up, item->key, &requirement->key, err);
 
 	if (r < 0)
 		return r;
-	requirement->operator = KUBE_IN;
+	requirement->operator= KUBE_IN;
 	requirement->values = KUBE_ARENA_ARRAY(arena, char *, 1);
 	if (!requirement->values)
 		return error_nomem(err);
@@ -136,7 +138,7 @@ static int read_values(struct kube_arena *arena, const struct json_view *at, str
 
 static int check_value_count(const struct json_view *expression, const struct kube_requirement *requirement, struct error *err)
 {
-	bool wants_values = requirement->operator == KUBE_IN || requirement->operator == KUBE_NOT_IN;
+	bool wants_values = requirement->operator== KUBE_IN || requirement->operator== KUBE_NOT_IN;
 
 	if (wants_values && requirement->n_values == 0)
 		return json_error(expression, err, "operator %s needs values", operator_names[requirement->operator]);
@@ -145,8 +147,7 @@ static int check_value_count(const struct json_view *expression, const struct ku
 	return 0;
 }
 
-static int read_expression(struct kube_arena *arena, const struct json_view *at, struct kube_requirement *requirement,
-			   struct error *err)
+static int read_expression(struct kube_arena *arena, const struct json_view *at, struct kube_requirement *requirement, struct error *err)
 {
 	struct json_view key_at, values_at;
 	const char *key;
@@ -195,7 +196,8 @@ int kube_selector_read(struct kube_arena *arena, const struct json_view *at, str
 	if (r < 0)
 		return r;
 	if (n_labels + n_expressions > KUBE_SELECTOR_REQUIREMENTS_MAX)
-		return json_error(at, err, "%zu requirements are above the limit of %d", n_labels + n_expressions, KUBE_SELECTOR_REQUIREMENTS_MAX);
+		return json_error(at, err, "%zu requirements are above the limit of %d", n_labels + n_expressions,
+				  KUBE_SELECTOR_REQUIREMENTS_MAX);
 	if (n_labels + n_expressions > 0) {
 		selector.requirements = KUBE_ARENA_ARRAY(arena, struct kube_requirement, n_labels + n_expressions);
 		if (!selector.requirements)

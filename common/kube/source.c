@@ -62,8 +62,8 @@ bool reported_first_time(struct reported *reported, ...)
 	return true;
 }
 
-static void report(struct refusals *refusals, const char *where, enum kube_kind kind, const struct api_object *object,
-		   const char *reason, const char *consequence)
+static void report(struct refusals *refusals, const char *where, enum kube_kind kind, const struct api_object *object, const char *reason,
+		   const char *consequence)
 {
 	if (!reported_first_time(&refusals->reported, kube_kind_name(kind), object->namespace, object->name, object->version, reason, NULL))
 		return;

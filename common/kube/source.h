@@ -18,22 +18,22 @@ struct kube_source;
 
 /* What `status` shows. Strings belong to the source and are valid until the next turn of the loop. */
 struct kube_source_status {
-	const char *name;     /* "https://10.9.0.1:6443" or "/etc/holdfast/manifests" */
-	bool connected;       /* the last exchange worked and, for an API server, every watch is open */
+	const char *name;       /* "https://10.9.0.1:6443" or "/etc/holdfast/manifests" */
+	bool connected;         /* the last exchange worked and, for an API server, every watch is open */
 	uint64_t last_heard_ms; /* uv_now of the last byte or file event; 0 = never */
 	const char *last_error; /* "" if none since it is connected */
-	uint64_t restarts;    /* watches opened again, all kinds together */
-	uint64_t refused;     /* objects or files that could not be read, since the start */
+	uint64_t restarts;      /* watches opened again, all kinds together */
+	uint64_t refused;       /* objects or files that could not be read, since the start */
 };
 
 struct kube_source_ops;
 
 /* Exactly one of these is given. All strings may be NULL unless said otherwise. They are copied. */
 struct kube_source_options {
-	const char *kubeconfig;   /* path */
-	bool in_cluster;          /* service account files and KUBERNETES_SERVICE_HOST/PORT */
-	const char *api_server;   /* overrides the address that kubeconfig or environment give */
-	const char *directory;    /* path of a directory with *.yaml, *.yml and *.json */
+	const char *kubeconfig;      /* path */
+	bool in_cluster;             /* service account files and KUBERNETES_SERVICE_HOST/PORT */
+	const char *api_server;      /* overrides the address that kubeconfig or environment give */
+	const char *directory;       /* path of a directory with *.yaml, *.yml and *.json */
 	const char *service_account; /* directory of token, ca.crt; NULL = /var/run/secrets/kubernetes.io/serviceaccount */
 };
 

@@ -14,7 +14,7 @@
 #include "common/kube/directory.h"
 
 #define EVENTS_BYTES 4096
-#define EVENTS_MASK \
+#define EVENTS_MASK                                                                                                                        \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 const struct directory_tuning directory_tuning_default = { .settle_ms = 50, .rescan_ms = 10 * 1000 };

@@ -16,11 +16,11 @@ struct kube_source {
 
 /* Times that only tests change. */
 struct api_tuning {
-	uint64_t idle_timeout_ms;  /* above the interval of bookmarks, which is about a minute */
+	uint64_t idle_timeout_ms; /* above the interval of bookmarks, which is about a minute */
 	uint64_t first_backoff_ms, backoff_cap_ms;
-	uint64_t stable_ms;        /* a watch that lived so long forgets earlier failures */
+	uint64_t stable_ms;                /* a watch that lived so long forgets earlier failures */
 	unsigned watch_s_min, watch_s_max; /* asked of the server, chosen at random in between */
-	unsigned page_size;        /* objects in one answer of a list */
+	unsigned page_size;                /* objects in one answer of a list */
 };
 
 extern const struct api_tuning api_tuning_default;

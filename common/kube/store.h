@@ -32,8 +32,8 @@ void kube_store_free(struct kube_store *store);
 DEFINE_CLEANUP(struct kube_store *, kube_store_free);
 
 /*
- * Takes ownership of `object`, always; it must come from kube_object_read. An equal object (kube_object_equals) changes nothing: the old one
- * stays, with its resource version. Kinds that the store does not follow are ignored. -ENOMEM: the old object stays.
+ * Takes ownership of `object`, always; it must come from kube_object_read. An equal object (kube_object_equals) changes nothing: the old
+ * one stays, with its resource version. Kinds that the store does not follow are ignored. -ENOMEM: the old object stays.
  */
 int kube_store_put(struct kube_store *store, struct kube_object *object, struct error *err) must_check;
 void kube_store_remove(struct kube_store *store, enum kube_kind kind, const char *namespace, const char *name);

@@ -9,7 +9,8 @@
 #define KUBE_NAME_MAX 253
 #define KUBE_NAME_HINT "lower case letters, digits, '-' and '.', at most 253, and it begins and ends with a letter or digit"
 #define KUBE_NAMESPACE_HINT "lower case letters, digits and '-', at most 63, and it begins and ends with a letter or digit"
-#define KUBE_LABEL_KEY_HINT "an optional DNS name and '/', then at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
+#define KUBE_LABEL_KEY_HINT                                                                                                                \
+	"an optional DNS name and '/', then at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
 #define KUBE_LABEL_VALUE_HINT "at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
 #define KUBE_PORT_NAME_HINT "at most 15 lower case letters, digits and single '-', with a letter in it"
 

@@ -39,8 +39,8 @@ static void print_pod(const struct kube_pod *pod, struct buf *out)
 {
 	static const char *const phases[] = { "unknown", "pending", "running", "succeeded", "failed" };
 
-	buf_printf(out, "node %s\nhash %s\nhost network %s\nphase %s\n", pod->node ? pod->node : "-", pod->config_hash ? pod->config_hash : "-",
-		   pod->host_network ? "yes" : "no", phases[pod->phase]);
+	buf_printf(out, "node %s\nhash %s\nhost network %s\nphase %s\n", pod->node ? pod->node : "-",
+		   pod->config_hash ? pod->config_hash : "-", pod->host_network ? "yes" : "no", phases[pod->phase]);
 	print_addresses(pod->addresses, pod->n_addresses, out);
 	for (size_t i = 0; i < pod->n_ports; i++)
 		buf_printf(out, "port %s %u/%s\n", pod->ports[i].name, pod->ports[i].port, kube_protocol_name(pod->ports[i].protocol));
@@ -72,8 +72,8 @@ static void print_rules(const char *what, const struct kube_rule *rules, size_t 
 			print_peer(&rules[i].peers[j], out);
 		for (size_t j = 0; j < rules[i].n_ports; j++) {
 			const struct kube_policy_port *port = &rules[i].ports[j];
-			buf_printf(out, "  port %s %s %u-%u\n", kube_protocol_name(port->protocol), port->name ? port->name : "-", port->port,
-				   port->end);
+			buf_printf(out, "  port %s %s %u-%u\n", kube_protocol_name(port->protocol), port->name ? port->name : "-",
+				   port->port, port->end);
 		}
 	}
 }

@@ -26,7 +26,7 @@ struct server;
 struct server *server_start(uv_loop_t *loop, const struct step *steps, size_t n_steps, void *context);
 unsigned server_port(const struct server *server);
 size_t server_requests(const struct server *server);
-const char *server_complaint(const struct server *server); /* "" if none */
+const char *server_complaint(const struct server *server);           /* "" if none */
 uint64_t server_request_time(const struct server *server, size_t n); /* uv_now when the n-th came */
 
 /* More of the body of the answer that is held open, or its end. */

@@ -34,7 +34,8 @@ static int is_json(const struct dirent *entry)
 }
 
 /* Calls `check` with the input's text and the text of the file beside it. */
-static void for_each_golden(const char *directory, const char *suffix, void (*check)(const char *name, const char *input, const char *expected))
+static void for_each_golden(const char *directory, const char *suffix,
+			    void (*check)(const char *name, const char *input, const char *expected))
 {
 	struct dirent **entries;
 	int n = scandir(directory, &entries, is_json, alphasort);
@@ -137,7 +138,7 @@ static void test_a_policy_above_the_limit_of_peers_isolates(void **state)
 }
 
 #define POD(fields) "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"uid\":\"u\"" fields "}"
-#define POLICY(spec) \
+#define POLICY(spec)                                                                                                                       \
 	"{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"a\"},\"spec\":{" spec "}}"
 #define PEER(peer) POLICY("\"ingress\":[{\"from\":[" peer "]}]")
 #define PORT(port) POLICY("\"ingress\":[{\"ports\":[" port "]}]")
@@ -181,8 +182,8 @@ static void test_objects_are_equal_if_nothing_that_is_used_differs(void **state)
 static void test_addresses_print_as_they_were_read(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "10.0.0.1", "10.0.0.1" }, { "fd00::1", "fd00::1" }, { "FD00:0:0::1", "fd00::1" },
-		{ "::ffff:192.0.2.1", "192.0.2.1" }, { "::", "::" }, { "0.0.0.0", "0.0.0.0" },
+		{ "10.0.0.1", "10.0.0.1" },          { "fd00::1", "fd00::1" }, { "FD00:0:0::1", "fd00::1" },
+		{ "::ffff:192.0.2.1", "192.0.2.1" }, { "::", "::" },           { "0.0.0.0", "0.0.0.0" },
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(rows); i++) {
@@ -229,7 +230,8 @@ static void test_a_usual_pod_costs_less_than_half_a_kibibyte(void **state)
 	_cleanup_(kube_object_freep) struct kube_object *pod = object_of(
 		"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"checkout-6d4b75cb6d-hx2kp\",\"namespace\":\"production\","
 		"\"uid\":\"0f3c9f64-7d5e-4b0c-9a43-2f1f0a6f8f11\",\"resourceVersion\":\"123456789\",\"labels\":{\"app\":\"checkout\","
-		"\"tier\":\"backend\",\"pod-template-hash\":\"6d4b75cb6d\"}},\"spec\":{\"nodeName\":\"edge-node-0042\",\"containers\":[{\"ports\":"
+		"\"tier\":\"backend\",\"pod-template-hash\":\"6d4b75cb6d\"}},\"spec\":{\"nodeName\":\"edge-node-0042\",\"containers\":[{"
+		"\"ports\":"
 		"[{\"name\":\"http\",\"containerPort\":8080}]}]},\"status\":{\"phase\":\"Running\",\"podIPs\":[{\"ip\":\"10.1.2.3\"},"
 		"{\"ip\":\"fd00::1:2:3\"}]}}");
 

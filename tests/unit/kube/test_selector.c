@@ -15,8 +15,10 @@ static struct kube_object *policy_selecting(const char *selector)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
 
-	buf_printf(&text, "{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"a\"},"
-			  "\"spec\":{\"podSelector\":%s}}", selector);
+	buf_printf(&text,
+		   "{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"a\"},"
+		   "\"spec\":{\"podSelector\":%s}}",
+		   selector);
 	struct kube_object *object = object_of(buf_text(&text));
 	assert_null(object->policy.invalid);
 	return object;
@@ -30,7 +32,7 @@ static struct kube_object *pod_labelled(const char *labels)
 	return object_of(buf_text(&text));
 }
 
-#define EXPRESSION(operator, values) "{\"matchExpressions\":[{\"key\":\"app\",\"operator\":\"" operator "\"" values "}]}"
+#define EXPRESSION(operator, values) "{\"matchExpressions\":[{\"key\":\"app\",\"operator\":\"" operator"\"" values "}]}"
 #define DB_WEB ",\"values\":[\"web\",\"db\"]"
 #define BOTH "{\"matchLabels\":{\"app\":\"db\"},\"matchExpressions\":[{\"key\":\"tier\",\"operator\":\"Exists\"}]}"
 
@@ -73,7 +75,8 @@ static void test_selects_as_the_api_says(void **state)
 
 static void test_a_namespace_is_selected_by_its_name(void **state)
 {
-	_cleanup_(kube_object_freep) struct kube_object *policy = policy_selecting("{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"shop\"}}");
+	_cleanup_(kube_object_freep) struct kube_object *policy =
+		policy_selecting("{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"shop\"}}");
 	_cleanup_(kube_object_freep) struct kube_object *namespace =
 		object_of("{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"shop\"}}");
 

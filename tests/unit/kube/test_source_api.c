@@ -19,22 +19,32 @@
 #define MODIFIED(name, version) EVENT("MODIFIED", POD(name, version, "Failed"))
 #define DELETED(name, version) EVENT("DELETED", POD(name, version, "Running"))
 #define BOOKMARK(version) EVENT("BOOKMARK", "{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"" version "\"}}")
-#define LIST_END(version) \
-	EVENT("BOOKMARK", "{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"" version "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}")
+#define LIST_END(version)                                                                                                                  \
+	EVENT("BOOKMARK", "{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"" version                                                 \
+			  "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}")
 #define GONE EVENT("ERROR", "{\"kind\":\"Status\",\"code\":410,\"message\":\"too old resource version\"}")
 #define STATUS(code, message) "{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"" message "\",\"code\":" #code "}"
 #define ITEM(name) "{" META(name, "5") ",\"status\":{\"phase\":\"Running\"}}"
 #define LIST(metadata, items) "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{" metadata "},\"items\":[" items "]}"
 #define VERSION(version) "\"resourceVersion\":\"" version "\""
 
-#define STREAMS .expect = { "GET /api/v1/pods?", "watch=1", "sendInitialEvents=true", "resourceVersionMatch=NotOlderThan", "allowWatchBookmarks=true" }
+#define STREAMS                                                                                                                            \
+	.expect = { "GET /api/v1/pods?", "watch=1", "sendInitialEvents=true", "resourceVersionMatch=NotOlderThan",                         \
+		    "allowWatchBookmarks=true" }
 #define LISTS .expect = { "GET /api/v1/pods?limit=2" }, .forbid = "watch"
-#define WATCHES(version) .expect = { "GET /api/v1/pods?watch=1", "allowWatchBookmarks=true", "resourceVersion=" version " " }, .forbid = "sendInitialEvents"
+#define WATCHES(version)                                                                                                                   \
+	.expect = { "GET /api/v1/pods?watch=1", "allowWatchBookmarks=true", "resourceVersion=" version " " }, .forbid = "sendInitialEvent" \
+															"s"
 #define OK(text, then) .status = 200, .body = text, .after = then
 #define REFUSES(code, message) .status = code, .body = STATUS(code, message)
 
 static struct api_tuning quick = {
-	.idle_timeout_ms = 5000, .first_backoff_ms = 4, .backoff_cap_ms = 40, .stable_ms = 60000, .watch_s_min = 300, .watch_s_max = 600,
+	.idle_timeout_ms = 5000,
+	.first_backoff_ms = 4,
+	.backoff_cap_ms = 40,
+	.stable_ms = 60000,
+	.watch_s_min = 300,
+	.watch_s_max = 600,
 	.page_size = 2,
 };
 
@@ -291,8 +301,8 @@ static void test_reads_the_token_again_when_it_is_refused(void **state)
 	fixture_open(&f, POD_KIND);
 	fixture_write(&f, "token", "old-token\n");
 	fixture_write(&f, "ca.crt", "");
-	start_with(&f, POD_KIND, steps, ELEMENTS_OF(steps), (struct kube_source_options){ .in_cluster = true, .service_account = f.directory },
-		   &quick);
+	start_with(&f, POD_KIND, steps, ELEMENTS_OF(steps),
+		   (struct kube_source_options){ .in_cluster = true, .service_account = f.directory }, &quick);
 	fixture_wait_log(&f, "synced\n");
 	fixture_close(&f);
 }
@@ -316,9 +326,17 @@ static void test_gives_up_a_connection_on_which_nothing_is_heard(void **state)
 
 static void test_many_fruitless_watches_end_in_a_new_list(void **state)
 {
-#define NO_WATCH { WATCHES("7"), REFUSES(500, "etcd has lost its data") }
+#define NO_WATCH                                                                                                                           \
+	{                                                                                                                                  \
+		WATCHES("7"), REFUSES(500, "etcd has lost its data")                                                                       \
+	}
 	static const struct step steps[] = {
-		{ STREAMS, OK(ADDED("a", "1") LIST_END("7"), END) }, NO_WATCH, NO_WATCH, NO_WATCH, NO_WATCH, NO_WATCH,
+		{ STREAMS, OK(ADDED("a", "1") LIST_END("7"), END) },
+		NO_WATCH,
+		NO_WATCH,
+		NO_WATCH,
+		NO_WATCH,
+		NO_WATCH,
 		{ STREAMS, OK(LIST_END("2"), HOLD) },
 	};
 	struct source_fixture f = {};
@@ -330,7 +348,10 @@ static void test_many_fruitless_watches_end_in_a_new_list(void **state)
 
 static void test_an_overloaded_server_is_not_asked_for_a_list(void **state)
 {
-#define BUSY { WATCHES("7"), REFUSES(503, "busy") }
+#define BUSY                                                                                                                               \
+	{                                                                                                                                  \
+		WATCHES("7"), REFUSES(503, "busy")                                                                                         \
+	}
 	static const struct step steps[] = {
 		{ STREAMS, OK(ADDED("a", "1") LIST_END("7"), END) }, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, BUSY,
 		{ WATCHES("7"), OK(ADDED("b", "8"), HOLD) },
@@ -384,8 +405,10 @@ static void test_a_policy_that_cannot_be_read_isolates_its_namespace(void **stat
 static void test_a_nul_in_an_annotation_hides_nothing(void **state)
 {
 	static const struct step steps[] = {
-		{ STREAMS, OK(EVENT("ADDED", "{\"metadata\":{\"name\":\"a\",\"namespace\":\"shop\",\"resourceVersion\":\"1\",\"annotations\":"
-					     "{\"x\":\"\\\\\\u0000\"},\"labels\":{\"app\":\"db\"}}}") LIST_END("7"), HOLD) },
+		{ STREAMS,
+		  OK(EVENT("ADDED", "{\"metadata\":{\"name\":\"a\",\"namespace\":\"shop\",\"resourceVersion\":\"1\",\"annotations\":"
+				    "{\"x\":\"\\\\\\u0000\"},\"labels\":{\"app\":\"db\"}}}") LIST_END("7"),
+		     HOLD) },
 	};
 	struct source_fixture f = {};
 
@@ -404,7 +427,10 @@ static void test_follows_every_kind_and_is_synced_when_all_are(void **state)
 {
 	/* The order in which the four requests arrive is the connections' affair, so every answer suits every kind. */
 	static const struct step steps[] = {
-		{ OK(LIST_END("1"), HOLD) }, { OK(LIST_END("1"), HOLD) }, { OK(LIST_END("1"), HOLD) }, { OK("", HOLD) },
+		{ OK(LIST_END("1"), HOLD) },
+		{ OK(LIST_END("1"), HOLD) },
+		{ OK(LIST_END("1"), HOLD) },
+		{ OK("", HOLD) },
 	};
 	struct source_fixture f = {};
 

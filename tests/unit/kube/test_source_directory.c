@@ -15,8 +15,9 @@
 #include "common/kube/manifest.h"
 #include "tests/unit/kube/source_fixture.h"
 
-#define POLICY(name, types) \
-	"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: " name "\n  namespace: shop\nspec:\n  podSelector: {}\n" \
+#define POLICY(name, types)                                                                                                                \
+	"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: " name                                                  \
+	"\n  namespace: shop\nspec:\n  podSelector: {}\n"                                                                                  \
 	"  policyTypes: [" types "]\n"
 #define POD(name) "apiVersion: v1\nkind: Pod\nmetadata:\n  name: " name "\n  namespace: shop\n"
 

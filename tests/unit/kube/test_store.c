@@ -57,7 +57,8 @@ static struct kube_object *make(const char *kind, const char *namespace, const c
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
 
-	buf_printf(&text, "{\"kind\":\"%s\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"labels\":{\"v\":\"%s\"}}}",
+	buf_printf(&text,
+		   "{\"kind\":\"%s\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"labels\":{\"v\":\"%s\"}}}",
 		   kind, name, namespace, version);
 	return object_of(buf_text(&text));
 }
@@ -210,9 +211,12 @@ static struct kube_object *usual_pod(unsigned i)
 
 	buf_printf(&text,
 		   "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"checkout-6d4b75cb6d-%05u\",\"namespace\":\"team-%u\","
-		   "\"uid\":\"0f3c9f64-7d5e-4b0c-9a43-%012u\",\"resourceVersion\":\"%u\",\"labels\":{\"app\":\"checkout\",\"tier\":\"backend\","
-		   "\"pod-template-hash\":\"6d4b75cb6d\"}},\"spec\":{\"nodeName\":\"edge-node-%u\",\"containers\":[{\"ports\":[{\"name\":\"http\","
-		   "\"containerPort\":8080}]}]},\"status\":{\"phase\":\"Running\",\"podIPs\":[{\"ip\":\"10.%u.%u.7\"},{\"ip\":\"fd00::%x\"}]}}",
+		   "\"uid\":\"0f3c9f64-7d5e-4b0c-9a43-%012u\",\"resourceVersion\":\"%u\",\"labels\":{\"app\":\"checkout\",\"tier\":"
+		   "\"backend\","
+		   "\"pod-template-hash\":\"6d4b75cb6d\"}},\"spec\":{\"nodeName\":\"edge-node-%u\",\"containers\":[{\"ports\":[{\"name\":"
+		   "\"http\","
+		   "\"containerPort\":8080}]}]},\"status\":{\"phase\":\"Running\",\"podIPs\":[{\"ip\":\"10.%u.%u.7\"},{\"ip\":\"fd00::%x\"}"
+		   "]}}",
 		   i, i % 50, i, 1000 + i, i % 200, i / 256, i % 256, i);
 	return object_of(buf_text(&text));
 }
