@@ -113,7 +113,8 @@ static void print_element(const struct ruleset_set *set, const uint8_t *element,
 	text[0] = '\0';
 }
 
-size_t nft_elements_step(struct nft_transaction *tx, bool add, const struct ruleset_set *set, const struct ruleset_elements *list, size_t from)
+size_t nft_elements_step(struct nft_transaction *tx, bool add, const struct ruleset_set *set, const struct ruleset_elements *list,
+			 size_t from)
 {
 	const uint8_t *at = list->bytes + from * set->stride;
 	size_t left = list->n - from, n = 0;
@@ -121,9 +122,9 @@ size_t nft_elements_step(struct nft_transaction *tx, bool add, const struct rule
 	char first[INET6_ADDRSTRLEN];
 
 	print_element(set, at, first);
-	struct nlmsghdr *message =
-		nft_transaction_step(tx, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0, room + 2 * ELEMENT_MAX,
-				     "%s %s of %s \"%s\"", left == 1 ? "element" : "elements from", first, set->map ? "map" : "set", set->name);
+	struct nlmsghdr *message = nft_transaction_step(
+		tx, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0, room + 2 * ELEMENT_MAX, "%s %s of %s \"%s\"",
+		left == 1 ? "element" : "elements from", first, set->map ? "map" : "set", set->name);
 	if (!message)
 		return left;
 	struct nlattr *elements = put_list_start(message, set->name);
@@ -198,7 +199,8 @@ static int take_element(struct nft_elements_reader *reader, const struct nlattr 
 
 	parse_element(element, &parsed);
 	if (parsed.key.n != reader->key_size)
-		return error_set(err, EPROTO, "the kernel has an element of %zu bytes in a set of keys of %zu", parsed.key.n, reader->key_size);
+		return error_set(err, EPROTO, "the kernel has an element of %zu bytes in a set of keys of %zu", parsed.key.n,
+				 reader->key_size);
 	uint32_t offset = (uint32_t)reader->targets.n;
 	buf_slice(&reader->records, parsed.key);
 	buf_byte(&reader->records, (uint8_t)parsed.kind);

@@ -9,10 +9,11 @@
 /* The elements of sets and maps, between the ruleset's packed arrays and netlink attributes. */
 
 /*
- * One step that adds (or deletes) as many elements of `list`, starting at `from`, as fit one message; returns how many these are. At least 1,
- * even if the transaction has failed, so that a loop over it ends. `list` is a part of set->elements, or deleted ones.
+ * One step that adds (or deletes) as many elements of `list`, starting at `from`, as fit one message; returns how many these are. At least
+ * 1, even if the transaction has failed, so that a loop over it ends. `list` is a part of set->elements, or deleted ones.
  */
-size_t nft_elements_step(struct nft_transaction *tx, bool add, const struct ruleset_set *set, const struct ruleset_elements *list, size_t from);
+size_t nft_elements_step(struct nft_transaction *tx, bool add, const struct ruleset_set *set, const struct ruleset_elements *list,
+			 size_t from);
 
 /* The attributes of a request for one element (of a set without intervals). */
 void nft_elements_put_key(struct nlmsghdr *message, const struct ruleset_set *set, const void *element);
@@ -25,10 +26,10 @@ struct nft_elements_reader {
 	struct buf targets; /* NUL after each */
 };
 
-#define NFT_ELEMENTS_READER(set)                                                       \
-	((struct nft_elements_reader){ .key_size = ruleset_key_size((set)->key),       \
-				       .map = (set)->map,                              \
-				       .records = BUF_MAX(256 * 1024 * 1024),          \
+#define NFT_ELEMENTS_READER(set)                                                 \
+	((struct nft_elements_reader){ .key_size = ruleset_key_size((set)->key), \
+				       .map = (set)->map,                        \
+				       .records = BUF_MAX(256 * 1024 * 1024),    \
 				       .targets = BUF_MAX(64 * 1024 * 1024) })
 
 void nft_elements_reader_free(struct nft_elements_reader *reader);

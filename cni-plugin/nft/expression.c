@@ -85,12 +85,12 @@ static void load_payload(struct lowering *to, uint32_t base, size_t offset, size
 	put_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, (uint32_t)n);
 }
 
-static void compare(struct lowering *to, uint32_t operator, const void *value, size_t n)
+static void compare(struct lowering *to, uint32_t comparison, const void *value, size_t n)
 {
 	struct nftnl_expr *cmp = add(to, "cmp");
 
 	put_u32(cmp, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	put_u32(cmp, NFTNL_EXPR_CMP_OP, operator);
+	put_u32(cmp, NFTNL_EXPR_CMP_OP, comparison);
 	put_data(to, cmp, NFTNL_EXPR_CMP_DATA, value, n);
 }
 

@@ -17,9 +17,9 @@ void nft_close(struct nft *nft);
 DEFINE_CLEANUP(struct nft *, nft_close);
 
 struct nft_report {
-	size_t messages;       /* in all transactions of this apply */
+	size_t messages; /* in all transactions of this apply */
 	size_t bytes;
-	size_t transactions;   /* 1, unless new sets had to be loaded first */
+	size_t transactions; /* 1, unless new sets had to be loaded first */
 	uint64_t duration_us;
 };
 

@@ -161,8 +161,8 @@ int nft_answer_error(const struct nft_answer *answer, struct error *err)
 	const char *text = answer->text ? answer->text : "";
 
 	if (answer->offset)
-		return error_set(err, answer->code, "kernel: %s (%s%sattribute at byte %u)", strerror(answer->code), text, *text ? "; " : "",
-				 answer->offset);
+		return error_set(err, answer->code, "kernel: %s (%s%sattribute at byte %u)", strerror(answer->code), text,
+				 *text ? "; " : "", answer->offset);
 	if (*text)
 		return error_set(err, answer->code, "kernel: %s (%s)", strerror(answer->code), text);
 	return error_set(err, answer->code, "kernel: %s", strerror(answer->code));

@@ -23,7 +23,7 @@ struct nft_socket {
 int nft_socket_open(struct nft_socket *ret, struct error *err) must_check;
 void nft_socket_close(struct nft_socket *socket); /* a zeroed or closed one, too */
 
-/* Makes room in the send buffer for one message of `bytes`. -EMSGSIZE: the system does not allow that much, and the message says how much. */
+/* Makes room in the send buffer for one message of `bytes`. -EMSGSIZE: the system does not allow that much; the message says how much. */
 int nft_socket_reserve(struct nft_socket *socket, size_t bytes, struct error *err) must_check;
 
 /* -ENOBUFS here means that the kernel had no memory and has seen nothing. */

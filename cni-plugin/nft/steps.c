@@ -90,8 +90,8 @@ void nft_step_set_add(struct nft_transaction *tx, const struct ruleset_set *set,
 
 void nft_step_set_delete(struct nft_transaction *tx, const struct ruleset_set *set)
 {
-	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_DELSET, 0, NFT_STEP_ROOM, "deletion of %s \"%s\"",
-							set->map ? "map" : "set", set->name);
+	struct nlmsghdr *message =
+		nft_transaction_step(tx, NFT_MSG_DELSET, 0, NFT_STEP_ROOM, "deletion of %s \"%s\"", set->map ? "map" : "set", set->name);
 
 	if (!message)
 		return;
@@ -160,7 +160,8 @@ static bool place_rule(struct nftnl_rule *rule, const struct ruleset_chain *chai
 	memcpy(mark.fingerprint, chain->fingerprint, sizeof(mark.fingerprint));
 	nft_userdata_comment(&userdata, NFTNL_UDATA_RULE_COMMENT, chain->rules[index].comment);
 	nft_userdata_rule_mark(&userdata, &mark);
-	return nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, RULESET_TABLE) == 0 && nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain->name) == 0 &&
+	return nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, RULESET_TABLE) == 0 &&
+	       nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain->name) == 0 &&
 	       nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, userdata.bytes, (uint32_t)userdata.n) == 0;
 }
 

@@ -17,14 +17,14 @@
  *	r = nft_transaction_run(&tx, socket, err);
  */
 struct nft_transaction {
-	struct buf bytes;      /* BATCH_BEGIN, the steps, BATCH_END */
-	struct buf sentences;  /* NUL after each */
-	uint32_t *offsets;     /* of each step's sentence */
+	struct buf bytes;     /* BATCH_BEGIN, the steps, BATCH_END */
+	struct buf sentences; /* NUL after each */
+	uint32_t *offsets;    /* of each step's sentence */
 	size_t n_steps, capacity;
-	size_t last;           /* where the last step starts in `bytes` */
+	size_t last; /* where the last step starts in `bytes` */
 	size_t bytes_max;
-	uint32_t sequence;     /* of BATCH_BEGIN; step i has sequence + 1 + i */
-	int failed;            /* 0 or a positive errno */
+	uint32_t sequence; /* of BATCH_BEGIN; step i has sequence + 1 + i */
+	int failed;        /* 0 or a positive errno */
 };
 
 /*
@@ -46,8 +46,8 @@ void nft_transaction_put(struct nft_transaction *tx, const struct nlmsghdr *mess
 void nft_transaction_fail(struct nft_transaction *tx, int code);
 
 /*
- * Sends it and reads every answer. An empty transaction is sent to nobody. Errors: the kernel's, with the sentence of the first refused step;
- * -EMSGSIZE and -ENOMEM: nothing was sent; -ENOBUFS: the answers were lost, and what the kernel has must be read.
+ * Sends it and reads every answer. An empty transaction is sent to nobody. Errors: the kernel's, with the sentence of the first refused
+ * step; -EMSGSIZE and -ENOMEM: nothing was sent; -ENOBUFS: the answers were lost, and what the kernel has must be read.
  */
 int nft_transaction_run(struct nft_transaction *tx, struct nft_socket *socket, struct error *err) must_check;
 

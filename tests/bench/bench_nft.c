@@ -36,7 +36,8 @@ static void report(const char *what, double *ours, size_t n_ours, double *theirs
 {
 	double p50 = percentile(ours, n_ours, 0.5), peer = percentile(theirs, n_theirs, 0.5);
 
-	printf("{\"bench\": \"nft\", \"what\": \"%s\", \"holdfast_p50_us\": %.1f, \"holdfast_p95_us\": %.1f, \"nft_p50_us\": %.1f, \"ratio\": %.4f}\n",
+	printf("{\"bench\": \"nft\", \"what\": \"%s\", \"holdfast_p50_us\": %.1f, \"holdfast_p95_us\": %.1f, \"nft_p50_us\": %.1f, "
+	       "\"ratio\": %.4f}\n",
 	       what, p50, percentile(ours, n_ours, 0.95), peer, p50 / peer);
 	fflush(stdout);
 }

@@ -283,8 +283,10 @@ void build_cluster(struct world *world, int n)
 		add_numbered(set_of(world, set, RULESET_KEY_IPV4), (uint32_t)i * 16, 10, NULL);
 		struct rule rules[] = {
 			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set } }, .n_matches = 1, .comment = "ingress[0]" },
-			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set }, { .type = RULESET_PROTOCOL, .first = 6 } }, .n_matches = 2 },
-			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set }, { .type = RULESET_PROTOCOL, .first = 17 } }, .n_matches = 2 },
+			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set }, { .type = RULESET_PROTOCOL, .first = 6 } },
+			  .n_matches = 2 },
+			{ .matches = { { .type = RULESET_SOURCE_IN, .set = set }, { .type = RULESET_PROTOCOL, .first = 17 } },
+			  .n_matches = 2 },
 			{ .verdict = RULESET_DROP },
 		};
 		chain_of(world, chain, RULESET_NO_HOOK, rules, ELEMENTS_OF(rules));

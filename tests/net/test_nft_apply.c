@@ -142,7 +142,8 @@ static void test_changed_doomed_new_and_retargeted_go_in_one_transaction(void **
 static void test_doomed_chains_that_jump_to_each_other_go(void **state)
 {
 	struct world *world = *state;
-	static const struct rule to_b[] = { { .verdict = RULESET_JUMP, .target = "b" } }, to_c[] = { { .verdict = RULESET_JUMP, .target = "c" } };
+	static const struct rule to_b[] = { { .verdict = RULESET_JUMP, .target = "b" } },
+				 to_c[] = { { .verdict = RULESET_JUMP, .target = "c" } };
 
 	chain_of(world, "a", RULESET_NO_HOOK, to_b, 1);
 	chain_of(world, "b", RULESET_NO_HOOK, to_c, 1);
@@ -191,8 +192,9 @@ static void test_a_refused_rule_is_named_and_nothing_changes(void **state)
 	must_apply(world);
 	add_text(ruleset_set_find(world->ruleset, "pods4"), "10.1.0.8", NULL, NULL);
 	chain_of(world, "policy/shop/db", RULESET_NO_HOOK, bad, 1);
-	assert_refused(world, "cannot apply ruleset: rule \"shop/db ingress[3]\" in chain \"policy/shop/db\": kernel: No such file or directory "
-			      "(attribute at byte 128)");
+	assert_refused(world,
+		       "cannot apply ruleset: rule \"shop/db ingress[3]\" in chain \"policy/shop/db\": kernel: No such file or directory "
+		       "(attribute at byte 128)");
 }
 
 static void test_a_refused_element_is_named_and_nothing_changes(void **state)
@@ -203,7 +205,9 @@ static void test_a_refused_element_is_named_and_nothing_changes(void **state)
 	must_apply(world);
 	add_text(ruleset_set_find(world->ruleset, "pods4"), "10.1.0.8", NULL, NULL);
 	add_text(ruleset_set_find(world->ruleset, "ingress4"), "10.1.0.10", NULL, "nowhere");
-	assert_refused(world, "cannot apply ruleset: element 10.1.0.10 of map \"ingress4\": kernel: No such file or directory (attribute at byte 56)");
+	assert_refused(
+		world,
+		"cannot apply ruleset: element 10.1.0.10 of map \"ingress4\": kernel: No such file or directory (attribute at byte 56)");
 }
 
 /* An agent that has not read what is there adds no rule twice. */
@@ -225,7 +229,9 @@ static void test_what_is_new_to_us_must_be_new_to_the_kernel(void **state)
 static void test_a_port_without_a_protocol_is_refused_before_the_kernel_sees_it(void **state)
 {
 	struct world *world = *state;
-	static const struct rule bad[] = { { .matches = { { .type = RULESET_PORT, .first = 1, .last = 2 } }, .n_matches = 1, .comment = "x" } };
+	static const struct rule bad[] = {
+		{ .matches = { { .type = RULESET_PORT, .first = 1, .last = 2 } }, .n_matches = 1, .comment = "x" }
+	};
 
 	chain_of(world, "c", RULESET_NO_HOOK, bad, 1);
 	assert_refused(world, "cannot apply ruleset: rule \"x\" in chain \"c\": a port is matched without a protocol before it");

@@ -143,7 +143,8 @@ static void test_a_large_table_is_replaced_in_one_transaction(void **state)
 static bool forbid_large_send_buffers(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	bool done = filter && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 1, SCMP_A2(SCMP_CMP_EQ, SO_SNDBUF)) == 0 &&
+	bool done = filter &&
+		    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 1, SCMP_A2(SCMP_CMP_EQ, SO_SNDBUF)) == 0 &&
 		    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 1, SCMP_A2(SCMP_CMP_EQ, SO_SNDBUFFORCE)) == 0 &&
 		    seccomp_load(filter) == 0;
 

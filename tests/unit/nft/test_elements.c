@@ -78,10 +78,14 @@ static void test_intervals_at_both_ends_and_touching_bytes_come_back(void **stat
 		enum ruleset_key key;
 		const char *first, *last;
 	} cases[] = {
-		{ RULESET_KEY_IPV4, "0.0.0.0", "255.255.255.255" }, { RULESET_KEY_IPV4, "0.0.0.0", "0.0.0.0" },
-		{ RULESET_KEY_IPV4, "255.255.255.255", "255.255.255.255" }, { RULESET_KEY_IPV4, "10.0.0.0", "10.0.255.255" },
-		{ RULESET_KEY_IPV4, "9.255.255.255", "10.0.0.0" }, { RULESET_KEY_IPV6, "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
-		{ RULESET_KEY_IPV6, "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff" }, { RULESET_KEY_IPV6, "::1", "::1" },
+		{ RULESET_KEY_IPV4, "0.0.0.0", "255.255.255.255" },
+		{ RULESET_KEY_IPV4, "0.0.0.0", "0.0.0.0" },
+		{ RULESET_KEY_IPV4, "255.255.255.255", "255.255.255.255" },
+		{ RULESET_KEY_IPV4, "10.0.0.0", "10.0.255.255" },
+		{ RULESET_KEY_IPV4, "9.255.255.255", "10.0.0.0" },
+		{ RULESET_KEY_IPV6, "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
+		{ RULESET_KEY_IPV6, "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff" },
+		{ RULESET_KEY_IPV6, "::1", "::1" },
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {

@@ -27,8 +27,14 @@ struct nftnl_expr *__wrap_nftnl_expr_alloc(const char *name)
 	return __real_nftnl_expr_alloc(name);
 }
 
-#define SET(match_type, set_key) { .type = (match_type), .set = (char *)"s", .key = (set_key) }
-#define RANGE(match_type, from, to) { .type = (match_type), .first = (from), .last = (to) }
+#define SET(match_type, set_key)                                           \
+	{                                                                  \
+		.type = (match_type), .set = (char *)"s", .key = (set_key) \
+	}
+#define RANGE(match_type, from, to)                                 \
+	{                                                           \
+		.type = (match_type), .first = (from), .last = (to) \
+	}
 
 static const struct {
 	const char *name;
@@ -36,7 +42,9 @@ static const struct {
 	const char *expected; /* as libnftnl prints it, without the brackets */
 } cases[] = {
 	{ "no match", { .verdict = RULESET_DROP }, "immediate reg 0 drop" },
-	{ "a counter stands before the verdict", { .verdict = RULESET_ACCEPT, .counter = true }, "counter pkts 0 bytes 0; immediate reg 0 accept" },
+	{ "a counter stands before the verdict",
+	  { .verdict = RULESET_ACCEPT, .counter = true },
+	  "counter pkts 0 bytes 0; immediate reg 0 accept" },
 	{ "a jump", { .verdict = RULESET_JUMP, .target = (char *)"c" }, "immediate reg 0 jump -> c" },
 	{ "established flows",
 	  { .matches = { { .type = RULESET_CT_ESTABLISHED } }, .n_matches = 1 },
@@ -68,11 +76,13 @@ static const struct {
 	  "immediate reg 0 accept" },
 	{ "an IPv4 concatenation takes three registers",
 	  { .matches = { SET(RULESET_SERVED_PORT_IN, RULESET_KEY_IPV4_PORT) }, .n_matches = 1 },
-	  "meta load nfproto => reg 1; cmp eq reg 1 0x00000002; payload load 4b @ network header + 16 => reg 1; meta load l4proto => reg 9; "
+	  "meta load nfproto => reg 1; cmp eq reg 1 0x00000002; payload load 4b @ network header + 16 => reg 1; meta load l4proto => reg "
+	  "9; "
 	  "payload load 2b @ transport header + 2 => reg 10; lookup reg 1 set s; immediate reg 0 accept" },
 	{ "an IPv6 concatenation takes six",
 	  { .matches = { SET(RULESET_SERVED_PORT_IN, RULESET_KEY_IPV6_PORT) }, .n_matches = 1 },
-	  "meta load nfproto => reg 1; cmp eq reg 1 0x0000000a; payload load 16b @ network header + 24 => reg 1; meta load l4proto => reg 12; "
+	  "meta load nfproto => reg 1; cmp eq reg 1 0x0000000a; payload load 16b @ network header + 24 => reg 1; meta load l4proto => reg "
+	  "12; "
 	  "payload load 2b @ transport header + 2 => reg 13; lookup reg 1 set s; immediate reg 0 accept" },
 	{ "a map gives the verdict",
 	  { .verdict = RULESET_DESTINATION_MAP, .target = (char *)"m", .target_key = RULESET_KEY_IPV6 },
