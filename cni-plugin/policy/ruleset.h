@@ -114,7 +114,7 @@ struct ruleset_chain {
 	int priority;
 	struct ruleset_rule *rules;
 	size_t n_rules;
-	char fingerprint[33]; /* hex of 128 bits of SHA-256 over the printed rules; kept in the kernel as the chain's user data */
+	char fingerprint[33]; /* hex of 128 bits of SHA-256 over the printed rules; kept in the kernel in each rule's user data */
 	enum ruleset_state state;
 	bool in_kernel;              /* then the kernel's rules have this fingerprint: */
 	char kernel_fingerprint[33]; /* "" if it has none that we know */
