@@ -5,6 +5,7 @@
  * next pod may have the address already. Therefore an address that an attachment has is never adopted, and neither is a pod whose
  * attachment has gone (`departed`, until its object goes too).
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 #include "common/base/log.h"
 
 #define DEPARTED_MAX 1024
+
+static_assert(KUBE_POD_ADDRESSES_MAX <= POLICY_ENDPOINT_ADDRESSES_MAX, "a pod's addresses fit an attachment");
 
 struct departed {
 	struct departed *next;

@@ -48,6 +48,7 @@ static int pin(struct enforcer *enforcer, struct error *err)
 	int r = nft_read(enforcer->nft, &kernel, err);
 	if (r < 0)
 		return r;
+	ruleset_committed(kernel); /* all of it is there: from here on only what we add is pending */
 	enforcer->found_nothing = !ruleset_set_find(kernel, POLICY_INGRESS_MAP4);
 	if (enforcer->found_nothing) {
 		r = policy_skeleton(kernel, err);

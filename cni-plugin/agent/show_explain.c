@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `holdfast-net explain`: what the model says about one connection, and which policy says it. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "common/base/show.h"
 
 #define NAME_MAX_BYTES 512
+
+static_assert(POLICY_ENDPOINT_ADDRESSES_MAX <= KUBE_POD_ADDRESSES_MAX, "an attachment's addresses fit an end");
 
 /* One end as it was asked for: a pod with its addresses, or a bare address. */
 struct end {
@@ -46,8 +49,8 @@ static int find_pod(struct agent *agent, struct end *end, const char *slash, str
 	end->pod = kube_store_get(agent->store, KUBE_POD, namespace, slash + 1);
 	if (!end->pod)
 		return error_set(err, ENOENT, "there is no pod \"%s\"", SHOW(slice_string(end->name)));
-	memcpy(end->addresses, end->pod->pod.addresses, sizeof(end->addresses));
 	end->n_addresses = end->pod->pod.n_addresses;
+	memcpy(end->addresses, end->pod->pod.addresses, end->n_addresses * sizeof(end->addresses[0]));
 	for (const struct attachment *at = agent->attachments.first; at && end->n_addresses == 0; at = at->next) {
 		if (strcmp(at->pod, end->pod->name) != 0 || strcmp(at->namespace, end->pod->namespace) != 0)
 			continue;
