@@ -51,19 +51,20 @@ load lib
 
 @test "egress to a block, with an exception, judges pods, nodes and the outside" {
 	policy red block "{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress], egress: [{to: [
-		{ipBlock: {cidr: 10.0.0.0/8, except: [$(where blue/b 4)/32, 10.9.0.11/32]}},
-		{ipBlock: {cidr: 'fd00::/8', except: ['$(where blue/b 6)/128', 'fd09::b/128']}}]}]}"
+		{ipBlock: {cidr: 10.0.0.0/8, except: [$(where blue/b 4)/32, $(where node1 4)/32]}},
+		{ipBlock: {cidr: 'fd00::/8', except: ['$(where blue/b 6)/128', '$(where node1 6)/128']}}]}]}"
 	eventually <<-END
 	red/a -> blue/a:80         yes
 	red/a -> blue/b:80         no
 	red/a -> blue/b:80/udp     no
 	red/a -> node2:10250       yes
+	red/a -> node1:10250       no
 	red/a -> control:6443/tcp4 yes
 	END
 }
 
 @test "a block and a port must match together" {
-	policy red block '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{ipBlock: {cidr: 10.9.0.1/24}}, {ipBlock: {cidr: "fd09::1/64"}}], ports: [{port: 80}]}]}'
+	policy red block '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{ipBlock: {cidr: 10.9.0.0/24}}, {ipBlock: {cidr: "fd09::/64"}}], ports: [{port: 80}]}]}'
 	eventually <<-END
 	control -> red/a:80     yes
 	control -> red/a:81     no

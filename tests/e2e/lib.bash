@@ -228,11 +228,10 @@ open_world() {
 # --- first packets ---
 
 # received POD: TCP segments and UDP datagrams of both families since its namespace was made.
-received() {
-	local pid
-	pid=$(where "$1" pid)
-	cat "/proc/$pid/net/snmp" "/proc/$pid/net/snmp6" | awk '
-		$1 == "Tcp:" && $2 != "RtoAlgorithm" { n += $11 }
+received() { cat "/proc/$(where "$1" pid)/net"/snmp{,6} | count_received; }
+
+count_received() {
+	awk '$1 == "Tcp:" && $2 != "RtoAlgorithm" { n += $11 }
 		$1 == "Udp:" && $2 != "InDatagrams" { n += $2 + $3 + $4 }
 		/^Udp6(InDatagrams|NoPorts|InErrors) / { n += $2 }
 		END { print n }'
