@@ -13,7 +13,8 @@
  *	                              └───┘ ends, fails: again from the last version
  *
  * 410 Gone, an ERROR event, or many fruitless watches mean "expired". A failed request waits for the back-off, or for as long as the
- * server asks, and is then tried again in its state. Nothing is lost between list and watch: the watch begins at the list's version.
+ * server asks, and is then tried again in its state; a server that answers again after it was away does not pay for that time. A list
+ * that was cut twice is asked for in pages. Nothing is lost between list and watch: the watch begins at the list's version.
  * Old objects stay until a list has come to its end (kube_store_begin, _end).
  */
 #include "common/kube/api_reflector.h"
@@ -25,6 +26,7 @@
 #include "common/base/log.h"
 
 #define FRUITLESS_MAX 5     /* failed watches in a row before everything is listed anew */
+#define CUT_LISTS_MAX 2     /* streaming lists cut in a row before one is asked for in pages */
 #define SHORT_WATCH_MS 1000 /* a watch that the server ends sooner waits before it comes again */
 
 static void send_request(struct reflector *reflector);
@@ -60,7 +62,8 @@ static void list_anew(struct reflector *reflector)
 {
 	reflector->expired = false;
 	reflector->token[0] = 0;
-	become(reflector, reflector->no_streaming_lists ? REFLECTOR_LIST : REFLECTOR_STREAMING_LIST);
+	bool in_pages = reflector->no_streaming_lists || reflector->cut_lists >= CUT_LISTS_MAX;
+	become(reflector, in_pages ? REFLECTOR_LIST : REFLECTOR_STREAMING_LIST);
 }
 
 static void begin_list(struct reflector *reflector)
@@ -71,6 +74,7 @@ static void begin_list(struct reflector *reflector)
 void reflector_end_list(struct reflector *reflector)
 {
 	reflector->unpaged = false;
+	reflector->cut_lists = 0;
 	become(reflector, REFLECTOR_WATCH);
 	kube_store_end(reflector->store, reflector->kind);
 }
@@ -106,10 +110,13 @@ static void try_after(struct reflector *reflector, uint64_t delay_ms)
 	uv_timer_start(&reflector->timer, timer_due, delay_ms, 0);
 }
 
-static void fail(struct reflector *reflector, const struct error *problem, uint64_t retry_after_ms)
+static void fail(struct reflector *reflector, const struct error *problem, bool was_answered, uint64_t retry_after_ms)
 {
-	uint64_t delay_ms = backoff_next_ms(&reflector->backoff, reflector_random());
+	struct backoff *backoff = was_answered ? &reflector->refused : &reflector->unreachable;
+	uint64_t delay_ms = backoff_next_ms(backoff, reflector_random());
 
+	if (was_answered)
+		backoff_reset(&reflector->unreachable);
 	/* What the server asks for is a minimum: the jitter is added, so that not every node returns in the same second. */
 	if (retry_after_ms > 0)
 		delay_ms = retry_after_ms + reflector_random() % (retry_after_ms / 4 + 1);
@@ -123,13 +130,20 @@ static void page_complete(struct reflector *reflector)
 	struct error problem;
 
 	if (json_stream_finish(reflector->stream, &problem) < 0) {
-		fail(reflector, &problem, 0);
+		fail(reflector, &problem, true, 0);
 		return;
 	}
 	memcpy(reflector->token, reflector->next_token, sizeof(reflector->token));
 	if (!reflector->token[0])
 		reflector_end_list(reflector);
 	try_after(reflector, 0);
+}
+
+/* A busy server ends a streaming list that cannot keep up with what happens meanwhile; pages are of one moment and come through. */
+static void note_cut_list(struct reflector *reflector)
+{
+	if (reflector->state == REFLECTOR_STREAMING_LIST && reflector->open && ++reflector->cut_lists >= CUT_LISTS_MAX)
+		list_anew(reflector);
 }
 
 /* The server closes every watch after the time that we asked for. */
@@ -140,7 +154,8 @@ static void watch_complete(struct reflector *reflector)
 
 	if (reflector->state == REFLECTOR_STREAMING_LIST || (was_short && !reflector->progress)) {
 		error_set(&problem, EPIPE, "the server ended the watch early");
-		fail(reflector, &problem, 0);
+		note_cut_list(reflector);
+		fail(reflector, &problem, true, 0);
 		return;
 	}
 	try_after(reflector, 0);
@@ -197,7 +212,8 @@ static void request_failed(struct reflector *reflector, const struct api_result 
 		reflector->expired = true;
 	if (reflector->expired)
 		list_anew(reflector);
-	fail(reflector, &problem, result->retry_after_ms);
+	note_cut_list(reflector);
+	fail(reflector, &problem, result->status != 0, result->retry_after_ms);
 }
 
 static void request_finished(void *context, const struct api_result *result)
@@ -207,7 +223,7 @@ static void request_finished(void *context, const struct api_result *result)
 	reflector->request = NULL;
 	reflector->restarts += reflector->state != REFLECTOR_LIST;
 	if (reflector->open && uv_now(reflector->timer.loop) - reflector->opened_ms >= reflector->tuning->stable_ms)
-		backoff_reset(&reflector->backoff);
+		backoff_reset(&reflector->refused);
 	if (result->err.code)
 		request_failed(reflector, result);
 	else if (reflector->state == REFLECTOR_LIST)
@@ -250,12 +266,12 @@ static void send_request(struct reflector *reflector)
 	reflector->progress = false;
 	reflector->next_token[0] = 0;
 	if (try_request(reflector, &problem) < 0)
-		fail(reflector, &problem, 0);
+		fail(reflector, &problem, false, 0);
 }
 
 void reflector_start(struct reflector *reflector, uv_loop_t *loop)
 {
-	reflector->backoff =
+	reflector->unreachable = reflector->refused =
 		(struct backoff){ .first_ms = reflector->tuning->first_backoff_ms, .cap_ms = reflector->tuning->backoff_cap_ms };
 	uv_timer_init(loop, &reflector->timer);
 	reflector->timer.data = reflector;

@@ -31,14 +31,15 @@ struct reflector {
 	bool expired;            /* the server no longer knows our version: list anew */
 	bool progress;           /* this request brought something */
 	unsigned fruitless;      /* watches in a row that failed without bringing anything */
+	unsigned cut_lists;      /* streaming lists in a row that the server ended before their end */
 	char version[API_VERSION_MAX + 1];
 	char token[API_CONTINUE_MAX + 1]; /* of the next page */
 	char next_token[API_CONTINUE_MAX + 1];
 
 	struct api_request *request;
 	struct json_stream *stream;
-	uv_timer_t timer; /* runs while it waits to try again */
-	struct backoff backoff;
+	uv_timer_t timer;                    /* runs while it waits to try again */
+	struct backoff unreachable, refused; /* no answer at all; an answer that did not help */
 	uint64_t opened_ms;
 
 	uint64_t heard_ms, restarts;

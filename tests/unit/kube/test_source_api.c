@@ -213,13 +213,57 @@ static void test_a_list_cut_before_its_end_is_streamed_again(void **state)
 {
 	static const struct step steps[] = {
 		{ STREAMS, OK(ADDED("a", "1"), CUT) },
-		{ STREAMS, OK(ADDED("b", "2"), END) },
 		{ STREAMS, OK(ADDED("b", "2") LIST_END("7"), HOLD) },
 	};
 	struct source_fixture f = {};
 
 	START(&f, POD_KIND, steps);
 	fixture_wait_log(&f, "+ shop/a\n+ shop/b\n- shop/a\nsynced\n");
+	fixture_close(&f);
+}
+
+static void test_a_list_that_is_cut_twice_is_asked_for_in_pages(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(ADDED("a", "1"), CUT) },
+		{ STREAMS, OK(ADDED("a", "1"), END) },
+		{ LISTS, OK(LIST(VERSION("10"), ITEM("a")), END) },
+		{ WATCHES("10"), OK(GONE, HOLD) },
+		{ STREAMS, OK(LIST_END("20"), HOLD) },
+	};
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "+ shop/a\nsynced\n- shop/a\n");
+	fixture_close(&f);
+}
+
+static void test_a_server_that_comes_back_does_not_pay_for_its_absence(void **state)
+{
+#define NO_ANSWER                                                                                                                          \
+	{                                                                                                                                  \
+		.status = 0, .after = CUT                                                                                                  \
+	}
+	static const struct step steps[] = {
+		NO_ANSWER,
+		NO_ANSWER,
+		NO_ANSWER,
+		NO_ANSWER,
+		NO_ANSWER,
+		NO_ANSWER,
+		{ STREAMS, OK(GONE, HOLD) },
+		{ STREAMS, OK(LIST_END("7"), HOLD) },
+	};
+	struct api_tuning tuning = quick;
+	struct source_fixture f = {};
+
+	tuning.first_backoff_ms = 8;
+	tuning.backoff_cap_ms = 256;
+	start_with(&f, POD_KIND, steps, ELEMENTS_OF(steps), (struct kube_source_options){}, &tuning);
+	fixture_wait_log(&f, "synced\n");
+	uint64_t away = server_request_time(f.server, 6) - server_request_time(f.server, 5);
+	assert_true(away >= 128);
+	assert_true(server_request_time(f.server, 7) - server_request_time(f.server, 6) < away);
 	fixture_close(&f);
 }
 
@@ -247,7 +291,7 @@ static void test_survives_garbage_and_says_so(void **state)
 		{ STREAMS, .status = 502, .body = "<html>bad gateway</html>" },
 		{ STREAMS, .status = 0, .after = CUT },
 		{ STREAMS, OK("{\"type\":\"UNHEARD\",\"object\":{}}", HOLD) },
-		{ STREAMS, .status = 0 },
+		{ LISTS, .status = 0 },
 	};
 	struct source_fixture f = {};
 
@@ -481,6 +525,8 @@ int main(void)
 		cmocka_unit_test(test_a_bookmark_moves_the_version_of_the_next_watch),
 		cmocka_unit_test(test_a_stream_cut_in_an_event_goes_on_from_the_last_whole_one),
 		cmocka_unit_test(test_a_list_cut_before_its_end_is_streamed_again),
+		cmocka_unit_test(test_a_list_that_is_cut_twice_is_asked_for_in_pages),
+		cmocka_unit_test(test_a_server_that_comes_back_does_not_pay_for_its_absence),
 		cmocka_unit_test(test_a_page_cut_in_the_middle_is_asked_for_again),
 		cmocka_unit_test(test_survives_garbage_and_says_so),
 		cmocka_unit_test(test_waits_as_long_as_the_server_asks),
