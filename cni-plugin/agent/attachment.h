@@ -17,7 +17,7 @@
  */
 struct attachment {
 	struct attachment *next;
-	char *id;	    /* "<container id>/<interface>"; adopted: "pod:<namespace>/<name>" */
+	char *id;           /* "<container id>/<interface>"; adopted: "pod:<namespace>/<name>" */
 	char *container_id; /* adopted: NULL, and so are ifname and netns */
 	char *ifname;
 	char *netns;

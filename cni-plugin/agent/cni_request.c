@@ -11,7 +11,7 @@
 #include "common/json/json.h"
 
 #define POD_NAME_MAX 253 /* DNS subdomain, RFC 1123 */
-#define POD_UID_MAX 128	 /* a UUID, or for static pods a hash */
+#define POD_UID_MAX 128  /* a UUID, or for static pods a hash */
 
 static struct slice next_pair(const char **args)
 {
@@ -149,7 +149,7 @@ static int read_attachments(struct slice raw, struct cni_request *request, struc
 	request->valid = calloc(n ? n : 1, sizeof(*request->valid));
 	if (!request->valid)
 		return error_nomem(err);
-	JSON_FOR_EACH (item, &root) {
+	JSON_FOR_EACH(item, &root) {
 		r = read_attachment(&item, &request->valid[request->n_valid], err);
 		if (r < 0)
 			return r;

@@ -16,8 +16,8 @@ struct cni_attachment_name {
 struct cni_request {
 	enum cni_verb verb;
 	struct cni_environment environment; /* the caller's strings */
-	struct cni_config config;	    /* slices of the caller's input */
-	struct slice prev_result;	    /* of the caller's input, as it stands there; n = 0: absent or null */
+	struct cni_config config;           /* slices of the caller's input */
+	struct slice prev_result;           /* of the caller's input, as it stands there; n = 0: absent or null */
 
 	/* From CNI_ARGS; NULL if they are not there, which only ADD refuses. */
 	char *pod_namespace, *pod_name;

@@ -138,7 +138,7 @@ static int read_ips(const struct json_view *root, struct cni_result *result, str
 	r = json_expect_array(&ips, IPS_MAX, &n, err);
 	if (r < 0)
 		return r;
-	JSON_FOR_EACH (ip, &ips) {
+	JSON_FOR_EACH(ip, &ips) {
 		r = read_ip(&ip, &interfaces, n_interfaces, result, err);
 		if (r < 0)
 			return r;

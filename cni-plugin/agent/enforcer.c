@@ -13,7 +13,7 @@ struct enforcer {
 	struct nft *nft;
 	const struct attachments *attachments;
 	struct policy_engine *engine; /* NULL while pinned */
-	struct ruleset *pinned;	      /* NULL when live */
+	struct ruleset *pinned;       /* NULL when live */
 	bool found_nothing;
 	bool doubtful; /* the kernel may have other rules than the model believes: read before writing */
 	bool lost;

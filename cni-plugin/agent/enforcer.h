@@ -62,8 +62,8 @@ struct enforcer_stats {
 	uint64_t transactions, failed, repaired;
 	uint64_t duration_us; /* of all transactions that succeeded */
 	uint64_t last_us, last_messages, last_bytes;
-	int64_t last_time;		    /* seconds since 1970; 0 = none yet */
-	bool in_force;			    /* the kernel has what the model wants */
+	int64_t last_time;                  /* seconds since 1970; 0 = none yet */
+	bool in_force;                      /* the kernel has what the model wants */
 	char last_error[ERROR_MESSAGE_MAX]; /* "" if in_force */
 };
 const struct enforcer_stats *enforcer_statistics(const struct enforcer *enforcer);

@@ -55,7 +55,7 @@ static int read_names(const struct json_view *root, struct attachment_names *ret
 		const char **value;
 	} rows[] = {
 		{ "containerID", &ret->container_id }, { "ifname", &ret->ifname }, { "netns", &ret->netns },
-		{ "namespace", &ret->namespace },      { "pod", &ret->pod },	   { "uid", &ret->uid },
+		{ "namespace", &ret->namespace },      { "pod", &ret->pod },       { "uid", &ret->uid },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -102,7 +102,7 @@ static int read_addresses(const struct json_view *root, struct attachment *attac
 		r = json_expect_array(&at, POLICY_ENDPOINT_ADDRESSES_MAX, &n, err);
 	if (r < 0)
 		return r;
-	JSON_FOR_EACH (item, &at) {
+	JSON_FOR_EACH(item, &at) {
 		r = json_expect_string(&item, &text, err);
 		if (r == 0)
 			r = kube_address_parse(text, &attachment->addresses[attachment->n_addresses], err);

@@ -17,7 +17,7 @@
 typedef int verb_handler(struct agent *, const struct cni_request *, struct server_call *, struct buf *, struct error *);
 
 static verb_handler *const verbs[CNI_VERB_COUNT] = {
-	[CNI_ADD] = verb_add, [CNI_DEL] = verb_del,	  [CNI_CHECK] = verb_check,
+	[CNI_ADD] = verb_add, [CNI_DEL] = verb_del,       [CNI_CHECK] = verb_check,
 	[CNI_GC] = verb_gc,   [CNI_STATUS] = verb_status, [CNI_VERSION] = NULL, /* the executable answers it */
 };
 

@@ -41,6 +41,13 @@ static int argument(const char *arguments, const char *key, const char *option, 
 	return r < 0 ? r : 0;
 }
 
+static void copy_addresses(const struct attachment *attachment, struct end *end)
+{
+	memcpy(end->addresses, attachment->addresses, attachment->n_addresses * sizeof(attachment->addresses[0]));
+	end->n_addresses = attachment->n_addresses;
+}
+
+/* By its object; before the kubelet has reported the address there, by what CNI was told. */
 static int find_pod(struct agent *agent, struct end *end, const char *slash, struct error *err)
 {
 	char namespace[NAME_MAX_BYTES];
@@ -49,13 +56,11 @@ static int find_pod(struct agent *agent, struct end *end, const char *slash, str
 	end->pod = kube_store_get(agent->store, KUBE_POD, namespace, slash + 1);
 	if (!end->pod)
 		return error_set(err, ENOENT, "there is no pod \"%s\"", SHOW(slice_string(end->name)));
-	end->n_addresses = end->pod->pod.n_addresses;
-	memcpy(end->addresses, end->pod->pod.addresses, end->n_addresses * sizeof(end->addresses[0]));
+	for (; end->n_addresses < end->pod->pod.n_addresses; end->n_addresses++)
+		end->addresses[end->n_addresses] = end->pod->pod.addresses[end->n_addresses];
 	for (const struct attachment *at = agent->attachments.first; at && end->n_addresses == 0; at = at->next) {
-		if (strcmp(at->pod, end->pod->name) != 0 || strcmp(at->namespace, end->pod->namespace) != 0)
-			continue;
-		memcpy(end->addresses, at->addresses, at->n_addresses * sizeof(at->addresses[0]));
-		end->n_addresses = at->n_addresses;
+		if (strcmp(at->pod, end->pod->name) == 0 && strcmp(at->namespace, end->pod->namespace) == 0)
+			copy_addresses(at, end);
 	}
 	if (end->n_addresses == 0)
 		return error_set(err, EAGAIN, "pod \"%s\" has no address yet", SHOW(slice_string(end->name)));

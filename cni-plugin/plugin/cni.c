@@ -13,7 +13,7 @@ struct verb_row {
 
 /* DEL is short: it succeeds without an answer, and the runtime waits for it. ADD may have to wait for a pod's object. */
 static const struct verb_row verbs[CNI_VERB_COUNT] = {
-	[CNI_ADD] = { "ADD", 30000 }, [CNI_DEL] = { "DEL", 5000 },	 [CNI_CHECK] = { "CHECK", 10000 },
+	[CNI_ADD] = { "ADD", 30000 }, [CNI_DEL] = { "DEL", 5000 },       [CNI_CHECK] = { "CHECK", 10000 },
 	[CNI_GC] = { "GC", 30000 },   [CNI_STATUS] = { "STATUS", 5000 }, [CNI_VERSION] = { "VERSION", 0 },
 };
 

@@ -37,8 +37,8 @@ enum cni_code {
 	CNI_TRY_LATER = 11,
 	CNI_UNAVAILABLE = 50,
 	CNI_UNSUPPORTED_INTERFACE = 100, /* no veth whose host side could be judged */
-	CNI_HOST_NOT_PREPARED = 101,	 /* the kernel would not show us the pod's packets: br_netfilter */
-	CNI_RULES_MISSING = 102,	 /* CHECK: what ADD brought into the kernel is not there any more */
+	CNI_HOST_NOT_PREPARED = 101,     /* the kernel would not show us the pod's packets: br_netfilter */
+	CNI_RULES_MISSING = 102,         /* CHECK: what ADD brought into the kernel is not there any more */
 };
 
 /*
@@ -57,7 +57,7 @@ struct cni_environment {
 };
 
 #define CNI_CONTAINER_ID_MAX 224 /* a journal file is named after it: NAME_MAX less the interface and a temporary suffix */
-#define CNI_IFNAME_MAX 15	 /* IFNAMSIZ without the NUL, linux/if.h */
+#define CNI_IFNAME_MAX 15        /* IFNAMSIZ without the NUL, linux/if.h */
 
 /* Everything that the verb needs is there and well formed. EDESTADDRREQ names every variable that is missing. */
 int cni_environment_check(const struct cni_environment *environment, enum cni_verb *ret_verb, struct error *err) must_check;
@@ -71,7 +71,7 @@ int cni_ifname_check(const char *text, struct error *err) must_check;
 
 struct cni_config {
 	enum cni_version version;
-	struct slice name;	   /* of the network */
+	struct slice name;         /* of the network */
 	struct slice agent_socket; /* n = 0: not given */
 };
 

@@ -15,8 +15,8 @@
 static const uint8_t magic[4] = { 'H', 'F', 'N', '1' };
 
 static const uint32_t field_max[WIRE_FIELD_COUNT] = {
-	[WIRE_VERB] = 16,    [WIRE_CONTAINER_ID] = 1024, [WIRE_NETNS] = 4095,		[WIRE_IFNAME] = 255,
-	[WIRE_ARGS] = 65536, [WIRE_PATH] = 65536,	 [WIRE_INPUT] = WIRE_INPUT_MAX,
+	[WIRE_VERB] = 16,    [WIRE_CONTAINER_ID] = 1024, [WIRE_NETNS] = 4095,           [WIRE_IFNAME] = 255,
+	[WIRE_ARGS] = 65536, [WIRE_PATH] = 65536,        [WIRE_INPUT] = WIRE_INPUT_MAX,
 };
 
 static const char *const field_names[WIRE_FIELD_COUNT] = {

@@ -62,7 +62,7 @@ struct wire_answer {
 	size_t header_n;
 	bool begun, ended;
 	uint32_t exit_code; /* valid once begun */
-	uint32_t left;	    /* of this chunk */
+	uint32_t left;      /* of this chunk */
 	size_t total;
 };
 

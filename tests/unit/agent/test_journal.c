@@ -147,8 +147,8 @@ static void test_entries_are_roots_alone(void **state)
 
 static void test_refuses_an_entry_that_is_not_whole(void **state)
 {
-	static const char *const members[] = { "containerID", "ifname",	  "netns",     "namespace",  "pod",
-					       "uid",	      "hostName", "hostIndex", "bridgePort", "addresses" };
+	static const char *const members[] = { "containerID", "ifname",   "netns",     "namespace",  "pod",
+					       "uid",         "hostName", "hostIndex", "bridgePort", "addresses" };
 	_cleanup_(attachment_freep) struct attachment *attachment = sample("c1");
 	_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
 
