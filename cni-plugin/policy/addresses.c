@@ -70,18 +70,21 @@ int engine_claim_add(struct policy_engine *engine, const struct kube_address *ad
 	return 0;
 }
 
+static bool is_claim_of(const struct policy_engine *engine, size_t at, const struct kube_address *address)
+{
+	return at < engine->n_claims && compare(&engine->claims[at].address, address) == 0;
+}
+
 void engine_claim_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod)
 {
-	size_t n;
-	size_t at = (size_t)(engine_claims_of(engine, address, &n) - engine->claims);
+	size_t at = first_claim(engine, address);
 
-	for (size_t end = at + n; at < end; at++) {
-		if (engine->claims[at].pod != pod)
-			continue;
-		engine->n_claims--;
-		memmove(&engine->claims[at], &engine->claims[at + 1], (engine->n_claims - at) * sizeof(*engine->claims));
+	while (is_claim_of(engine, at, address) && engine->claims[at].pod != pod)
+		at++;
+	if (!is_claim_of(engine, at, address))
 		return;
-	}
+	engine->n_claims--;
+	memmove(&engine->claims[at], &engine->claims[at + 1], (engine->n_claims - at) * sizeof(*engine->claims));
 }
 
 const struct claim *engine_claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n)
@@ -89,8 +92,8 @@ const struct claim *engine_claims_of(const struct policy_engine *engine, const s
 	size_t at = first_claim(engine, address);
 	size_t n = 0;
 
-	while (at + n < engine->n_claims && compare(&engine->claims[at + n].address, address) == 0)
+	while (is_claim_of(engine, at + n, address))
 		n++;
 	*ret_n = n;
-	return engine->claims + at;
+	return n > 0 ? &engine->claims[at] : NULL;
 }

@@ -23,7 +23,8 @@ struct policy_endpoint {
 	const char *id;        /* "<container id>/<interface>": unique */
 	const char *namespace; /* K8S_POD_NAMESPACE */
 	const char *pod;       /* K8S_POD_NAME */
-	const char *uid;       /* K8S_POD_UID; "" if the runtime gave none: then any pod object of that name will do */
+	const char *uid;       /* K8S_POD_UID; "" if the runtime gave none: then any pod object of that name will do, as
+				* does an object without UID (from a file) for any endpoint */
 	struct kube_address addresses[POLICY_ENDPOINT_ADDRESSES_MAX];
 	size_t n_addresses;
 };
@@ -39,7 +40,7 @@ DEFINE_CLEANUP(struct policy_engine *, policy_engine_free);
 int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
 			  struct error *err) must_check;
 
-/* Adds or replaces (by id); copies it. An endpoint whose pod object is unknown, or has another UID, is quarantined until it comes. */
+/* Adds or replaces (by id); copies it. Of two endpoints with one address the one that was put last has it. An endpoint whose pod object is unknown, or has another UID, is quarantined until it comes. */
 int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy_endpoint *endpoint, struct error *err) must_check;
 int policy_engine_endpoint_remove(struct policy_engine *engine, const char *id, struct error *err) must_check;
 

@@ -150,7 +150,7 @@ bool addresses_have(const struct addresses *list, const struct kube_address *add
 bool addresses_equal(const struct addresses *a, const struct addresses *b);
 int engine_claim_add(struct policy_engine *engine, const struct kube_address *address, struct pod *pod, struct error *err) must_check;
 void engine_claim_remove(struct policy_engine *engine, const struct kube_address *address, const struct pod *pod);
-/* The claims of one address: `*ret_n` of them from the returned one on. */
+/* The claims of one address: `*ret_n` of them from the returned one on; NULL if there are none. */
 const struct claim *engine_claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n);
 
 /* engine_pods.c */

@@ -80,6 +80,21 @@ int intervals_subtract(const struct intervals *a, const struct intervals *b, str
 	return r;
 }
 
+bool intervals_contain(const struct intervals *set, interval_number number)
+{
+	size_t low = 0, high = set->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (set->items[middle].last < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < set->n && set->items[low].first <= number;
+}
+
 static size_t address_size(uint8_t family)
 {
 	return family == AF_INET ? 4 : 16;

@@ -33,6 +33,8 @@ void intervals_tidy(struct intervals *set);
 /* Appends a − b to `ret`; both are tidy. */
 int intervals_subtract(const struct intervals *a, const struct intervals *b, struct intervals *ret, struct error *err) must_check;
 
+bool intervals_contain(const struct intervals *set, interval_number number); /* the set is tidy */
+
 interval_number interval_address(const struct kube_address *address);
 struct interval interval_cidr(const struct kube_cidr *cidr);
 /* The inverse of interval_address: `size` bytes, big endian. */

@@ -183,7 +183,9 @@ int ruleset_chain_put(struct ruleset *ruleset, const char *name, enum ruleset_ho
 	int r = chain_put(ruleset, name, hook, priority, comment, rules, n_rules, err);
 
 	rules_clear(rules, n_rules);
-	return r < 0 && r != -ENOMEM ? error_wrap(err, "chain \"%s\"", name) : r;
+	if (r < 0 && r != -ENOMEM)
+		error_wrap(err, "chain \"%s\"", name);
+	return r;
 }
 
 struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset, const char *name)

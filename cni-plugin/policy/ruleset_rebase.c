@@ -161,5 +161,7 @@ int ruleset_rebase(struct ruleset *wanted, const struct ruleset *kernel, struct 
 	int r = rebase_sets(wanted, kernel, err);
 	if (r == 0)
 		r = rebase_chains(wanted, kernel, err);
-	return r < 0 ? error_wrap(err, "cannot compare with what the kernel has") : 0;
+	if (r < 0)
+		error_wrap(err, "cannot compare with what the kernel has");
+	return r;
 }

@@ -15,7 +15,7 @@
 #include "tests/support/random_cluster.h"
 #include "tests/unit/policy/mirror.h"
 
-#define SEQUENCES 150
+#define SEQUENCES 60
 #define EVENTS 60
 #define TEXT_MAX (8u * 1024 * 1024)
 
