@@ -133,13 +133,23 @@ static int has_address(void *context, const struct kube_object *pod)
 	return question->to.pod != NULL;
 }
 
-static bool source_is_node_of_destination(struct agent *agent, struct question *question)
+/* A pod that CNI told of is here, also while its object has no address yet. NULL: unknown. */
+static const char *node_of_destination(struct agent *agent, struct question *question)
 {
+	for (const struct attachment *at = agent->attachments.first; at; at = at->next) {
+		if (attachment_has_address(at, &question->flow.destination, 1))
+			return agent->settings.node_name;
+	}
 	if (!question->to.pod)
 		kube_store_each(agent->store, KUBE_POD, has_address, question);
-	if (!question->to.pod || !question->to.pod->pod.node)
-		return false;
-	const struct kube_object *node = kube_store_get(agent->store, KUBE_NODE, "", question->to.pod->pod.node);
+	return question->to.pod ? question->to.pod->pod.node : NULL;
+}
+
+static bool source_is_node_of_destination(struct agent *agent, struct question *question)
+{
+	const char *name = node_of_destination(agent, question);
+	const struct kube_object *node = name ? kube_store_get(agent->store, KUBE_NODE, "", name) : NULL;
+
 	for (size_t i = 0; node && i < node->node.n_addresses; i++) {
 		if (kube_address_equals(&node->node.addresses[i], &question->flow.source))
 			return true;

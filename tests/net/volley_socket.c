@@ -7,6 +7,7 @@
 #include "tests/net/volley_socket.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -48,8 +49,11 @@ static socklen_t fill_address(union socket_address *ret, const struct kube_addre
 
 static uint16_t fresh_port(void)
 {
-	static uint16_t last = SOURCE_PORT_LAST;
+	static uint16_t last;
 
+	/* Another process may have used the first ones a moment ago, and their connections are still known. */
+	if (last == 0)
+		last = (uint16_t)(SOURCE_PORT_FIRST + arc4random_uniform(SOURCE_PORT_LAST - SOURCE_PORT_FIRST));
 	last = last == SOURCE_PORT_LAST ? SOURCE_PORT_FIRST : (uint16_t)(last + 1);
 	return last;
 }
