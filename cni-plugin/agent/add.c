@@ -185,7 +185,7 @@ static int make_attachment(const struct cni_request *request, const struct cni_r
 
 int verb_add(struct agent *agent, const struct cni_request *request, struct server_call *call, struct buf *out, struct error *err)
 {
-	struct attachment *attachment;
+	struct attachment *attachment = NULL;
 	struct cni_result result;
 	struct link_host host;
 

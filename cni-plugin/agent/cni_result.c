@@ -109,7 +109,7 @@ static int read_ip(const struct json_view *ip, const struct json_view *interface
 {
 	struct kube_address address = { 0 };
 	struct json_view at;
-	bool in_sandbox;
+	bool in_sandbox = false;
 
 	int r = json_expect_object(ip, err);
 	if (r == 0)

@@ -79,7 +79,7 @@ int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const
 		     struct kube_labels *ret, struct error *err)
 {
 	struct kube_labels labels = {};
-	size_t n;
+	size_t n = 0;
 
 	int r = count_labels(at, extra_key, &n, err);
 	if (r < 0 || n == 0)

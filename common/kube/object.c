@@ -206,7 +206,7 @@ int kube_object_read(const struct json_view *at, struct kube_object **ret, struc
 {
 	struct json_view kind_at, version_at;
 	const char *name, *version;
-	enum kube_kind kind;
+	enum kube_kind kind = KUBE_KIND_COUNT;
 
 	int r = json_expect_object(at, err);
 	if (r == 0)
