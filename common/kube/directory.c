@@ -10,50 +10,19 @@
  * scan, since the winner may have given it up. Unmounting leaves an empty directory with another identity; that must not
  * remove every policy of a node, so an empty directory is believed only if it is the one that we knew.
  */
-#include "common/kube/directory.h"
-
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/array.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/kube/api_event.h"
-#include "common/kube/claims.h"
+#include "common/kube/directory_internal.h"
 #include "common/kube/manifest.h"
-
-struct signature {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec modified, changed;
-};
-
-struct file {
-	char *name;
-	struct signature signature; /* of what was last read, well or not */
-	bool dirty, broken, lost, seen;
-	struct claim **claims; /* what it holds in the store */
-	size_t n_claims;
-};
-
-struct directory {
-	char *path;
-	struct kube_store *store;
-	struct refusals *refusals;
-	struct file **files; /* sorted by name */
-	size_t n_files, capacity;
-	dev_t device;
-	ino_t inode;
-	struct claim *claims; /* of this scan; a table of the claims that the files hold */
-	struct directory_state state;
-};
 
 struct directory *directory_new(const char *path, struct kube_store *store, struct refusals *refusals)
 {
@@ -70,29 +39,13 @@ struct directory *directory_new(const char *path, struct kube_store *store, stru
 	return NULL;
 }
 
-static void forget_claims(struct file *file)
-{
-	for (size_t i = 0; i < file->n_claims; i++)
-		free(file->claims[i]);
-	free(file->claims);
-	file->claims = NULL;
-	file->n_claims = 0;
-}
-
-static void free_file(struct file *file)
-{
-	forget_claims(file);
-	free(file->name);
-	free(file);
-}
-
 void directory_free(struct directory *directory)
 {
 	if (!directory)
 		return;
 	claims_clear(&directory->claims);
 	for (size_t i = 0; i < directory->n_files; i++)
-		free_file(directory->files[i]);
+		file_free(directory->files[i]);
 	free(directory->files);
 	free(directory->path);
 	free(directory);
@@ -107,113 +60,6 @@ void directory_touch(struct directory *directory, const char *name)
 const struct directory_state *directory_state(const struct directory *directory)
 {
 	return &directory->state;
-}
-
-static bool has_suffix(const char *name, const char *suffix)
-{
-	size_t n = strlen(name), m = strlen(suffix);
-
-	return n > m && strcmp(name + n - m, suffix) == 0;
-}
-
-/* Names that begin with a dot are editors' and ConfigMap volumes' own. */
-static bool is_manifest(const char *name)
-{
-	return name[0] != '.' && (has_suffix(name, ".yaml") || has_suffix(name, ".yml") || has_suffix(name, ".json"));
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp((*(struct file *const *)a)->name, (*(struct file *const *)b)->name);
-}
-
-static struct file *find_file(const struct directory *directory, const char *name)
-{
-	for (size_t i = 0; i < directory->n_files; i++) {
-		if (strcmp(directory->files[i]->name, name) == 0)
-			return directory->files[i];
-	}
-	return NULL;
-}
-
-static int add_file(struct directory *directory, const char *name, struct error *err)
-{
-	if (directory->n_files >= DIRECTORY_FILES_MAX)
-		return error_set(err, E2BIG, "more than %d manifests", DIRECTORY_FILES_MAX);
-	if (!array_room((void **)&directory->files, directory->n_files, &directory->capacity, sizeof(*directory->files)))
-		return error_nomem(err);
-	struct file *file = calloc(1, sizeof(*file));
-	if (!file || !(file->name = strdup(name))) {
-		free(file);
-		return error_nomem(err);
-	}
-	file->seen = file->dirty = true;
-	directory->files[directory->n_files++] = file;
-	return 0;
-}
-
-static int list_names(struct directory *directory, DIR *stream, struct error *err)
-{
-	struct dirent *entry;
-
-	for (size_t i = 0; i < directory->n_files; i++)
-		directory->files[i]->seen = false;
-	errno = 0;
-	while ((entry = readdir(stream))) {
-		struct file *file = is_manifest(entry->d_name) ? find_file(directory, entry->d_name) : NULL;
-		if (file)
-			file->seen = true;
-		int r = file || !is_manifest(entry->d_name) ? 0 : add_file(directory, entry->d_name, err);
-		if (r < 0)
-			return r;
-		errno = 0;
-	}
-	if (errno)
-		return error_errno(err, errno, "cannot list it");
-	if (directory->n_files > 1)
-		qsort(directory->files, directory->n_files, sizeof(*directory->files), compare_names);
-	return 0;
-}
-
-static void forget_gone_files(struct directory *directory)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < directory->n_files; i++) {
-		if (directory->files[i]->seen)
-			directory->files[kept++] = directory->files[i];
-		else
-			free_file(directory->files[i]);
-	}
-	directory->n_files = kept;
-}
-
-static bool same_signature(const struct signature *a, const struct signature *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified.tv_sec == b->modified.tv_sec &&
-	       a->modified.tv_nsec == b->modified.tv_nsec && a->changed.tv_sec == b->changed.tv_sec &&
-	       a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
-/* `*ret_fd` is the caller's. A FIFO must not block us, so it is opened before it is looked at. */
-static int open_file(int directory_fd, const char *name, int *ret_fd, struct signature *signature, struct error *err)
-{
-	_cleanup_close_ int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, errno, "cannot open it");
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, EINVAL, "is no regular file");
-	*signature = (struct signature){
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.size = st.st_size,
-		.modified = st.st_mtim,
-		.changed = st.st_ctim,
-	};
-	*ret_fd = TAKE_FD(fd);
-	return 0;
 }
 
 /* Keeps what the file held before, if no file before it has claimed that. */
@@ -264,7 +110,7 @@ static int put_item(struct directory *directory, struct file *file, struct kube_
 
 static int put_manifest(struct directory *directory, struct file *file, struct manifest *manifest, struct error *err)
 {
-	forget_claims(file);
+	file_forget_claims(file);
 	file->lost = file->broken = false;
 	file->claims = calloc(manifest->n + 1, sizeof(struct claim *));
 	if (!file->claims)
@@ -300,7 +146,7 @@ static int read_file(struct directory *directory, struct file *file, int fd, str
 
 	int r = file_read_fd(fd, "the file", &text, err);
 	if (r == 0)
-		r = manifest_read(buf_view(&text), has_suffix(file->name, ".json"), ret, err);
+		r = manifest_read(buf_view(&text), file_has_suffix(file->name, ".json"), ret, err);
 	if (r == 0 && ret->n_skipped > 0 && reported_first_time(&directory->refusals->reported, file->name, ret->first_skipped, NULL))
 		log_info("a manifest holds objects that Holdfast does not read", "file", file->name, "objects", LOG_NUMBER(ret->n_skipped),
 			 "first", ret->first_skipped);
@@ -314,10 +160,10 @@ static int scan_file(struct directory *directory, int directory_fd, struct file 
 	struct signature signature = {};
 	struct error problem;
 
-	int r = open_file(directory_fd, file->name, &fd, &signature, &problem);
-	if (r == 0 && !file->dirty && !file->lost && !file->broken && same_signature(&signature, &file->signature))
+	int r = file_open(directory_fd, file->name, &fd, &signature, &problem);
+	if (r == 0 && !file->dirty && !file->lost && !file->broken && signature_equals(&signature, &file->signature))
 		return keep_claims(directory, file, err);
-	bool is_news = !file->broken || !same_signature(&signature, &file->signature);
+	bool is_news = !file->broken || !signature_equals(&signature, &file->signature);
 	file->signature = signature;
 	if (r == 0)
 		r = read_file(directory, file, fd, &manifest, &problem);
@@ -354,15 +200,6 @@ static int scan_files(struct directory *directory, int fd, struct error *err)
 	return 0;
 }
 
-static bool any_file_seen(const struct directory *directory)
-{
-	for (size_t i = 0; i < directory->n_files; i++) {
-		if (directory->files[i]->seen)
-			return true;
-	}
-	return false;
-}
-
 static int look_at(struct directory *directory, DIR *stream, struct error *problem)
 {
 	bool had_files = directory->n_files > 0;
@@ -370,10 +207,10 @@ static int look_at(struct directory *directory, DIR *stream, struct error *probl
 
 	if (fstat(dirfd(stream), &st) < 0)
 		return error_errno(problem, errno, "cannot look at it");
-	int r = list_names(directory, stream, problem);
+	int r = directory_list_files(directory, stream, problem);
 	if (r < 0)
 		return r;
-	if (had_files && !any_file_seen(directory) && (st.st_dev != directory->device || st.st_ino != directory->inode))
+	if (had_files && !directory_any_file_seen(directory) && (st.st_dev != directory->device || st.st_ino != directory->inode))
 		return error_set(problem, ENOENT, "it is another directory now, and empty: unmounted? what was known stays in force");
 	directory->device = st.st_dev;
 	directory->inode = st.st_ino;
@@ -412,6 +249,6 @@ int directory_scan(struct directory *directory, struct error *err)
 	if (directory->state.away)
 		log_info("the directory of manifests is back", "directory", directory->path);
 	claims_clear(&directory->claims); /* it points into the files that now go */
-	forget_gone_files(directory);
+	directory_forget_gone_files(directory);
 	return scan_files(directory, dirfd(stream), err);
 }

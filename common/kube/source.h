@@ -47,7 +47,8 @@ int kube_source_start(uv_loop_t *loop, const struct kube_source_options *options
 
 void kube_source_status(const struct kube_source *source, struct kube_source_status *ret);
 
-/* Stops; `closed` (may be NULL) is called from the loop when nothing of it is left. Accepts NULL, then calls nothing. */
+/* Not to be called from the store's observer. Stops; `closed` (may be NULL) is called from the loop when nothing of it is left. Accepts
+ * NULL, then calls nothing. */
 void kube_source_stop(struct kube_source *source, void (*closed)(void *context), void *context);
 
 #endif
