@@ -7,6 +7,7 @@ load lib
 
 setup_file() {
 	lab_options
+	[[ ${E2E_KEEP:-} ]] || "$CLUSTER/down" --name "$LAB"
 	build_knock
 	"$CLUSTER/up" --name "$LAB" --nodes 1 --main-plugin bridge --clean-on-failure "${LAB_OPTIONS[@]}" >&2 3>&-
 	world 1

@@ -9,6 +9,7 @@ teardown() {
 	k label pod -n blue a role- >/dev/null
 	k label pod -n red a role- >/dev/null
 	k label namespace blue colour- >/dev/null
+	k delete pod -n green --ignore-not-found --force slow >/dev/null 2>&1
 	k delete namespace --wait=false --ignore-not-found lime >/dev/null
 	lib_teardown
 }
@@ -100,5 +101,22 @@ teardown() {
 	lime/a -> red/a:80     yes
 	lime/a -> red/a:80/udp yes
 	blue/a -> red/a:80      no
+	END
+}
+
+@test "a pod that is being deleted stays judged until it is gone" {
+	GRACE=60 SPEC='    lifecycle: {preStop: {sleep: {seconds: 60}}}' start_pod green/slow 1
+	policy green slow '{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
+	eventually <<-END
+	blue/a -> green/slow:80 yes
+	red/b -> green/slow:80  no
+	green/slow -> red/b:80  no
+	END
+	k delete pod -n green --wait=false slow
+	k wait pod -n green slow --for='jsonpath={.metadata.deletionTimestamp}' --timeout=10s
+	at_once <<-END
+	blue/a -> green/slow:80 yes
+	red/b -> green/slow:80  no
+	green/slow -> red/b:80  no
 	END
 }

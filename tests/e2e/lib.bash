@@ -44,8 +44,9 @@ build_knock() {
 
 namespace() { printf -- '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: "%s", labels: {ns: "%s"}}\n' "$1" "$1"; }
 
-# pod NAMESPACE/NAME NODE [PORT-OF-THE-NAME-web]: one that answers on 80, 81 and 90. LABELS adds labels, SPEC lines at the end:
-# two spaces before what belongs to the pod, four before what belongs to its container.
+# pod NAMESPACE/NAME NODE [PORT-OF-THE-NAME-web]: one that answers on 80, 81 and 90. LABELS adds labels, PORTS are others to
+# answer on, GRACE is the grace period, SPEC adds lines at the end: two spaces before what belongs to the pod, four before
+# what belongs to its container.
 pod() {
 	cat <<-END
 	---
@@ -54,7 +55,7 @@ pod() {
 	metadata: {namespace: "${1%/*}", name: "${1#*/}", labels: {pod: "${1#*/}"${LABELS:+, $LABELS}}}
 	spec:
 	  nodeName: $LAB-$2
-	  terminationGracePeriodSeconds: 1
+	  terminationGracePeriodSeconds: ${GRACE:-1}
 	  automountServiceAccountToken: false
 	  enableServiceLinks: false
 	  volumes: [{name: knock, hostPath: {path: "$E2E_STATE"}}]
@@ -248,14 +249,23 @@ sender() {
 
 # --- around every test ---
 
-setup() { open_world; }
+setup() { lib_setup; }
 teardown() { lib_teardown; }
 
-# For a test file with a teardown of its own.
+# For a test file with a setup or teardown of its own.
+lib_setup() {
+	errors >"$BATS_TEST_TMPDIR/errors"
+	open_world
+}
+
+# A test in which an agent logs an error has failed, whatever the packets did.
 lib_teardown() {
 	[[ ${BATS_TEST_COMPLETED:-} ]] || explain_failure
 	k delete networkpolicy --all --all-namespaces >/dev/null
+	errors | diff "$BATS_TEST_TMPDIR/errors" -
 }
+
+errors() { for i in 1 2; do grep -s level=error "$(node $i log holdfast-net)" || true; done; }
 
 explain_failure() {
 	k get pods -A -o wide --show-labels

@@ -4,7 +4,7 @@
 load lib
 
 setup() {
-	open_world
+	lib_setup
 	policy red deny '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{podSelector: {}}]}]}'
 	policy blue deny '{podSelector: {matchLabels: {pod: b}}, policyTypes: [Egress], egress: [{ports: [{port: 81}]}]}'
 	eventually < <(in_force)

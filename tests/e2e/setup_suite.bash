@@ -12,6 +12,8 @@
 setup_suite() {
 	[[ $EUID -eq 0 ]] || { echo "the end-to-end tests need root" >&2; return 1; }
 	lab_options
+	export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-180}
+	[[ ${E2E_KEEP:-} ]] || "$CLUSTER/down" --name "$LAB"
 	build_knock
 	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure "${LAB_OPTIONS[@]}" || return
 	world 2 || { teardown_suite; return 1; }
