@@ -23,6 +23,7 @@ import time
 import urllib.parse
 
 NAMESPACES = 100
+NETLINK_NETFILTER = 12  # linux/netlink.h; Python has no name for it
 NFNLGRP_NFTABLES = 7  # linux/netfilter/nfnetlink.h
 NFT_MSG_NEWGEN = (10 << 8) | 15  # NFNL_SUBSYS_NFTABLES, linux/netfilter/nf_tables.h
 KINDS = {"pods": ("v1", "Pod"), "namespaces": ("v1", "Namespace"), "nodes": ("v1", "Node"),
@@ -131,7 +132,7 @@ class Generations:
     """Waits for the next generation of the ruleset."""
 
     def __init__(self):
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_NETFILTER)
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
         self.socket.bind((0, 1 << (NFNLGRP_NFTABLES - 1)))
 
