@@ -16,10 +16,10 @@ struct address_condition {
 struct port_condition {
 	bool any;
 	uint8_t protocol;
-	bool all;                   /* of the protocol */
-	struct interval range;      /* if there is nothing else */
-	const char *set;            /* or a set of ranges */
-	const char *const *served;  /* or a named port, by family */
+	bool all;                  /* of the protocol */
+	struct interval range;     /* if there is nothing else */
+	const char *set;           /* or a set of ranges */
+	const char *const *served; /* or a named port, by family */
 };
 
 struct emitter {

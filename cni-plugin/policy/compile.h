@@ -12,14 +12,14 @@
 #define COMPILE_FAMILIES 2
 
 struct compile_protocol {
-	const char *ports;                           /* interval set, if there are several ranges */
-	const char *(*served)[COMPILE_FAMILIES];     /* for each named port, the set of each family */
+	const char *ports;                       /* interval set, if there are several ranges */
+	const char *(*served)[COMPILE_FAMILIES]; /* for each named port, the set of each family */
 };
 
 struct compile_input {
 	const struct normal_rule *rule;
-	bool ingress;                                /* peers are then the source */
-	const char *peers[COMPILE_FAMILIES];         /* NULL: none */
+	bool ingress;                        /* peers are then the source */
+	const char *peers[COMPILE_FAMILIES]; /* NULL: none */
 	const char *blocks[COMPILE_FAMILIES];
 	struct compile_protocol protocols[NORMAL_PROTOCOLS_MAX];
 	const char *comment;

@@ -14,8 +14,8 @@ struct question {
 	const struct policy_engine *engine;
 	const struct policy_flow *flow;
 	enum policy_side side;
-	const struct namespace *ns; /* of the policy */
-	bool local;                 /* the destination is a pod of this node */
+	const struct ns *ns; /* of the policy */
+	bool local;          /* the destination is a pod of this node */
 };
 
 static bool is_before(const struct pod *a, const struct pod *b)

@@ -19,9 +19,9 @@ enum policy_reason {
 	POLICY_NOT_A_POD,    /* the address at this end belongs to no pod: nothing is judged there */
 	POLICY_NOT_ISOLATED, /* no policy selects the pod in this direction */
 	POLICY_OWN_NODE,
-	POLICY_ALLOWED_BY,   /* policy and rule say which */
-	POLICY_NO_RULE,      /* isolated, and no rule matches: denied */
-	POLICY_QUARANTINED,  /* denied: the pod's object is unknown */
+	POLICY_ALLOWED_BY,  /* policy and rule say which */
+	POLICY_NO_RULE,     /* isolated, and no rule matches: denied */
+	POLICY_QUARANTINED, /* denied: the pod's object is unknown */
 };
 
 struct policy_verdict {

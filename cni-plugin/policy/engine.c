@@ -3,7 +3,7 @@
 
 #include "cni-plugin/policy/engine_internal.h"
 
-static void namespace_free_all(struct namespace *ns)
+static void namespace_free_all(struct ns *ns)
 {
 	for (size_t i = 0; i < ns->pods.n; i++)
 		free(ns->pods.items[i]);
@@ -65,7 +65,8 @@ struct ruleset *policy_engine_ruleset(struct policy_engine *engine)
 	return engine->ruleset;
 }
 
-int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
+int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
+			  struct error *err)
 {
 	switch ((after ? after : before)->kind) {
 	case KUBE_POD:
@@ -81,7 +82,7 @@ int policy_engine_changed(struct policy_engine *engine, const struct kube_object
 	return 0;
 }
 
-static void count_namespace(const struct namespace *ns, struct policy_counts *counts)
+static void count_namespace(const struct ns *ns, struct policy_counts *counts)
 {
 	counts->policies += ns->policies.n;
 	counts->pods += ns->pods.n;
@@ -109,10 +110,11 @@ void policy_engine_count(const struct policy_engine *engine, struct policy_count
 	*ret = counts;
 }
 
-int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy), void *context)
+int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy),
+			       void *context)
 {
 	for (size_t i = 0; i < engine->namespaces.n; i++) {
-		const struct namespace *ns = engine->namespaces.items[i];
+		const struct ns *ns = engine->namespaces.items[i];
 
 		for (size_t j = 0; j < ns->policies.n; j++) {
 			const struct policy *policy = ns->policies.items[j];

@@ -40,7 +40,10 @@ DEFINE_CLEANUP(struct policy_engine *, policy_engine_free);
 int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
 			  struct error *err) must_check;
 
-/* Adds or replaces (by id); copies it. Of two endpoints with one address the one that was put last has it. An endpoint whose pod object is unknown, or has another UID, is quarantined until it comes. */
+/*
+ * Adds or replaces (by id); copies it. An endpoint whose pod object is unknown, or has another UID, is quarantined until it comes. Of two
+ * endpoints with one address, the one that was put last has it.
+ */
 int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy_endpoint *endpoint, struct error *err) must_check;
 int policy_engine_endpoint_remove(struct policy_engine *engine, const char *id, struct error *err) must_check;
 
@@ -72,7 +75,8 @@ struct policy_counts {
 void policy_engine_count(const struct policy_engine *engine, struct policy_counts *ret);
 
 /* Calls `visit` for each invalid policy with its object until it returns non-zero. */
-int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy), void *context);
+int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy),
+			       void *context);
 
 /* The model as text: each policy with its normalised rules, each endpoint with its state and policies. Deterministic. */
 void policy_engine_print(const struct policy_engine *engine, struct buf *out);

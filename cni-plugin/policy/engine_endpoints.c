@@ -113,7 +113,7 @@ static int endpoint_new(struct policy_engine *engine, const struct policy_endpoi
 	return 0;
 }
 
-static int endpoint_attach(struct policy_engine *engine, struct endpoint *endpoint, struct namespace *ns, struct error *err)
+static int endpoint_attach(struct policy_engine *engine, struct endpoint *endpoint, struct ns *ns, struct error *err)
 {
 	if (!array_room((void **)&ns->endpoints, ns->n_endpoints, &ns->endpoints_capacity, sizeof(*ns->endpoints)) ||
 	    !named_put(&engine->endpoints, endpoint)) {
@@ -141,7 +141,7 @@ int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy
 {
 	const struct endpoint *old = named_get(&engine->endpoints, endpoint->id);
 	struct endpoint *new = NULL;
-	struct namespace *ns = NULL;
+	struct ns *ns = NULL;
 	int r = 0;
 
 	if (old && is_same(old, endpoint))
@@ -157,7 +157,7 @@ int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy
 
 static void detach(struct policy_engine *engine, const struct endpoint *endpoint)
 {
-	struct namespace *ns = endpoint->ns;
+	struct ns *ns = endpoint->ns;
 	size_t at = 0;
 
 	named_remove(&engine->endpoints, endpoint->id);

@@ -29,10 +29,10 @@ struct addresses {
 	size_t n, capacity;
 };
 
-struct namespace {
+struct ns {
 	char *name;
-	const struct kube_object *object;            /* NULL until it is known: then no namespace selector matches it */
-	struct named pods, policies, peer_sets;      /* peer_sets: those that only pods of this namespace can be in */
+	const struct kube_object *object;       /* NULL until it is known: then no namespace selector matches it */
+	struct named pods, policies, peer_sets; /* peer_sets: those that only pods of this namespace can be in */
 	struct endpoint **endpoints;
 	size_t n_endpoints, endpoints_capacity;
 };
@@ -40,7 +40,7 @@ struct namespace {
 struct pod {
 	const char *name; /* the object's */
 	const struct kube_object *object;
-	struct namespace *ns;
+	struct ns *ns;
 	struct endpoint *endpoints; /* those that are bound to it */
 };
 
@@ -54,8 +54,8 @@ struct peer_set {
 	char *id; /* normal_rule.peers_id */
 	const struct kube_rule **users;
 	size_t n_users, users_capacity;
-	struct namespace *ns; /* of the policies, if some peer has no namespace selector; else NULL */
-	bool fixed;           /* no peer has a namespace selector */
+	struct ns *ns; /* of the policies, if some peer has no namespace selector; else NULL */
+	bool fixed;    /* no peer has a namespace selector */
 	struct ruleset_set *sets[FAMILIES];
 };
 
@@ -97,7 +97,7 @@ struct policy_use {
 struct policy {
 	const char *name; /* the object's */
 	const struct kube_object *object;
-	struct namespace *ns;
+	struct ns *ns;
 	struct policy_use sides[SIDES];
 };
 
@@ -113,7 +113,7 @@ struct group {
 struct endpoint {
 	char *id, *pod_name, *uid;
 	uint64_t serial; /* of two endpoints with one address, the newer has it */
-	struct namespace *ns;
+	struct ns *ns;
 	struct pod *pod; /* NULL: quarantined */
 	struct endpoint *next_of_pod;
 	struct group *groups[SIDES]; /* NULL: not isolated */
@@ -137,9 +137,9 @@ static inline enum policy_family family_of(const struct kube_address *address)
 }
 
 /* engine_namespaces.c */
-int namespace_get(struct policy_engine *engine, const char *name, struct namespace **ret, struct error *err) must_check;
-void namespace_release(struct policy_engine *engine, struct namespace *ns); /* frees it if nothing is in it any more */
-void namespace_free(struct namespace *ns);
+int namespace_get(struct policy_engine *engine, const char *name, struct ns **ret, struct error *err) must_check;
+void namespace_release(struct policy_engine *engine, struct ns *ns); /* frees it if nothing is in it any more */
+void namespace_free(struct ns *ns);
 int namespace_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
 		      struct error *err) must_check;
 
@@ -155,15 +155,16 @@ const struct claim *engine_claims_of(const struct policy_engine *engine, const s
 
 /* engine_pods.c */
 int pod_addresses(const struct pod *pod, struct addresses *ret, struct error *err) must_check; /* appends */
-int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err) must_check;
+int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
+		struct error *err) must_check;
 /* Endpoints of the pod came or went; `pod->endpoints` still has the old ones. */
 int pod_rebind(struct policy_engine *engine, struct pod *pod, struct error *err) must_check;
 bool endpoint_fits(const struct endpoint *endpoint, const struct kube_object *pod);
 
 /* engine_peers.c */
-bool peers_match(const struct peer_set *set, const struct namespace *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels);
-bool peer_matches_pod(const struct kube_peer *peer, const struct namespace *policy_ns, const struct pod *pod);
-int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct namespace *ns,
+bool peers_match(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels);
+bool peer_matches_pod(const struct kube_peer *peer, const struct ns *policy_ns, const struct pod *pod);
+int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct ns *ns,
 		     struct peer_set **ret, struct error *err) must_check;
 void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_rule *rule);
 /* Puts the address in or out of the set, as its claimants say. */
@@ -176,8 +177,8 @@ void served_set_release(struct policy_engine *engine, struct served_set *set);
 int served_set_judge(struct policy_engine *engine, struct served_set *set, const struct kube_address *address, uint16_t port,
 		     struct error *err) must_check;
 /* Whether a claimant of the address (a local one, if asked so) serves the port under that name. */
-bool address_serves(const struct policy_engine *engine, const struct kube_address *address, const char *name, uint8_t protocol, uint16_t port,
-		    bool local);
+bool address_serves(const struct policy_engine *engine, const struct kube_address *address, const char *name, uint8_t protocol,
+		    uint16_t port, bool local);
 
 /* engine_fixed.c */
 int block_set_acquire(struct policy_engine *engine, const struct intervals *blocks, enum policy_family family, struct fixed_set **ret,
@@ -190,21 +191,22 @@ void served_set_free(struct served_set *set);
 void fixed_set_free(struct fixed_set *set);
 
 /* engine_compile.c: puts the chain policy->sides[side].chain and takes what its rules refer to. */
-int policy_compile(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct references *ret, struct error *err)
-	must_check;
+int policy_compile(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct references *ret,
+		   struct error *err) must_check;
 void references_release(struct policy_engine *engine, struct references *references);
 
 /* engine_policies.c */
 bool policy_isolates(const struct kube_object *policy, enum policy_side side, const struct kube_object *pod);
 size_t policy_rules(const struct kube_object *policy, enum policy_side side, const struct kube_rule **ret);
-int policy_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
-	must_check;
+int policy_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
+		   struct error *err) must_check;
 int policy_use(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct error *err) must_check;
 void policy_unuse(struct policy_engine *engine, struct policy *policy, enum policy_side side);
 void policy_free(struct policy *policy);
 
 /* engine_groups.c: *ret NULL if no policy isolates the pod. */
-int group_acquire(struct policy_engine *engine, const struct pod *pod, enum policy_side side, struct group **ret, struct error *err) must_check;
+int group_acquire(struct policy_engine *engine, const struct pod *pod, enum policy_side side, struct group **ret,
+		  struct error *err) must_check;
 void group_release(struct policy_engine *engine, struct group *group); /* accepts NULL */
 void group_free(struct group *group);
 
@@ -218,6 +220,7 @@ void endpoint_free(struct endpoint *endpoint);
 struct chain_name {
 	char text[RULESET_NAME_MAX + 1];
 };
-int policy_chain_name(enum policy_side side, const char *namespace, const char *policy, struct chain_name *ret, struct error *err) must_check;
+int policy_chain_name(enum policy_side side, const char *namespace, const char *policy, struct chain_name *ret,
+		      struct error *err) must_check;
 
 #endif

@@ -3,9 +3,9 @@
 
 #include "cni-plugin/policy/engine_internal.h"
 
-int namespace_get(struct policy_engine *engine, const char *name, struct namespace **ret, struct error *err)
+int namespace_get(struct policy_engine *engine, const char *name, struct ns **ret, struct error *err)
 {
-	struct namespace *ns = named_get(&engine->namespaces, name);
+	struct ns *ns = named_get(&engine->namespaces, name);
 
 	if (!ns) {
 		ns = calloc(1, sizeof(*ns));
@@ -18,7 +18,7 @@ int namespace_get(struct policy_engine *engine, const char *name, struct namespa
 	return 0;
 }
 
-void namespace_free(struct namespace *ns)
+void namespace_free(struct ns *ns)
 {
 	if (!ns)
 		return;
@@ -30,7 +30,7 @@ void namespace_free(struct namespace *ns)
 	free(ns);
 }
 
-void namespace_release(struct policy_engine *engine, struct namespace *ns)
+void namespace_release(struct policy_engine *engine, struct ns *ns)
 {
 	if (ns->object || ns->pods.n > 0 || ns->policies.n > 0 || ns->peer_sets.n > 0 || ns->n_endpoints > 0)
 		return;
@@ -57,7 +57,7 @@ static bool turns(const struct peer_set *set, const struct kube_object *before, 
 	return false;
 }
 
-static int judge_pods(struct policy_engine *engine, const struct namespace *ns, struct peer_set *set, struct error *err)
+static int judge_pods(struct policy_engine *engine, const struct ns *ns, struct peer_set *set, struct error *err)
 {
 	_cleanup_(addresses_clear) struct addresses list = {};
 
@@ -74,7 +74,7 @@ static int judge_pods(struct policy_engine *engine, const struct namespace *ns, 
 
 int namespace_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
-	struct namespace *ns = NULL;
+	struct ns *ns = NULL;
 	int r = namespace_get(engine, after ? after->name : before->name, &ns, err);
 
 	if (r < 0)

@@ -11,8 +11,8 @@
 #define COMMENT_MAX (16u * 1024 * 1024) /* of the whole text; what is kept is much less */
 
 /* The selector peers of a rule; ipBlocks are looked at as intervals only. */
-static bool peer_matches(const struct kube_peer *peer, const struct namespace *policy_ns, const struct namespace *ns,
-			 const struct kube_labels *ns_labels, const struct kube_labels *labels)
+static bool peer_matches(const struct kube_peer *peer, const struct ns *policy_ns, const struct ns *ns, const struct kube_labels *ns_labels,
+			 const struct kube_labels *labels)
 {
 	if (peer->is_ip_block)
 		return false;
@@ -22,7 +22,7 @@ static bool peer_matches(const struct kube_peer *peer, const struct namespace *p
 	       kube_selector_matches(&peer->pod_selector, labels);
 }
 
-bool peers_match(const struct peer_set *set, const struct namespace *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels)
+bool peers_match(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels)
 {
 	const struct kube_rule *rule = set->users[0];
 
@@ -32,12 +32,12 @@ bool peers_match(const struct peer_set *set, const struct namespace *ns, const s
 	return false;
 }
 
-static const struct kube_labels *labels_of(const struct namespace *ns)
+static const struct kube_labels *labels_of(const struct ns *ns)
 {
 	return ns->object ? &ns->object->labels : NULL;
 }
 
-bool peer_matches_pod(const struct kube_peer *peer, const struct namespace *policy_ns, const struct pod *pod)
+bool peer_matches_pod(const struct kube_peer *peer, const struct ns *policy_ns, const struct pod *pod)
 {
 	return peer_matches(peer, policy_ns, pod->ns, labels_of(pod->ns), &pod->object->labels);
 }
@@ -118,13 +118,13 @@ static int add_ruleset_sets(struct policy_engine *engine, struct peer_set *set, 
 	return r;
 }
 
-static struct named *home_of(struct policy_engine *engine, bool fixed, struct namespace *ns)
+static struct named *home_of(struct policy_engine *engine, bool fixed, struct ns *ns)
 {
 	return fixed ? &ns->peer_sets : &engine->peer_sets;
 }
 
 static int peer_set_new(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, bool fixed,
-			struct namespace *ns, struct peer_set **ret, struct error *err)
+			struct ns *ns, struct peer_set **ret, struct error *err)
 {
 	_cleanup_(peer_set_freep) struct peer_set *set = calloc(1, sizeof(*set));
 
@@ -147,7 +147,7 @@ static int peer_set_new(struct policy_engine *engine, const struct normal_rule *
 	return 0;
 }
 
-int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct namespace *ns,
+int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct ns *ns,
 		     struct peer_set **ret, struct error *err)
 {
 	bool some_nil = false, all_nil = true;

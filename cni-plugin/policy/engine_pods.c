@@ -69,14 +69,14 @@ static int judge_addresses(struct policy_engine *engine, struct peer_set *set, c
 	return r;
 }
 
-static bool matched(const struct peer_set *set, const struct namespace *ns, const struct pod_view *view)
+static bool matched(const struct peer_set *set, const struct ns *ns, const struct pod_view *view)
 {
 	const struct kube_labels *labels = ns->object ? &ns->object->labels : NULL;
 
 	return view->object && view->addresses.n > 0 && peers_match(set, ns, labels, &view->object->labels);
 }
 
-static int judge_peer_sets(struct policy_engine *engine, const struct named *sets, const struct namespace *ns, const struct pod_view *before,
+static int judge_peer_sets(struct policy_engine *engine, const struct named *sets, const struct ns *ns, const struct pod_view *before,
 			   const struct pod_view *after, struct error *err)
 {
 	bool same = addresses_equal(&before->addresses, &after->addresses);
@@ -161,7 +161,7 @@ static int compare_views(struct policy_engine *engine, struct pod *pod, const st
 
 static void bind_endpoints(struct pod *pod)
 {
-	struct namespace *ns = pod->ns;
+	struct ns *ns = pod->ns;
 
 	pod->endpoints = NULL;
 	for (size_t i = 0; i < ns->n_endpoints; i++) {
@@ -209,7 +209,7 @@ static int settle_endpoints(struct policy_engine *engine, const struct pod *pod,
 	return r;
 }
 
-static int pod_get(struct namespace *ns, const struct kube_object *object, struct pod **ret, struct error *err)
+static int pod_get(struct ns *ns, const struct kube_object *object, struct pod **ret, struct error *err)
 {
 	struct pod *pod = named_get(&ns->pods, object->name);
 
@@ -230,7 +230,7 @@ static int pod_get(struct namespace *ns, const struct kube_object *object, struc
 int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
 	const struct kube_object *any = after ? after : before;
-	struct namespace *ns = NULL;
+	struct ns *ns = NULL;
 	struct pod *pod = NULL;
 	int r = namespace_get(engine, any->namespace, &ns, err);
 

@@ -88,7 +88,7 @@ static bool isolation_turns(const struct kube_object *before, const struct kube_
 	return false;
 }
 
-static int settle_pods(struct policy_engine *engine, struct namespace *ns, const struct kube_object *before, const struct kube_object *after,
+static int settle_pods(struct policy_engine *engine, struct ns *ns, const struct kube_object *before, const struct kube_object *after,
 		       struct error *err)
 {
 	for (size_t i = 0; i < ns->n_endpoints; i++) {
@@ -103,7 +103,7 @@ static int settle_pods(struct policy_engine *engine, struct namespace *ns, const
 	return 0;
 }
 
-static int policy_get(struct namespace *ns, const struct kube_object *object, struct policy **ret, struct error *err)
+static int policy_get(struct ns *ns, const struct kube_object *object, struct policy **ret, struct error *err)
 {
 	struct policy *policy = named_get(&ns->policies, object->name);
 
@@ -121,7 +121,7 @@ static int policy_get(struct namespace *ns, const struct kube_object *object, st
 	return 0;
 }
 
-static int policy_put(struct policy_engine *engine, struct namespace *ns, const struct kube_object *before, const struct kube_object *after,
+static int policy_put(struct policy_engine *engine, struct ns *ns, const struct kube_object *before, const struct kube_object *after,
 		      struct error *err)
 {
 	struct policy *policy = NULL;
@@ -136,7 +136,7 @@ static int policy_put(struct policy_engine *engine, struct namespace *ns, const 
 }
 
 /* Out of the list first, so that the pods settle without it; the last group that named it then lets its chains go. */
-static int policy_remove(struct policy_engine *engine, struct namespace *ns, const struct kube_object *before, struct error *err)
+static int policy_remove(struct policy_engine *engine, struct ns *ns, const struct kube_object *before, struct error *err)
 {
 	struct policy *policy = named_get(&ns->policies, before->name);
 
@@ -153,7 +153,7 @@ static int policy_remove(struct policy_engine *engine, struct namespace *ns, con
 
 int policy_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
-	struct namespace *ns = NULL;
+	struct ns *ns = NULL;
 	int r = namespace_get(engine, after ? after->namespace : before->namespace, &ns, err);
 
 	if (r < 0)

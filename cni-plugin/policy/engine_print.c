@@ -76,7 +76,7 @@ static void print_endpoint(const struct endpoint *endpoint, struct buf *out)
 void policy_engine_print(const struct policy_engine *engine, struct buf *out)
 {
 	for (size_t i = 0; i < engine->namespaces.n; i++) {
-		const struct namespace *ns = engine->namespaces.items[i];
+		const struct ns *ns = engine->namespaces.items[i];
 
 		for (size_t j = 0; j < ns->policies.n; j++)
 			print_policy(ns->policies.items[j], out);

@@ -23,8 +23,8 @@ static bool serves(const struct pod *pod, const char *name, uint8_t protocol, ui
 	return false;
 }
 
-bool address_serves(const struct policy_engine *engine, const struct kube_address *address, const char *name, uint8_t protocol, uint16_t port,
-		    bool local)
+bool address_serves(const struct policy_engine *engine, const struct kube_address *address, const char *name, uint8_t protocol,
+		    uint16_t port, bool local)
 {
 	size_t n;
 	const struct claim *claims = engine_claims_of(engine, address, &n);

@@ -21,9 +21,9 @@ bool named_find(const struct named *list, const char *name, size_t *ret_position
 void *named_get(const struct named *list, const char *name);   /* NULL if absent */
 void *named_next(const struct named *list, const void *after); /* NULL starts; NULL at the end */
 
-bool named_reserve(struct named *list, size_t n);                  /* room for n in all; false if out of memory */
+bool named_reserve(struct named *list, size_t n);                   /* room for n in all; false if out of memory */
 void named_insert(struct named *list, size_t position, void *item); /* room must have been reserved */
-bool named_put(struct named *list, void *item) must_check;         /* reserves and inserts; false if out of memory */
+bool named_put(struct named *list, void *item) must_check;          /* reserves and inserts; false if out of memory */
 void named_remove(struct named *list, const char *name);
 void named_free(struct named *list);
 

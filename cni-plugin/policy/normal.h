@@ -14,17 +14,17 @@ enum policy_family { POLICY_IPV4, POLICY_IPV6 };
 
 struct normal_protocol {
 	uint8_t protocol;
-	bool all;                /* all its ports; then there are no ranges and no names */
+	bool all; /* all its ports; then there are no ranges and no names */
 	struct intervals ranges;
-	const char **names;      /* sorted, unique */
+	const char **names; /* sorted, unique */
 	size_t n_names, names_capacity;
 };
 
 #define NORMAL_PROTOCOLS_MAX 3
 
 struct normal_rule {
-	const char *namespace;  /* the policy's */
-	bool any_peer; /* then there are no peers and no blocks */
+	const char *namespace;          /* the policy's */
+	bool any_peer;                  /* then there are no peers and no blocks */
 	const struct kube_peer **peers; /* those with selectors */
 	size_t n_peers;
 	char peers_id[FINGERPRINT_SIZE]; /* equal for rules with the same peers; "" if none */

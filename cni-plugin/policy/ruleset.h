@@ -21,13 +21,14 @@
  */
 
 #define RULESET_TABLE "holdfast"
-#define RULESET_NAME_MAX 255   /* NFT_NAME_MAXLEN 256 with the NUL, linux/netfilter/nf_tables.h */
+#define RULESET_NAME_MAX 255    /* NFT_NAME_MAXLEN 256 with the NUL, linux/netfilter/nf_tables.h */
 #define RULESET_COMMENT_MAX 127 /* nft's convention: 128 with the NUL */
 
 enum ruleset_key {
 	RULESET_KEY_IPV4,      /* 4 bytes */
 	RULESET_KEY_IPV6,      /* 16 bytes */
-	RULESET_KEY_IPV4_PORT, /* address . protocol . port: 4 + 4 + 4 bytes, each padded with zeros at its end to 4 (facts/nftables.md 2) */
+	RULESET_KEY_IPV4_PORT, /* address . protocol . port: 4 + 4 + 4 bytes, each padded with zeros at its end to 4 (facts/nftables.md 2)
+				*/
 	RULESET_KEY_IPV6_PORT, /* 16 + 4 + 4 bytes */
 	RULESET_KEY_PORT,      /* 2 bytes, network byte order */
 };
@@ -68,14 +69,14 @@ struct ruleset_set {
 };
 
 enum ruleset_match_type {
-	RULESET_CT_ESTABLISHED,  /* ct state established,related */
-	RULESET_ICMPV6_TYPE,     /* first..last */
-	RULESET_SOURCE_IN,       /* set: KEY_IPV4 or KEY_IPV6; implies the family */
-	RULESET_DESTINATION_IN,  /* set */
-	RULESET_PROTOCOL,        /* first = IPPROTO_* */
-	RULESET_PORT,            /* destination port first..last; needs RULESET_PROTOCOL before it in the rule */
-	RULESET_PORT_IN,         /* set: KEY_PORT, interval */
-	RULESET_SERVED_PORT_IN,  /* destination address . protocol . destination port in set: KEY_IPV4_PORT or KEY_IPV6_PORT */
+	RULESET_CT_ESTABLISHED, /* ct state established,related */
+	RULESET_ICMPV6_TYPE,    /* first..last */
+	RULESET_SOURCE_IN,      /* set: KEY_IPV4 or KEY_IPV6; implies the family */
+	RULESET_DESTINATION_IN, /* set */
+	RULESET_PROTOCOL,       /* first = IPPROTO_* */
+	RULESET_PORT,           /* destination port first..last; needs RULESET_PROTOCOL before it in the rule */
+	RULESET_PORT_IN,        /* set: KEY_PORT, interval */
+	RULESET_SERVED_PORT_IN, /* destination address . protocol . destination port in set: KEY_IPV4_PORT or KEY_IPV6_PORT */
 };
 
 struct ruleset_match {
@@ -88,9 +89,9 @@ struct ruleset_match {
 enum ruleset_verdict {
 	RULESET_ACCEPT,
 	RULESET_DROP,
-	RULESET_JUMP,             /* target: chain */
-	RULESET_SOURCE_MAP,       /* target: verdict map, looked up by source address; continues if absent */
-	RULESET_DESTINATION_MAP,  /* target: verdict map, looked up by destination address; continues if absent */
+	RULESET_JUMP,            /* target: chain */
+	RULESET_SOURCE_MAP,      /* target: verdict map, looked up by source address; continues if absent */
+	RULESET_DESTINATION_MAP, /* target: verdict map, looked up by destination address; continues if absent */
 };
 
 #define RULESET_MATCHES_MAX 6
@@ -99,7 +100,7 @@ struct ruleset_rule {
 	struct ruleset_match matches[RULESET_MATCHES_MAX]; /* all must hold, in order */
 	size_t n_matches;
 	enum ruleset_verdict verdict;
-	char *target;  /* NULL for accept and drop */
+	char *target;                /* NULL for accept and drop */
 	enum ruleset_key target_key; /* of the map; ruleset_chain_put fills it in */
 	bool counter;
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
@@ -126,7 +127,8 @@ struct ruleset *ruleset_new(void) must_check;
 void ruleset_free(struct ruleset *ruleset);
 DEFINE_CLEANUP(struct ruleset *, ruleset_free);
 
-/* Sets and maps. _set_add returns the one of that name if it is there (a DOOMED one comes back to life, empty). -ENOMEM, -EINVAL (other type). */
+/* Sets and maps. _set_add returns the one of that name if it is there (a DOOMED one comes back to life, empty). -ENOMEM, -EINVAL (other
+ * type). */
 int ruleset_set_add(struct ruleset *ruleset, const char *name, enum ruleset_key key, bool interval, bool map, const char *comment,
 		    struct ruleset_set **ret, struct error *err) must_check;
 struct ruleset_set *ruleset_set_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */

@@ -98,7 +98,8 @@ static void print_element(const struct ruleset_set *set, size_t i, struct buf *o
 
 static void print_set(const struct ruleset_set *set, struct buf *out)
 {
-	buf_printf(out, "\t%s %s {\n\t\ttype %s%s\n", set->map ? "map" : "set", set->name, key_type(set->key), set->map ? " : verdict" : "");
+	buf_printf(out, "\t%s %s {\n\t\ttype %s%s\n", set->map ? "map" : "set", set->name, key_type(set->key),
+		   set->map ? " : verdict" : "");
 	if (set->interval)
 		buf_string(out, "\t\tflags interval\n");
 	if (set->comment[0]) {

@@ -13,8 +13,8 @@
 #include "cni-plugin/policy/engine_internal.h"
 #include "common/base/array.h"
 
-#define ICMPV6_PACKET_TOO_BIG 2      /* RFC 4443; path-MTU discovery must never be cut */
-#define ICMPV6_NEIGHBOUR_FIRST 133   /* RFC 4861: router and neighbour discovery, redirect */
+#define ICMPV6_PACKET_TOO_BIG 2    /* RFC 4443; path-MTU discovery must never be cut */
+#define ICMPV6_NEIGHBOUR_FIRST 133 /* RFC 4861: router and neighbour discovery, redirect */
 #define ICMPV6_NEIGHBOUR_LAST 137
 
 struct map_row {
@@ -108,8 +108,8 @@ static int change_maps(struct ruleset *ruleset, const struct kube_address *addre
 			continue;
 		if (!map)
 			return error_set(err, EINVAL, "map \"%s\" is not there", maps[i].name);
-		r = put ? ruleset_element_add(map, address->bytes, POLICY_QUARANTINE_CHAIN, err) :
-			  ruleset_element_remove(map, address->bytes, err);
+		r = put ? ruleset_element_add(map, address->bytes, POLICY_QUARANTINE_CHAIN, err)
+			: ruleset_element_remove(map, address->bytes, err);
 	}
 	return r;
 }

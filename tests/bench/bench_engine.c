@@ -49,8 +49,10 @@ static void require(int r, const struct error *err)
 static void print_pod(unsigned i, unsigned version, struct buf *yaml)
 {
 	buf_printf(yaml,
-		   "{kind: Pod, apiVersion: v1, metadata: {namespace: ns%u, name: deployment-%u-abcde, uid: uid-%u, labels: {app: app%u, version: "
-		   "v%u, pod-template-hash: 7d4f%u}}, spec: {nodeName: node%u, containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]}, ",
+		   "{kind: Pod, apiVersion: v1, metadata: {namespace: ns%u, name: deployment-%u-abcde, uid: uid-%u, labels: {app: app%u, "
+		   "version: "
+		   "v%u, pod-template-hash: 7d4f%u}}, spec: {nodeName: node%u, containers: [{name: c, ports: [{name: http, containerPort: "
+		   "8080}]}]}, ",
 		   i % NAMESPACES, i, i, i / NAMESPACES % 10 + version, version, i % 97, i % 100);
 	buf_printf(yaml, "status: {phase: Running, podIPs: [{ip: 10.1.%u.%u}, {ip: \"fd00::%x\"}]}}\n---\n", i / 256, i % 256, i + 1);
 }
@@ -60,7 +62,8 @@ static void print_policy(unsigned i, unsigned port, struct buf *yaml)
 {
 	unsigned kind = i / NAMESPACES % 5, team = i % 20;
 
-	buf_printf(yaml, "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: ns%u, name: policy-%u}, spec: {", i % NAMESPACES, i);
+	buf_printf(yaml, "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: ns%u, name: policy-%u}, spec: {",
+		   i % NAMESPACES, i);
 	if (kind > 0)
 		buf_printf(yaml, "podSelector: {matchLabels: {app: app%u}}, ", i % 4);
 	if (kind == 1)
@@ -68,10 +71,13 @@ static void print_policy(unsigned i, unsigned port, struct buf *yaml)
 	else if (kind == 2)
 		buf_printf(yaml, "ingress: [{from: [{namespaceSelector: {matchLabels: {team: t%u}}}], ports: [{port: %u}]}]", team, port);
 	else if (kind == 3)
-		buf_printf(yaml, "egress: [{to: [{ipBlock: {cidr: 10.%u.0.0/16}}], ports: [{port: %u}, {protocol: UDP, port: 53}]}]", team, port);
+		buf_printf(yaml, "egress: [{to: [{ipBlock: {cidr: 10.%u.0.0/16}}], ports: [{port: %u}, {protocol: UDP, port: 53}]}]", team,
+			   port);
 	else if (kind == 4)
-		buf_printf(yaml, "ingress: [{from: [{namespaceSelector: {matchLabels: {team: t%u}}, podSelector: {matchLabels: {app: app1}}}], "
-				 "ports: [{port: http}, {port: %u}]}]", team, port);
+		buf_printf(yaml,
+			   "ingress: [{from: [{namespaceSelector: {matchLabels: {team: t%u}}, podSelector: {matchLabels: {app: app1}}}], "
+			   "ports: [{port: http}, {port: %u}]}]",
+			   team, port);
 	buf_string(yaml, "}}\n---\n");
 }
 
@@ -208,8 +214,10 @@ static void run(const char *name, unsigned endpoints, struct cluster *cluster)
 	double load = now_us() - start;
 	memory = heap_mib() - memory;
 	policy_engine_count(engine, &counts);
-	printf("{\"bench\": \"engine\", \"case\": \"%s\", \"pods\": %zu, \"policies\": %zu, \"endpoints\": %zu, \"peer_sets\": %zu, \"load_ms\": %.1f, "
-	       "\"heap_mib\": %.2f", name, counts.pods, counts.policies, counts.endpoints, counts.peer_sets, load / 1e3, memory);
+	printf("{\"bench\": \"engine\", \"case\": \"%s\", \"pods\": %zu, \"policies\": %zu, \"endpoints\": %zu, \"peer_sets\": %zu, "
+	       "\"load_ms\": %.1f, "
+	       "\"heap_mib\": %.2f",
+	       name, counts.pods, counts.policies, counts.endpoints, counts.peer_sets, load / 1e3, memory);
 	measure_events(engine, cluster);
 	ruleset_print(policy_engine_ruleset(engine), &text);
 	printf(", \"ruleset_print_bytes\": %zu}\n", text.n);

@@ -18,16 +18,17 @@ static const char *label(const struct kube_object *object, const char *key)
 
 static bool requirement_holds(const struct kube_requirement *requirement, const char *value)
 {
+	enum kube_operator how = requirement->operator;
 	bool among = false;
 
 	for (size_t i = 0; i < requirement->n_values; i++)
 		if (value && is(requirement->values[i], value))
 			among = true;
-	if (requirement->operator == KUBE_IN)
+	if (how == KUBE_IN)
 		return among;
-	if (requirement->operator == KUBE_NOT_IN)
+	if (how == KUBE_NOT_IN)
 		return !among;
-	if (requirement->operator == KUBE_EXISTS)
+	if (how == KUBE_EXISTS)
 		return value;
 	return !value;
 }

@@ -18,7 +18,7 @@ static const char *const protocols[] = { "TCP", "UDP", "SCTP" };
 #define PICK(random, list) (list)[random_below(random, ELEMENTS_OF(list))]
 #define YAML_MAX (1024u * 1024)
 
-/* splitmix64 */
+/* splitmix64. One call of it a full expression, everywhere: C does not say which argument of a call is computed first. */
 uint32_t random_below(struct random *random, uint32_t n)
 {
 	uint64_t z = random->state += 0x9e3779b97f4a7c15;
@@ -57,10 +57,12 @@ void random_namespace(struct random *random, struct buf *yaml)
 
 static void container_ports(struct random *random, bool oddities, struct buf *yaml)
 {
-	for (size_t i = 0; i < ELEMENTS_OF(port_names); i++)
-		if (random_chance(random, 45))
-			buf_printf(yaml, "{name: %s, protocol: %s, containerPort: %u}, ", port_names[i], protocol(random, oddities),
-				   PICK(random, random_ports));
+	for (size_t i = 0; i < ELEMENTS_OF(port_names); i++) {
+		if (!random_chance(random, 45))
+			continue;
+		uint16_t port = PICK(random, random_ports);
+		buf_printf(yaml, "{name: %s, protocol: %s, containerPort: %u}, ", port_names[i], protocol(random, oddities), port);
+	}
 }
 
 static const char *phase(struct random *random, bool oddities)
@@ -75,7 +77,8 @@ static void pod(struct random *random, const struct random_options *options, uns
 {
 	bool host_network = options->oddities && random_chance(random, 6);
 
-	buf_printf(yaml, "{kind: Pod, apiVersion: v1, metadata: {namespace: %s, name: p%u, uid: u%u, ", namespaces[i % RANDOM_NAMESPACES], i, i);
+	buf_printf(yaml, "{kind: Pod, apiVersion: v1, metadata: {namespace: %s, name: p%u, uid: u%u, ", namespaces[i % RANDOM_NAMESPACES],
+		   i, i);
 	labels(random, yaml);
 	buf_printf(yaml, "}, spec: {hostNetwork: %s, containers: [{name: c, ports: [", host_network ? "true" : "false");
 	container_ports(random, options->oddities, yaml);
@@ -117,11 +120,13 @@ void random_endpoint(struct random *random, const struct random_options *options
 static void requirement(struct random *random, const char *key, const char *const *values, uint32_t n, struct buf *yaml)
 {
 	static const char *const operators[] = { "In", "NotIn", "Exists", "DoesNotExist" };
-	uint32_t operator = random_below(random, ELEMENTS_OF(operators));
+	uint32_t kind = random_below(random, ELEMENTS_OF(operators));
 
-	buf_printf(yaml, "{key: %s, operator: %s", key, operators[operator]);
-	if (operator < 2)
-		buf_printf(yaml, ", values: [%s, %s]", values[random_below(random, n)], values[random_below(random, n)]);
+	buf_printf(yaml, "{key: %s, operator: %s", key, operators[kind]);
+	if (kind < 2) {
+		buf_printf(yaml, ", values: [%s, ", values[random_below(random, n)]);
+		buf_printf(yaml, "%s]", values[random_below(random, n)]);
+	}
 	buf_string(yaml, "}, ");
 }
 
@@ -159,7 +164,8 @@ static void ip_block(struct random *random, struct buf *yaml)
 		buf_printf(yaml, "{ipBlock: {cidr: \"10.1.0.%u/%u\"", host, prefix);
 	/* An except must lie within its block: narrower, around the same address. */
 	if (prefix < 32 && random_chance(random, 60))
-		buf_printf(yaml, ipv6 ? ", except: [\"fd00:1::%x/%u\"]" : ", except: [\"10.1.0.%u/%u\"]", host, (ipv6 ? 97 : 1) + prefix + (prefix < 29));
+		buf_printf(yaml, ipv6 ? ", except: [\"fd00:1::%x/%u\"]" : ", except: [\"10.1.0.%u/%u\"]", host,
+			   (ipv6 ? 97 : 1) + prefix + (prefix < 29));
 	buf_string(yaml, "}}, ");
 }
 
@@ -255,7 +261,8 @@ void random_probe(struct random *random, const struct random_options *options, s
 	address(random, options, ipv6, yaml);
 	buf_string(yaml, " > ");
 	address(random, options, ipv6, yaml);
-	buf_printf(yaml, " %s %u\"\n", protocol(random, options->oddities), PICK(random, random_ports));
+	buf_printf(yaml, " %s", protocol(random, options->oddities));
+	buf_printf(yaml, " %u\"\n", PICK(random, random_ports));
 }
 
 static void all(struct random *random, const struct random_options *options, struct buf *yaml)

@@ -13,7 +13,7 @@
 
 #define FILE_MAX (4u * 1024 * 1024)
 
-static void endpoint_clear(struct policy_endpoint *endpoint)
+void scenario_endpoint_clear(struct policy_endpoint *endpoint)
 {
 	free((char *)endpoint->id);
 	free((char *)endpoint->namespace);
@@ -26,7 +26,7 @@ void scenario_clear(struct scenario *scenario)
 	for (size_t i = 0; i < scenario->n_objects; i++)
 		kube_object_free(scenario->objects[i]);
 	for (size_t i = 0; i < scenario->n_endpoints; i++)
-		endpoint_clear(&scenario->endpoints[i]);
+		scenario_endpoint_clear(&scenario->endpoints[i]);
 	free(scenario->objects);
 	free(scenario->endpoints);
 	free(scenario->probes);

@@ -40,6 +40,7 @@ struct scenario {
 int scenario_parse(struct slice yaml, struct scenario *ret, struct error *err) must_check;
 int scenario_load(const char *path, struct scenario *ret, struct error *err) must_check;
 void scenario_clear(struct scenario *scenario);
+void scenario_endpoint_clear(struct policy_endpoint *endpoint);
 void scenario_print(const struct scenario *scenario, struct buf *out);
 void scenario_print_object(const struct kube_object *object, struct buf *out);
 void scenario_print_probe(const struct scenario_probe *probe, struct buf *out);

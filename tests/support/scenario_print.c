@@ -29,7 +29,10 @@ static void print_labels(const struct kube_labels *labels, struct buf *out)
 static void print_selector(const char *name, const struct kube_selector *selector, struct buf *out)
 {
 	static const char *const operators[] = {
-		[KUBE_IN] = "In", [KUBE_NOT_IN] = "NotIn", [KUBE_EXISTS] = "Exists", [KUBE_DOES_NOT_EXIST] = "DoesNotExist",
+		[KUBE_IN] = "In",
+		[KUBE_NOT_IN] = "NotIn",
+		[KUBE_EXISTS] = "Exists",
+		[KUBE_DOES_NOT_EXIST] = "DoesNotExist",
 	};
 
 	buf_printf(out, "%s: {matchExpressions: [", name);
@@ -170,7 +173,8 @@ void scenario_print_object(const struct kube_object *object, struct buf *out)
 
 static void print_endpoint(const struct policy_endpoint *endpoint, struct buf *out)
 {
-	buf_printf(out, "- {id: %s, pod: %s/%s, uid: \"%s\", addresses: [", endpoint->id, endpoint->namespace, endpoint->pod, endpoint->uid);
+	buf_printf(out, "- {id: %s, pod: %s/%s, uid: \"%s\", addresses: [", endpoint->id, endpoint->namespace, endpoint->pod,
+		   endpoint->uid);
 	for (size_t i = 0; i < endpoint->n_addresses; i++) {
 		buf_string(out, i > 0 ? ", \"" : "\"");
 		print_address(&endpoint->addresses[i], out);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define ITEM_MAX 256 /* of what is cut in place */
+
 struct shrinking {
 	struct scenario *scenario;
 	bool (*fails)(const struct scenario *scenario);
@@ -31,53 +33,43 @@ static bool try_remove(struct shrinking *shrinking, void *items, size_t *n, size
 	return false;
 }
 
-#define SHRINK_EACH(shrinking, items, n, removed)                                                         \
-	for (size_t at_ = (n); at_-- > 0;)                                                                \
-		if (try_remove(shrinking, items, &(n), sizeof(*(items)), at_, &(removed)))
+static void shrink_array(struct shrinking *shrinking, void *items, size_t *n, size_t size)
+{
+	char removed[ITEM_MAX];
+
+	for (size_t at = *n; at-- > 0;)
+		try_remove(shrinking, items, n, size, at, removed);
+}
+
+#define SHRINK(shrinking, items, n) shrink_array(shrinking, items, &(n), sizeof(*(items)))
 
 static void shrink_selector(struct shrinking *shrinking, struct kube_selector *selector)
 {
-	struct kube_requirement removed;
-
-	SHRINK_EACH(shrinking, selector->requirements, selector->n, removed)
-		continue;
+	SHRINK(shrinking, selector->requirements, selector->n);
 }
 
 static void shrink_peer(struct shrinking *shrinking, struct kube_peer *peer)
 {
-	struct kube_cidr removed;
-
 	if (!peer->is_ip_block) {
 		shrink_selector(shrinking, &peer->namespace_selector);
 		shrink_selector(shrinking, &peer->pod_selector);
 		return;
 	}
-	SHRINK_EACH(shrinking, peer->ip_block.except, peer->ip_block.n_except, removed)
-		continue;
+	SHRINK(shrinking, peer->ip_block.except, peer->ip_block.n_except);
 }
 
-/* The last peer or port stays: without any, the rule would allow all. */
 static void shrink_rule(struct shrinking *shrinking, struct kube_rule *rule)
 {
-	struct kube_peer peer;
-	struct kube_policy_port port;
-
-	SHRINK_EACH(shrinking, rule->peers, rule->n_peers, peer)
-		continue;
-	SHRINK_EACH(shrinking, rule->ports, rule->n_ports, port)
-		continue;
+	SHRINK(shrinking, rule->peers, rule->n_peers);
+	SHRINK(shrinking, rule->ports, rule->n_ports);
 	for (size_t i = 0; i < rule->n_peers; i++)
 		shrink_peer(shrinking, &rule->peers[i]);
 }
 
 static void shrink_policy(struct shrinking *shrinking, struct kube_network_policy *policy)
 {
-	struct kube_rule removed;
-
-	SHRINK_EACH(shrinking, policy->ingress, policy->n_ingress, removed)
-		continue;
-	SHRINK_EACH(shrinking, policy->egress, policy->n_egress, removed)
-		continue;
+	SHRINK(shrinking, policy->ingress, policy->n_ingress);
+	SHRINK(shrinking, policy->egress, policy->n_egress);
 	shrink_selector(shrinking, &policy->pod_selector);
 	for (size_t i = 0; i < policy->n_ingress; i++)
 		shrink_rule(shrinking, &policy->ingress[i]);
@@ -87,41 +79,33 @@ static void shrink_policy(struct shrinking *shrinking, struct kube_network_polic
 
 static void shrink_object(struct shrinking *shrinking, struct kube_object *object)
 {
-	struct kube_container_port port;
-	struct kube_address address;
-	struct kube_label label;
-
-	for (size_t at = object->labels.n; object->kind != KUBE_NAMESPACE && at-- > 0;)
-		try_remove(shrinking, object->labels.items, &object->labels.n, sizeof(label), at, &label);
 	if (object->kind == KUBE_NETWORK_POLICY)
 		shrink_policy(shrinking, &object->policy);
 	if (object->kind != KUBE_POD)
 		return;
-	SHRINK_EACH(shrinking, object->pod.ports, object->pod.n_ports, port)
-		continue;
-	SHRINK_EACH(shrinking, object->pod.addresses, object->pod.n_addresses, address)
-		continue;
+	SHRINK(shrinking, object->labels.items, object->labels.n);
+	SHRINK(shrinking, object->pod.ports, object->pod.n_ports);
+	SHRINK(shrinking, object->pod.addresses, object->pod.n_addresses);
 }
 
-static void shrink_once(struct shrinking *shrinking)
+static void shrink_objects(struct shrinking *shrinking)
 {
 	struct scenario *scenario = shrinking->scenario;
-	struct scenario_probe probe;
-	struct kube_object *object;
-	struct policy_endpoint endpoint;
+	struct kube_object *removed;
 
-	SHRINK_EACH(shrinking, scenario->probes, scenario->n_probes, probe)
-		continue;
-	SHRINK_EACH(shrinking, scenario->objects, scenario->n_objects, object)
-		kube_object_free(object);
-	SHRINK_EACH(shrinking, scenario->endpoints, scenario->n_endpoints, endpoint) {
-		free((char *)endpoint.id);
-		free((char *)endpoint.namespace);
-		free((char *)endpoint.pod);
-		free((char *)endpoint.uid);
-	}
-	for (size_t i = 0; i < scenario->n_objects; i++)
-		shrink_object(shrinking, scenario->objects[i]);
+	for (size_t at = scenario->n_objects; at-- > 0;)
+		if (try_remove(shrinking, scenario->objects, &scenario->n_objects, sizeof(removed), at, &removed))
+			kube_object_free(removed);
+}
+
+static void shrink_endpoints(struct shrinking *shrinking)
+{
+	struct scenario *scenario = shrinking->scenario;
+	struct policy_endpoint removed;
+
+	for (size_t at = scenario->n_endpoints; at-- > 0;)
+		if (try_remove(shrinking, scenario->endpoints, &scenario->n_endpoints, sizeof(removed), at, &removed))
+			scenario_endpoint_clear(&removed);
 }
 
 void scenario_shrink(struct scenario *scenario, bool (*fails)(const struct scenario *scenario))
@@ -130,6 +114,10 @@ void scenario_shrink(struct scenario *scenario, bool (*fails)(const struct scena
 
 	while (shrinking.progress) {
 		shrinking.progress = false;
-		shrink_once(&shrinking);
+		SHRINK(&shrinking, scenario->probes, scenario->n_probes);
+		shrink_objects(&shrinking);
+		shrink_endpoints(&shrinking);
+		for (size_t i = 0; i < scenario->n_objects; i++)
+			shrink_object(&shrinking, scenario->objects[i]);
 	}
 }

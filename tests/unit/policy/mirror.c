@@ -61,7 +61,8 @@ static void put_chain(struct ruleset *mirror, const struct ruleset_chain *chain)
 		if (rules[i].comment)
 			rules[i].comment = strdup(rules[i].comment);
 	}
-	assert_int_equal(ruleset_chain_put(mirror, chain->name, chain->hook, chain->priority, chain->comment, rules, chain->n_rules, NULL), 0);
+	assert_int_equal(ruleset_chain_put(mirror, chain->name, chain->hook, chain->priority, chain->comment, rules, chain->n_rules, NULL),
+			 0);
 	free(rules);
 }
 

@@ -162,7 +162,8 @@ static void test_every_allocation_may_fail_in_a_rebase(void **state)
 	_cleanup_(policy_engine_freep) struct policy_engine *engine = NULL;
 	int r = -ENOMEM;
 
-	assert_int_equal(scenario_load(TEST_DATA "/golden/policy/S03-policies-add-up-and-both-ends-must-allow/objects.yaml", &scenario, NULL), 0);
+	assert_int_equal(
+		scenario_load(TEST_DATA "/golden/policy/S03-policies-add-up-and-both-ends-must-allow/objects.yaml", &scenario, NULL), 0);
 	engine = scenario_engine(&scenario);
 	for (size_t i = 1; r != 0; i++) {
 		struct ruleset *wanted = NULL;

@@ -11,17 +11,23 @@
 
 #include "tests/support/ruleset_eval.h"
 
-#define WEB "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: web, uid: u1, labels: {app: web}}, " \
-	    "status: {phase: Running, podIPs: [{ip: 10.1.0.2}]}}\n---\n"
-#define DB "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: db, uid: u2, labels: {app: db}}, " \
-	   "status: {phase: Running, podIPs: [{ip: 10.1.0.3}]}}\n---\n"
+#define WEB                                                                                                                                \
+	"{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: web, uid: u1, labels: {app: web}}, "                                \
+	"status: {phase: Running, podIPs: [{ip: 10.1.0.2}]}}\n---\n"
+#define DB                                                                                                                                 \
+	"{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: db, uid: u2, labels: {app: db}}, "                                  \
+	"status: {phase: Running, podIPs: [{ip: 10.1.0.3}]}}\n---\n"
 #define SHOP "{kind: Namespace, apiVersion: v1, metadata: {name: shop, labels: {team: a}}}\n---\n"
-#define DB_FROM_WEB "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: db}, " \
-		    "spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}}\n---\n"
+#define DB_FROM_WEB                                                                                                                        \
+	"{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: db}, "                                  \
+	"spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}}\n---\n"
 #define DB_ENDPOINT "endpoints: [{id: c2/eth0, pod: shop/db, uid: u2, addresses: [10.1.0.3]}]\n"
 
 static const struct scenario_probe web_to_db = {
-	.flow = { .source = { AF_INET, { 10, 1, 0, 2 } }, .destination = { AF_INET, { 10, 1, 0, 3 } }, .protocol = IPPROTO_TCP, .port = 80 },
+	.flow = { .source = { AF_INET, { 10, 1, 0, 2 } },
+		  .destination = { AF_INET, { 10, 1, 0, 3 } },
+		  .protocol = IPPROTO_TCP,
+		  .port = 80 },
 };
 
 /* An engine and the scenario that it points into. */
@@ -161,8 +167,9 @@ static void test_deleted_policy_frees_its_pods(void **state)
 static void test_label_of_a_namespace_opens_and_closes(void **state)
 {
 	_cleanup_(world_clear) struct world world = world_of(
-		SHOP WEB DB DB_ENDPOINT "---\n{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: db}, "
-					"spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}]}]}}");
+		SHOP WEB DB DB_ENDPOINT
+		"---\n{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: db}, "
+		"spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}]}]}}");
 
 	assert_true(allowed(&world));
 	put(&world, "{kind: Namespace, apiVersion: v1, metadata: {name: shop, labels: {team: b}}}");
@@ -205,7 +212,8 @@ static void test_event_without_meaning_costs_nothing(void **state)
 		    "status: {phase: Pending, podIPs: [{ip: 10.1.0.2}]}}");
 	put(&world, "{kind: Pod, apiVersion: v1, metadata: {namespace: far, name: other, uid: u7, labels: {app: web}}, "
 		    "status: {phase: Running, podIPs: [{ip: 10.1.0.7}]}}");
-	put(&world, "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: far, name: elsewhere}, spec: {podSelector: {}}}");
+	put(&world, "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: far, name: elsewhere}, spec: "
+		    "{podSelector: {}}}");
 	assert_false(ruleset_is_pending(policy_engine_ruleset(world.engine)));
 }
 
@@ -214,7 +222,8 @@ static void test_policy_update_touches_its_chain_alone(void **state)
 	_cleanup_(world_clear) struct world world = world_of(SHOP WEB DB DB_FROM_WEB DB_ENDPOINT);
 
 	put(&world, "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: db}, "
-		    "spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}]}}");
+		    "spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: "
+		    "[{port: 80}]}]}}");
 	assert_true(allowed(&world));
 	assert_pending(&world, 1, 0, 0);
 }
@@ -222,7 +231,11 @@ static void test_policy_update_touches_its_chain_alone(void **state)
 static void test_second_pod_with_the_same_policies_costs_one_element_a_map(void **state)
 {
 	_cleanup_(world_clear) struct world world = world_of(SHOP WEB DB DB_FROM_WEB DB_ENDPOINT);
-	struct policy_endpoint endpoint = { .id = "c3/eth0", .namespace = "shop", .pod = "db2", .uid = "u3", .n_addresses = 1,
+	struct policy_endpoint endpoint = { .id = "c3/eth0",
+					    .namespace = "shop",
+					    .pod = "db2",
+					    .uid = "u3",
+					    .n_addresses = 1,
 					    .addresses = { { AF_INET, { 10, 1, 0, 4 } } } };
 
 	put(&world, "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: db2, uid: u3, labels: {app: db}}}");
@@ -254,7 +267,8 @@ static void test_quarantine_ends_when_the_object_comes(void **state)
 
 static void test_object_of_the_predecessor_does_not_open_its_successor(void **state)
 {
-	_cleanup_(world_clear) struct world world = world_of(SHOP DB "endpoints: [{id: c9/eth0, pod: shop/db, uid: u9, addresses: [10.1.0.3]}]\n");
+	_cleanup_(world_clear) struct world world =
+		world_of(SHOP DB "endpoints: [{id: c9/eth0, pod: shop/db, uid: u9, addresses: [10.1.0.3]}]\n");
 
 	assert_int_equal(policy_engine_endpoint_state(world.engine, "c9/eth0"), POLICY_ENDPOINT_QUARANTINED);
 	put(&world, "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: db, uid: u9}}");
@@ -264,7 +278,11 @@ static void test_object_of_the_predecessor_does_not_open_its_successor(void **st
 static void test_newest_endpoint_has_the_address(void **state)
 {
 	_cleanup_(world_clear) struct world world = world_of(SHOP DB DB_FROM_WEB DB_ENDPOINT);
-	struct policy_endpoint next = { .id = "c5/eth0", .namespace = "shop", .pod = "free", .uid = "u5", .n_addresses = 1,
+	struct policy_endpoint next = { .id = "c5/eth0",
+					.namespace = "shop",
+					.pod = "free",
+					.uid = "u5",
+					.n_addresses = 1,
 					.addresses = { { AF_INET, { 10, 1, 0, 3 } } } };
 
 	put(&world, "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: free, uid: u5}}");
@@ -288,7 +306,11 @@ static void test_endpoint_put_again_unchanged_costs_nothing(void **state)
 static void test_quarantine_can_be_put_into_any_ruleset_with_the_fixed_part(void **state)
 {
 	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
-	struct policy_endpoint endpoint = { .id = "c1/eth0", .namespace = "shop", .pod = "db", .uid = "", .n_addresses = 1,
+	struct policy_endpoint endpoint = { .id = "c1/eth0",
+					    .namespace = "shop",
+					    .pod = "db",
+					    .uid = "",
+					    .n_addresses = 1,
 					    .addresses = { { AF_INET, { 10, 1, 0, 3 } } } };
 
 	assert_true(policy_quarantine_put(ruleset, &endpoint, NULL) < 0);
@@ -332,8 +354,10 @@ static void test_longest_policy_names_keep_chains_apart(void **state)
 	buf_string(&yaml, "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: db, uid: u2}}\n---\n");
 	for (char last = 'a'; last <= 'b'; last++) {
 		name[252] = last;
-		buf_printf(&yaml, "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: %s}, "
-				  "spec: {podSelector: {}, ingress: [{ports: [{port: %d}]}]}}\n---\n", name, last);
+		buf_printf(&yaml,
+			   "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: shop, name: %s}, "
+			   "spec: {podSelector: {}, ingress: [{ports: [{port: %d}]}]}}\n---\n",
+			   name, last);
 	}
 	buf_string(&yaml, DB_ENDPOINT);
 	_cleanup_(world_clear) struct world world = world_of(buf_text(&yaml));

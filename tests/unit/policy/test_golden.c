@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every folder of tests/golden/policy is a promise: objects.yaml with probes and what must become of them. Each probe is judged by the model,
- * the oracle and the ruleset; the model's and the ruleset's print must be those of the golden files. UPDATE=1 writes them anew: read
+ * Every folder of tests/golden/policy is a promise: objects.yaml with probes and what must become of them. Each probe is judged by the
+ * model, the oracle and the ruleset; the model's and the ruleset's print must be those of the golden files. UPDATE=1 writes them anew: read
  * the difference before it is committed.
  */
 #include <dirent.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Random sequences of events. After each, the engine's ruleset must be that of a new engine that is given the same objects in another order,
- * and what was pending, applied to a kernel in miniature, must have made that kernel equal.
+ * Random sequences of events. After each, the engine's ruleset must be that of a new engine that is given the same objects in another
+ * order, and what was pending, applied to a kernel in miniature, must have made that kernel equal.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,10 +74,7 @@ static void drop_endpoint(struct scenario *now, size_t at)
 {
 	struct policy_endpoint *endpoint = &now->endpoints[at];
 
-	free((char *)endpoint->id);
-	free((char *)endpoint->namespace);
-	free((char *)endpoint->pod);
-	free((char *)endpoint->uid);
+	scenario_endpoint_clear(endpoint);
 	now->n_endpoints--;
 	memmove(endpoint, endpoint + 1, (now->n_endpoints - at) * sizeof(*endpoint));
 }
@@ -315,10 +312,8 @@ static void test_nothing_is_left_when_all_is_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_events_lead_where_a_new_engine_starts),
-		cmocka_unit_test(test_pending_changes_keep_a_kernel_equal),
-		cmocka_unit_test(test_restart_sends_the_difference),
-		cmocka_unit_test(test_lost_transaction_is_made_up_for),
+		cmocka_unit_test(test_events_lead_where_a_new_engine_starts), cmocka_unit_test(test_pending_changes_keep_a_kernel_equal),
+		cmocka_unit_test(test_restart_sends_the_difference),          cmocka_unit_test(test_lost_transaction_is_made_up_for),
 		cmocka_unit_test(test_nothing_is_left_when_all_is_removed),
 	};
 

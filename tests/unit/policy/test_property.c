@@ -40,7 +40,8 @@ static bool ruleset_disagrees(const struct scenario *scenario)
 
 	assert_non_null(engine);
 	for (size_t i = 0; i < scenario->n_probes; i++)
-		if (ruleset_allows(policy_engine_ruleset(engine), &scenario->probes[i]) != oracle_allows(scenario, &scenario->probes[i], true))
+		if (ruleset_allows(policy_engine_ruleset(engine), &scenario->probes[i]) !=
+		    oracle_allows(scenario, &scenario->probes[i], true))
 			return true;
 	return false;
 }
@@ -53,7 +54,8 @@ static void report(struct scenario *scenario, disagreement *fails, const char *w
 	scenario_shrink(scenario, fails);
 	scenario_print(scenario, &text);
 	engine = scenario_engine(scenario);
-	buf_printf(&text, "# oracle: %s\n", oracle_allows(scenario, &scenario->probes[0], fails == ruleset_disagrees) ? "allowed" : "denied");
+	buf_printf(&text, "# oracle: %s\n",
+		   oracle_allows(scenario, &scenario->probes[0], fails == ruleset_disagrees) ? "allowed" : "denied");
 	if (engine)
 		policy_engine_print(engine, &text);
 	fprintf(stderr, "the %s and the oracle disagree (HOLDFAST_SEED=%llu, case %u); the smallest case:\n%s\n", who,

@@ -286,12 +286,13 @@ static void test_prints_as_nft_would(void **state)
 	add(ports, interval, NULL);
 	assert_int_equal(ruleset_chain_put(ruleset, "c", RULESET_HOOK_INPUT, -10, "", &rule, 1, NULL), 0);
 	ruleset_print(ruleset, &out);
-	assert_string_equal(buf_text(&out), "table inet holdfast {\n"
-					    "\tset p {\n\t\ttype inet_service\n\t\tflags interval\n\t\telements = {\n\t\t\t80-90,\n\t\t}\n\t}\n\n"
-					    "\tset s {\n\t\ttype ipv4_addr\n\t\telements = {\n\t\t\t10.0.0.1,\n\t\t}\n\t}\n\n"
-					    "\tchain c {\n\t\ttype filter hook input priority -10; policy accept;\n"
-					    "\t\tip saddr @s meta l4proto tcp th dport @p counter accept comment \"say _so_\"\n\t}\n\n"
-					    "}\n");
+	assert_string_equal(buf_text(&out),
+			    "table inet holdfast {\n"
+			    "\tset p {\n\t\ttype inet_service\n\t\tflags interval\n\t\telements = {\n\t\t\t80-90,\n\t\t}\n\t}\n\n"
+			    "\tset s {\n\t\ttype ipv4_addr\n\t\telements = {\n\t\t\t10.0.0.1,\n\t\t}\n\t}\n\n"
+			    "\tchain c {\n\t\ttype filter hook input priority -10; policy accept;\n"
+			    "\t\tip saddr @s meta l4proto tcp th dport @p counter accept comment \"say _so_\"\n\t}\n\n"
+			    "}\n");
 }
 
 static void test_elements_stay_sorted_in_any_order_of_arrival(void **state)
