@@ -98,8 +98,8 @@ static int each_address(const struct emitter *to, const struct port_condition *p
 	if (input->rule->any_peer)
 		return emit(to, &(struct address_condition){ .any_family = true }, port);
 	for (int family = POLICY_IPV4; family <= POLICY_IPV6 && r == 0; family++) {
-		if (input->peers[family])
-			r = emit(to, &(struct address_condition){ .family = family, .set = input->peers[family] }, port);
+		for (size_t i = 0; i < input->rule->n_peers && r == 0; i++)
+			r = emit(to, &(struct address_condition){ .family = family, .set = input->peers[i][family] }, port);
 		if (r == 0 && input->blocks[family])
 			r = emit(to, &(struct address_condition){ .family = family, .set = input->blocks[family] }, port);
 	}

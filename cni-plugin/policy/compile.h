@@ -19,8 +19,8 @@ struct compile_protocol {
 struct compile_input {
 	const struct normal_rule *rule;
 	bool ingress;                        /* peers are then the source */
-	const char *peers[COMPILE_FAMILIES]; /* NULL: none */
-	const char *blocks[COMPILE_FAMILIES];
+	const char *(*peers)[COMPILE_FAMILIES]; /* for each peer with selectors, the set of each family */
+	const char *blocks[COMPILE_FAMILIES];   /* NULL: none */
 	struct compile_protocol protocols[NORMAL_PROTOCOLS_MAX];
 	const char *comment;
 };

@@ -32,7 +32,7 @@ void references_release(struct policy_engine *engine, struct references *referen
 		struct reference *reference = &references->items[i];
 
 		if (reference->peers)
-			peer_set_release(engine, reference->peers, reference->rule);
+			peer_set_release(engine, reference->peers, reference->peer);
 		if (reference->served)
 			served_set_release(engine, reference->served);
 		if (reference->fixed)
@@ -54,21 +54,35 @@ static int room(struct job *job, struct reference **ret, struct error *err)
 	return 0;
 }
 
-static int take_peers(struct job *job, const struct kube_rule *rule, struct compile_input *input, struct error *err)
+static int take_peer(struct job *job, const struct normal_peer *peer, const char *ret[FAMILIES], struct error *err)
 {
 	struct reference *reference;
 	int r = room(job, &reference, err);
 
+	if (r == 0)
+		r = peer_set_acquire(job->engine, peer, job->policy->ns, &reference->peers, err);
 	if (r < 0)
 		return r;
-	r = peer_set_acquire(job->engine, input->rule, rule, job->policy->ns, &reference->peers, err);
-	if (r < 0)
-		return r;
-	reference->rule = rule;
+	reference->peer = peer->peer;
 	job->references.n++;
 	for (size_t i = 0; i < FAMILIES; i++)
-		input->peers[i] = reference->peers->sets[i]->name;
+		ret[i] = reference->peers->sets[i]->name;
 	return 0;
+}
+
+static int take_peers(struct job *job, struct compile_input *input, struct error *err)
+{
+	const struct normal_rule *rule = input->rule;
+	int r = 0;
+
+	if (rule->n_peers == 0)
+		return 0;
+	input->peers = calloc(rule->n_peers, sizeof(*input->peers));
+	if (!input->peers)
+		return error_nomem(err);
+	for (size_t i = 0; i < rule->n_peers && r == 0; i++)
+		r = take_peer(job, &rule->peers[i], input->peers[i], err);
+	return r;
 }
 
 static int take_blocks(struct job *job, struct compile_input *input, struct error *err)
@@ -131,6 +145,7 @@ static int take_ports(struct job *job, const struct normal_protocol *protocol, s
 
 static void input_clear(struct compile_input *input)
 {
+	free(input->peers);
 	for (size_t i = 0; i < NORMAL_PROTOCOLS_MAX; i++)
 		free(input->protocols[i].served);
 }
@@ -145,8 +160,8 @@ static int compile_one(struct job *job, const struct kube_rule *rule, size_t ind
 
 	snprintf(comment, sizeof(comment), "%s/%s %s[%zu]", object->namespace, object->name, policy_side_names[job->side], index);
 	input.comment = comment;
-	if (r == 0 && normal.n_peers > 0)
-		r = take_peers(job, rule, &input, err);
+	if (r == 0)
+		r = take_peers(job, &input, err);
 	if (r == 0)
 		r = take_blocks(job, &input, err);
 	for (size_t i = 0; i < normal.n_protocols && r == 0; i++)

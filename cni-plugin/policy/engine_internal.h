@@ -49,13 +49,12 @@ struct claim {
 	struct pod *pod;
 };
 
-/* Pods that at least one peer matches. All users have equal peers; the selectors are read from the first. */
+/* The pods that a peer means. All users are equal peers; the selectors are read from the first. */
 struct peer_set {
-	char *id; /* normal_rule.peers_id */
-	const struct kube_rule **users;
+	char *id; /* normal_peer.id */
+	const struct kube_peer **users;
 	size_t n_users, users_capacity;
-	struct ns *ns; /* of the policies, if some peer has no namespace selector; else NULL */
-	bool fixed;    /* no peer has a namespace selector */
+	struct ns *ns; /* of the policies, if the peer has no namespace selector: only its pods can be in the set; else NULL */
 	struct ruleset_set *sets[FAMILIES];
 };
 
@@ -78,7 +77,7 @@ struct fixed_set {
 /* What a compiled policy side holds on to; one of the three. */
 struct reference {
 	struct peer_set *peers;
-	const struct kube_rule *rule; /* with peers */
+	const struct kube_peer *peer; /* with peers */
 	struct served_set *served;
 	struct fixed_set *fixed;
 };
@@ -162,11 +161,12 @@ int pod_rebind(struct policy_engine *engine, struct pod *pod, struct error *err)
 bool endpoint_fits(const struct endpoint *endpoint, const struct kube_object *pod);
 
 /* engine_peers.c */
-bool peers_match(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels);
+bool peer_set_matches(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels);
 bool peer_matches_pod(const struct kube_peer *peer, const struct ns *policy_ns, const struct pod *pod);
-int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct ns *ns,
-		     struct peer_set **ret, struct error *err) must_check;
-void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_rule *rule);
+/* `ns` is the policy's. */
+int peer_set_acquire(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret, struct error *err)
+	must_check;
+void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_peer *peer);
 /* Puts the address in or out of the set, as its claimants say. */
 int peer_set_judge(struct policy_engine *engine, struct peer_set *set, const struct kube_address *address, struct error *err) must_check;
 

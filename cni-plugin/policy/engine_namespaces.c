@@ -43,18 +43,10 @@ static bool selects(const struct kube_peer *peer, const struct kube_object *name
 	return namespace && kube_selector_matches(&peer->namespace_selector, &namespace->labels);
 }
 
-/* Whether any peer of the set judges the namespace differently now. */
+/* Whether the peer judges the namespace differently now. */
 static bool turns(const struct peer_set *set, const struct kube_object *before, const struct kube_object *after)
 {
-	const struct kube_rule *rule = set->users[0];
-
-	for (size_t i = 0; i < rule->n_peers; i++) {
-		const struct kube_peer *peer = &rule->peers[i];
-
-		if (!peer->is_ip_block && peer->has_namespace_selector && selects(peer, before) != selects(peer, after))
-			return true;
-	}
-	return false;
+	return selects(set->users[0], before) != selects(set->users[0], after);
 }
 
 static int judge_pods(struct policy_engine *engine, const struct ns *ns, struct peer_set *set, struct error *err)

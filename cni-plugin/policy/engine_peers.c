@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Peer sets: the addresses of the pods that a rule's selectors match. Rules with the same peers share one. A set that only pods
- * of one namespace can be in is kept with that namespace, so that an event elsewhere does not even look at it.
+ * Peer sets: the addresses of the pods that a peer's selectors match. Equal peers of all rules share one: a rule that gets one more peer
+ * costs the new peer's set, not a new union of all of them. A set that only pods of one namespace can be in is kept with that
+ * namespace, so that an event elsewhere does not even look at it.
  */
 #include <string.h>
 
@@ -10,7 +11,7 @@
 
 #define COMMENT_MAX (16u * 1024 * 1024) /* of the whole text; what is kept is much less */
 
-/* The selector peers of a rule; ipBlocks are looked at as intervals only. */
+/* ipBlocks are looked at as intervals only. */
 static bool peer_matches(const struct kube_peer *peer, const struct ns *policy_ns, const struct ns *ns, const struct kube_labels *ns_labels,
 			 const struct kube_labels *labels)
 {
@@ -22,14 +23,9 @@ static bool peer_matches(const struct kube_peer *peer, const struct ns *policy_n
 	       kube_selector_matches(&peer->pod_selector, labels);
 }
 
-bool peers_match(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels)
+bool peer_set_matches(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels)
 {
-	const struct kube_rule *rule = set->users[0];
-
-	for (size_t i = 0; i < rule->n_peers; i++)
-		if (peer_matches(&rule->peers[i], set->ns, ns, ns_labels, labels))
-			return true;
-	return false;
+	return peer_matches(set->users[0], set->ns, ns, ns_labels, labels);
 }
 
 static const struct kube_labels *labels_of(const struct ns *ns)
@@ -44,7 +40,7 @@ bool peer_matches_pod(const struct kube_peer *peer, const struct ns *policy_ns, 
 
 static bool set_wants(const struct peer_set *set, const struct pod *pod)
 {
-	return peers_match(set, pod->ns, labels_of(pod->ns), &pod->object->labels);
+	return peer_set_matches(set, pod->ns, labels_of(pod->ns), &pod->object->labels);
 }
 
 int peer_set_judge(struct policy_engine *engine, struct peer_set *set, const struct kube_address *address, struct error *err)
@@ -102,15 +98,15 @@ void peer_set_free(struct peer_set *set)
 }
 DEFINE_CLEANUP(struct peer_set *, peer_set_free);
 
-static int add_ruleset_sets(struct policy_engine *engine, struct peer_set *set, const struct normal_rule *normal, struct error *err)
+static int add_ruleset_sets(struct policy_engine *engine, struct peer_set *set, const struct kube_peer *peer, struct error *err)
 {
 	_cleanup_(buf_free) struct buf comment = BUF_MAX(COMMENT_MAX);
 	static const char *const prefixes[FAMILIES] = { "peers4", "peers6" };
 	static const enum ruleset_key keys[FAMILIES] = { RULESET_KEY_IPV4, RULESET_KEY_IPV6 };
 	char name[64];
 
-	normal_peers_print(normal, &comment);
-	int r = buf_check(&comment, "peers of a rule", err);
+	normal_peer_print(peer, set->ns ? set->ns->name : "", &comment);
+	int r = buf_check(&comment, "peer of a rule", err);
 	for (size_t i = 0; i < FAMILIES && r == 0; i++) {
 		snprintf(name, sizeof(name), "%s-%s", prefixes[i], set->id);
 		r = ruleset_set_add(engine->ruleset, name, keys[i], false, false, buf_text(&comment), &set->sets[i], err);
@@ -118,59 +114,58 @@ static int add_ruleset_sets(struct policy_engine *engine, struct peer_set *set, 
 	return r;
 }
 
-static struct named *home_of(struct policy_engine *engine, bool fixed, struct ns *ns)
+static struct named *home_of(struct policy_engine *engine, struct ns *ns)
 {
-	return fixed ? &ns->peer_sets : &engine->peer_sets;
+	return ns ? &ns->peer_sets : &engine->peer_sets;
 }
 
-static int peer_set_new(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, bool fixed,
-			struct ns *ns, struct peer_set **ret, struct error *err)
+static bool add_user(struct peer_set *set, const struct kube_peer *peer)
+{
+	if (!array_room((void **)&set->users, set->n_users, &set->users_capacity, sizeof(*set->users)))
+		return false;
+	set->users[set->n_users++] = peer;
+	return true;
+}
+
+static int peer_set_new(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret, struct error *err)
 {
 	_cleanup_(peer_set_freep) struct peer_set *set = calloc(1, sizeof(*set));
 
 	if (!set)
 		return error_nomem(err);
-	set->id = strdup(normal->peers_id);
+	set->id = strdup(peer->id);
 	set->ns = ns;
-	set->fixed = fixed;
-	if (!set->id || !array_room((void **)&set->users, 0, &set->users_capacity, sizeof(*set->users)))
+	if (!set->id || !add_user(set, peer->peer))
 		return error_nomem(err);
-	set->users[set->n_users++] = rule;
-	int r = add_ruleset_sets(engine, set, normal, err);
+	int r = add_ruleset_sets(engine, set, peer->peer, err);
 	if (r == 0)
-		r = fixed ? fill_from_namespace(set, err) : fill_from_claims(engine, set, err);
+		r = ns ? fill_from_namespace(set, err) : fill_from_claims(engine, set, err);
 	if (r < 0)
 		return r;
-	if (!named_put(home_of(engine, fixed, ns), set))
+	if (!named_put(home_of(engine, ns), set))
 		return error_nomem(err);
 	*ret = TAKE_PTR(set);
 	return 0;
 }
 
-int peer_set_acquire(struct policy_engine *engine, const struct normal_rule *normal, const struct kube_rule *rule, struct ns *ns,
-		     struct peer_set **ret, struct error *err)
+int peer_set_acquire(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret, struct error *err)
 {
-	bool some_nil = false, all_nil = true;
+	struct ns *only = peer->peer->has_namespace_selector ? NULL : ns;
+	struct peer_set *set = named_get(home_of(engine, only), peer->id);
 
-	for (size_t i = 0; i < normal->n_peers; i++) {
-		some_nil = some_nil || !normal->peers[i]->has_namespace_selector;
-		all_nil = all_nil && !normal->peers[i]->has_namespace_selector;
-	}
-	struct peer_set *set = named_get(home_of(engine, all_nil, ns), normal->peers_id);
 	if (!set)
-		return peer_set_new(engine, normal, rule, all_nil, some_nil ? ns : NULL, ret, err);
-	if (!array_room((void **)&set->users, set->n_users, &set->users_capacity, sizeof(*set->users)))
+		return peer_set_new(engine, peer, only, ret, err);
+	if (!add_user(set, peer->peer))
 		return error_nomem(err);
-	set->users[set->n_users++] = rule;
 	*ret = set;
 	return 0;
 }
 
-void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_rule *rule)
+void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_peer *peer)
 {
 	size_t at = 0;
 
-	while (at < set->n_users && set->users[at] != rule)
+	while (at < set->n_users && set->users[at] != peer)
 		at++;
 	if (at < set->n_users)
 		set->users[at] = set->users[--set->n_users];
@@ -178,6 +173,6 @@ void peer_set_release(struct policy_engine *engine, struct peer_set *set, const 
 		return;
 	for (size_t i = 0; i < FAMILIES; i++)
 		ruleset_set_remove(engine->ruleset, set->sets[i]->name);
-	named_remove(home_of(engine, set->fixed, set->ns), set->id);
+	named_remove(home_of(engine, set->ns), set->id);
 	peer_set_free(set);
 }

@@ -73,7 +73,7 @@ static bool matched(const struct peer_set *set, const struct ns *ns, const struc
 {
 	const struct kube_labels *labels = ns->object ? &ns->object->labels : NULL;
 
-	return view->object && view->addresses.n > 0 && peers_match(set, ns, labels, &view->object->labels);
+	return view->object && view->addresses.n > 0 && peer_set_matches(set, ns, labels, &view->object->labels);
 }
 
 static int judge_peer_sets(struct policy_engine *engine, const struct named *sets, const struct ns *ns, const struct pod_view *before,

@@ -22,12 +22,16 @@ struct normal_protocol {
 
 #define NORMAL_PROTOCOLS_MAX 3
 
+struct normal_peer {
+	const struct kube_peer *peer; /* with selectors */
+	char id[FINGERPRINT_SIZE];    /* equal for peers that mean the same pods */
+};
+
 struct normal_rule {
 	const char *namespace;          /* the policy's */
 	bool any_peer;                  /* then there are no peers and no blocks */
-	const struct kube_peer **peers; /* those with selectors */
+	struct normal_peer *peers; /* those with selectors */
 	size_t n_peers;
-	char peers_id[FINGERPRINT_SIZE]; /* equal for rules with the same peers; "" if none */
 	struct intervals blocks[2];      /* by enum policy_family: the union of every block without its own excepts */
 	bool any_port;                   /* of any protocol; then there are no protocols */
 	struct normal_protocol protocols[NORMAL_PROTOCOLS_MAX];
@@ -41,7 +45,6 @@ void normal_rule_clear(struct normal_rule *rule);
 struct buf;
 /* "pods app in (web) of shop; all pods of namespaces team in (a); 10.0.0.0-10.0.0.255 | TCP 80, 443; UDP all" */
 void normal_rule_print(const struct normal_rule *rule, struct buf *out);
-/* Only the peers with selectors. */
-void normal_peers_print(const struct normal_rule *rule, struct buf *out);
+void normal_peer_print(const struct kube_peer *peer, const char *namespace, struct buf *out);
 
 #endif

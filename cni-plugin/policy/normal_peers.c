@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rules with the same peers share one set of addresses, so peers need an identity. It is a hash over an encoding in which every string
+ * Equal peers of all rules share one set of addresses, so peers need an identity. It is a hash over an encoding in which every string
  * carries its length: no label value, however odd, can make one peer look like another.
  */
 #include "cni-plugin/policy/normal_peers.h"
@@ -77,7 +77,7 @@ static int encode_all(const struct kube_rule *rule, const char *namespace, struc
 		*item = (struct encoded_peer){ .peer = peer, .text = BUF_MAX(ENCODING_MAX) };
 		peers->n++;
 		encode_peer(peer, namespace, &item->text);
-		int r = buf_check(&item->text, "peers of a rule", err);
+		int r = buf_check(&item->text, "peer of a rule", err);
 		if (r < 0)
 			return r;
 	}
@@ -88,22 +88,23 @@ static int encode_all(const struct kube_rule *rule, const char *namespace, struc
 int normal_peers(const struct kube_rule *rule, const char *namespace, struct normal_rule *ret, struct error *err)
 {
 	_cleanup_(encoded_peers_clear) struct encoded_peers peers = {};
-	_cleanup_(buf_free) struct buf all = BUF_MAX(ENCODING_MAX);
 
 	if (rule->n_peers == 0)
 		return 0;
 	int r = encode_all(rule, namespace, &peers, err);
 	if (r < 0 || peers.n == 0)
 		return r;
-	ret->peers = malloc(peers.n * sizeof(struct kube_peer *));
+	ret->peers = calloc(peers.n, sizeof(*ret->peers));
 	if (!ret->peers)
 		return error_nomem(err);
-	for (size_t i = 0; i < peers.n; i++) {
+	for (size_t i = 0; i < peers.n && r == 0; i++) {
+		struct normal_peer *peer = &ret->peers[ret->n_peers];
+
 		if (i > 0 && compare(&peers.items[i - 1], &peers.items[i]) == 0)
 			continue;
-		ret->peers[ret->n_peers++] = peers.items[i].peer;
-		encode_string(buf_text(&peers.items[i].text), &all);
+		peer->peer = peers.items[i].peer;
+		r = fingerprint_hex(buf_view(&peers.items[i].text), peer->id, err);
+		ret->n_peers++;
 	}
-	r = buf_check(&all, "peers of a rule", err);
-	return r < 0 ? r : fingerprint_hex(buf_view(&all), ret->peers_id, err);
+	return r;
 }

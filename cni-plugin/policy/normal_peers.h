@@ -4,7 +4,7 @@
 
 #include "cni-plugin/policy/normal.h"
 
-/* The peers of `rule` that have selectors, sorted and unique, and their id. Fills peers, n_peers and peers_id of `ret`. -ENOMEM. */
+/* The peers of `rule` that have selectors, sorted and unique, with their ids. Fills peers and n_peers of `ret`. -ENOMEM. */
 int normal_peers(const struct kube_rule *rule, const char *namespace, struct normal_rule *ret, struct error *err) must_check;
 
 #endif

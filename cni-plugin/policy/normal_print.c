@@ -19,7 +19,7 @@ static void print_selected(const char *what, const struct kube_selector *selecto
 	}
 }
 
-static void print_peer(const struct kube_peer *peer, const char *namespace, struct buf *out)
+void normal_peer_print(const struct kube_peer *peer, const char *namespace, struct buf *out)
 {
 	print_selected("pods", &peer->pod_selector, out);
 	buf_string(out, " of ");
@@ -27,14 +27,6 @@ static void print_peer(const struct kube_peer *peer, const char *namespace, stru
 		print_selected("namespaces", &peer->namespace_selector, out);
 	else
 		buf_string(out, namespace);
-}
-
-void normal_peers_print(const struct normal_rule *rule, struct buf *out)
-{
-	for (size_t i = 0; i < rule->n_peers; i++) {
-		print_separator(i, "; ", out);
-		print_peer(rule->peers[i], rule->namespace, out);
-	}
 }
 
 static void print_address(interval_number number, enum policy_family family, struct buf *out)
@@ -68,7 +60,10 @@ static void print_peers(const struct normal_rule *rule, struct buf *out)
 		buf_string(out, "anyone");
 		return;
 	}
-	normal_peers_print(rule, out);
+	for (size_t i = 0; i < rule->n_peers; i++) {
+		print_separator(i, "; ", out);
+		normal_peer_print(rule->peers[i].peer, rule->namespace, out);
+	}
 	printed = print_blocks(&rule->blocks[POLICY_IPV4], POLICY_IPV4, printed, out);
 	printed = print_blocks(&rule->blocks[POLICY_IPV6], POLICY_IPV6, printed, out);
 	if (printed == 0)
