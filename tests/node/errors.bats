@@ -29,7 +29,7 @@ refused() {
 
 # Nothing of ours is left: no journal, no element in any verdict map.
 nothing_left() {
-	[[ -z $(in_node ls /run/holdfast/net/attachments) ]]
+	has_journal 0
 	local map
 	for map in egress4 egress6 ingress4 ingress6; do
 		[[ $(in_node nft -j list map inet holdfast $map | jq '[.nftables[].map // empty | .elem // [] | length] | add') == 0 ]]
@@ -189,7 +189,7 @@ not_isolated() {
 	plain_veth
 	in_node ip netns add elsewhere
 	in_node ip link set veth0 netns elsewhere
-	refused 100 "no other end on this host" ADD <<<"$(bare 1.1.0 "$(previous)")"
+	refused 100 "other end" ADD <<<"$(bare 1.1.0 "$(previous)")"
 	in_node ip netns exec shop-db ip link add in1 type veth peer name in2
 	IFNAME=in1 refused 100 "own namespace" ADD <<<"$(bare 1.1.0 "$(previous)")"
 	nothing_left
@@ -216,7 +216,7 @@ not_isolated() {
 	in_node nft delete table inet holdfast
 	in_node nft 'table inet holdfast { map ingress4 { type ipv6_addr : verdict; }; }'
 	refused 11 "" ADD <<<"$(bare 1.1.0 "$(previous)")"
-	[[ -z $(in_node ls /run/holdfast/net/attachments) ]]
+	has_journal 0
 	in_node nft delete table inet holdfast
 	direct ADD <<<"$(bare 1.1.0 "$(previous)")"
 	in_node nft get element inet holdfast ingress4 '{ 10.244.1.9 }'

@@ -55,14 +55,19 @@ node_up() {
 	objects_of_node
 }
 
+# The agent ends as it should, and a sanitizer has nothing to say.
 node_down() {
-	if [[ -z ${BATS_TEST_COMPLETED:-} && -s ${NODE:-}/log/agent ]]; then
-		echo "the agent's log:"
-		tail -n 25 "$NODE/log/agent"
-	fi
+	local good=0
 	[[ ${UNSHARE:-} ]] || return 0
+	if [[ -s $NODE/agent.pid ]] && agent_runs; then agent_end || good=1; fi
+	! grep -A 30 -F Sanitizer "$NODE/log/agent" 2>/dev/null || good=1
+	if [[ -z ${BATS_TEST_COMPLETED:-} || $good != 0 ]]; then
+		echo "the agent's log:"
+		tail -n 25 "$NODE/log/agent" 2>/dev/null
+	fi
 	kill -KILL "$UNSHARE" 2>/dev/null || true
 	wait "$UNSHARE" 2>/dev/null || true
+	return $good
 }
 
 in_node() { nsenter --target "$HOLDER" --mount --net --pid -- "$@" 3>&-; }
@@ -93,12 +98,17 @@ config() {
 }
 
 agent_start() {
+	agent_launch
+	wait_for "the agent is ready" agent_ready
+}
+
+agent_launch() {
 	(
 		# shellcheck disable=SC2016
 		in_node setsid --fork sh -c 'echo $$ >"$0"; exec "$@"' "$NODE/agent.pid" \
 			"$BUILD/bin/holdfast-net" agent --config "$NODE/holdfast.yaml" </dev/null >>"$NODE/log/agent" 2>&1
 	)
-	wait_for "the agent is ready" agent_ready
+	wait_for "the agent has begun" test -s "$NODE/agent.pid"
 }
 
 agent_answers() { in_node "$BUILD/bin/holdfast-net" status; }
@@ -110,6 +120,7 @@ agent_gone() { ! agent_runs; }
 agent_end() {
 	in_node kill "-${1:-TERM}" "$(cat "$NODE/agent.pid")"
 	wait_for "the agent ends" agent_gone
+	rm "$NODE/agent.pid"
 }
 
 # log_has TEXT: the agent's log is written after the answer
@@ -265,3 +276,6 @@ blocked() { wait_for "$* is blocked" is lost "$@"; }
 
 # What the kernel has of a pod: in how many verdict maps its address is.
 elements() { in_node nft list table inet holdfast 2>/dev/null | grep -cF -- "$(address "$1" "${2:-4}") :" || true; }
+
+# has_journal N: the agent remembers N attachments
+has_journal() { [[ $(in_node ls /run/holdfast/net/attachments 2>/dev/null | wc -l) == "$1" ]]; }

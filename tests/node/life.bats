@@ -19,8 +19,6 @@ raw() { "$@" | in_node "$BUILD/tests/support/say" /run/holdfast/net.sock; }
 
 count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[].map // empty | .elem // [] | length] | add'; }
 
-has_journal() { [[ $(in_node ls /run/holdfast/net/attachments 2>/dev/null | wc -l) == "$1" ]]; }
-
 # ── the agent goes and comes ──
 
 @test "the agent is killed: rules stay, DEL succeeds, ADD is refused; a new agent knows the pods and picks up the DEL" {
@@ -111,6 +109,31 @@ has_journal() { [[ $(in_node ls /run/holdfast/net/attachments 2>/dev/null | wc -
 	agent_start
 	attach shop/db
 	passes node shop/db tcp/80
+}
+
+@test "an agent that cannot hear of objects keeps what it finds: STATUS is 50, rules stay, a new pod starts quarantined" {
+	deny_all shop
+	agent_start
+	attach shop/web
+	attach shop/db
+	agent_end
+	printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n' >"$NODE/kubeconfig"
+	sed "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|; s|podWait:.*|podWait: 100ms|" "$NODE/holdfast.yaml" >"$NODE/other.yaml"
+	mv "$NODE/other.yaml" "$NODE/holdfast.yaml"
+	agent_launch
+	wait_for "the agent answers" agent_answers
+	run direct STATUS <<<"$(bare 1.1.0)"
+	((status != 0))
+	[[ $(jq .code <<<"$output") == 50 && $output == *"http://127.0.0.1:1"* ]]
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	[[ $(outcome node shop/db tcp/80) == through ]]
+	[[ $(outcome shop/db shop/web tcp/80) == lost ]]
+	pod shop/late
+	attach shop/late
+	[[ $(outcome shop/late node tcp/80) == lost ]]
+	[[ $(outcome node shop/late tcp/80) == through ]]
+	cni del ptp shop/late
+	(($(elements shop/late) == 0 && $(elements shop/db) > 0))
 }
 
 # ── the pod's object ──
@@ -223,7 +246,7 @@ are_connected() { (($(connections) > $1)); }
 	wait_for "they are connected" are_connected 40
 	attach shop/db
 	cni check ptp shop/db
-	! grep -q "did not arrive" "$NODE/log/agent" # so they were all there meanwhile
+	[[ $(grep -c "did not arrive" "$NODE/log/agent") == 0 ]] # so they were all there meanwhile
 	wait "${holders[@]}" || true
 	[[ $(cat "$NODE"/results/silent-* | grep -c "did not arrive within 5 s") == 40 ]]
 }
