@@ -238,6 +238,7 @@ def run(build, pods, policies, local, events):
         try:
             agent.until(agent.ready)
             result["rss_idle_kib"] = agent.memory_kib("VmRSS")
+            result["anonymous_idle_kib"] = agent.memory_kib("RssAnon")
             for i in range(NAMESPACES):
                 CLUSTER.put("namespaces", namespace(i))
             for i in range(pods):
@@ -248,6 +249,7 @@ def run(build, pods, policies, local, events):
                 agent.add(i, "pods")
             measure(agent, 10, lambda i: CLUSTER.put("networkpolicies", policy(i, "app-%d" % random.randrange(20, 1000))))
             result["rss_steady_kib"] = agent.memory_kib("VmRSS")
+            result["anonymous_steady_kib"] = agent.memory_kib("RssAnon")
             result["rss_peak_kib"] = agent.memory_kib("VmHWM")
             # Every event must change the ruleset: peers that the policy did not have, and a label that policies of the namespace name.
             result["policy_event"] = measure(agent, events, lambda i: CLUSTER.put(
