@@ -9,7 +9,7 @@ teardown() {
 	k label pod -n blue a role- >/dev/null
 	k label pod -n red a role- >/dev/null
 	k label namespace blue colour- >/dev/null
-	k delete pod -n green --ignore-not-found --force slow >/dev/null 2>&1
+	clear_green
 	k delete namespace --wait=false --ignore-not-found lime >/dev/null
 	lib_teardown
 }
@@ -104,8 +104,8 @@ teardown() {
 	END
 }
 
-@test "a pod that is being deleted stays judged until it is gone" {
-	GRACE=60 SPEC='    lifecycle: {preStop: {sleep: {seconds: 60}}}' start_pod green/slow 1
+@test "a pod that is being deleted stays judged; one whose object is gone but that still runs is cut off from all but its node" {
+	GRACE=15 SPEC='    lifecycle: {preStop: {sleep: {seconds: 15}}}' start_pod green/slow 1
 	policy green slow '{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
 	eventually <<-END
 	blue/a -> green/slow:80 yes
@@ -113,10 +113,19 @@ teardown() {
 	green/slow -> red/b:80  no
 	END
 	k delete pod -n green --wait=false slow
-	k wait pod -n green slow --for='jsonpath={.metadata.deletionTimestamp}' --timeout=10s
 	at_once <<-END
 	blue/a -> green/slow:80 yes
 	red/b -> green/slow:80  no
 	green/slow -> red/b:80  no
 	END
+	k delete networkpolicy -n green slow
+	k delete pod -n green --force slow
+	eventually <<-END
+	blue/a -> green/slow:80 no
+	green/slow -> red/b:80  no
+	node1 -> green/slow:80  yes
+	END
+	PATIENCE=30 before_long gone green/slow
 }
+
+gone() { ! kill -0 "$(where "$1" pid)"; }

@@ -258,14 +258,14 @@ lib_setup() {
 	open_world
 }
 
-# A test in which an agent logs an error has failed, whatever the packets did.
+# A test in which an agent or its sanitizer logs an error has failed, whatever the packets did.
 lib_teardown() {
 	[[ ${BATS_TEST_COMPLETED:-} ]] || explain_failure
 	k delete networkpolicy --all --all-namespaces >/dev/null
 	errors | diff "$BATS_TEST_TMPDIR/errors" -
 }
 
-errors() { for i in 1 2; do grep -s level=error "$(node $i log holdfast-net)" || true; done; }
+errors() { for i in 1 2; do grep -sE "level=error|Sanitizer|runtime error" "$(node $i log holdfast-net)" || true; done; }
 
 explain_failure() {
 	k get pods -A -o wide --show-labels

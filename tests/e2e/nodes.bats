@@ -36,7 +36,7 @@ teardown() {
 @test "kubelet's probes pass where everything is closed" {
 	policy green deny '{podSelector: {}, policyTypes: [Ingress, Egress]}'
 	SPEC='    readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
-    livenessProbe: {tcpSocket: {port: 81}, periodSeconds: 1, failureThreshold: 1}' start_pod green/probed 2
+    livenessProbe: {tcpSocket: {port: 81}, periodSeconds: 1}' start_pod green/probed 2
 	at_once <<<'blue/a -> green/probed:80 no'
 	[[ $(k get pod -n green probed -o 'jsonpath={.status.containerStatuses[0].restartCount}') == 0 ]]
 }
