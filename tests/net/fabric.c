@@ -365,6 +365,11 @@ int fabric_address_add(struct fabric *fabric, int place, const struct kube_addre
 	return r;
 }
 
+int fabric_address_wait(struct fabric *fabric, int place, const struct kube_address *address, struct error *err)
+{
+	return rtnl_address_wait(fabric->places[place].rtnl, address, err);
+}
+
 int fabric_address_remove(struct fabric *fabric, int place, const struct kube_address *address, struct error *err)
 {
 	struct place *at = &fabric->places[place], *node = &fabric->places[FABRIC_NODE];

@@ -41,8 +41,9 @@ DEFINE_CLEANUP(struct fabric *, fabric_free);
 int fabric_enter(struct fabric *fabric, int place, struct error *err) must_check;
 void fabric_leave(struct fabric *fabric);
 
-/* The place has this address from now on (and no other has it); or no longer. */
+/* The place has this address from now on (and no other has it); or no longer. It answers to it after _wait: several wait together. */
 int fabric_address_add(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
+int fabric_address_wait(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 int fabric_address_remove(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 
 /*

@@ -13,14 +13,19 @@
 
 #define HOSTS 8
 #define PROBES_MAX 512
-#define PATIENCE_MS 300
-#define LONG_PATIENCE_MS 2000
+
+struct patience {
+	unsigned first_ms, again_ms;
+};
+
+static const struct patience patient = { 300, 2000 }, hurried = { 50, 200 };
 
 struct judges {
 	struct fabric *fabric;
 	struct nft *nft;
 	struct policy_engine *engine;
 	struct scenario scenario;
+	struct patience patience;
 	struct kube_address hosts[HOSTS][2];
 	int places[HOSTS]; /* where each host's addresses are */
 };
@@ -35,7 +40,9 @@ static int give(struct judges *judges, int place, const char *text, struct error
 	struct kube_address address;
 
 	int r = parse(text, &address, err);
-	return r < 0 ? r : fabric_address_add(judges->fabric, place, &address, err);
+	if (r == 0)
+		r = fabric_address_add(judges->fabric, place, &address, err);
+	return r == 0 ? fabric_address_wait(judges->fabric, place, &address, err) : r;
 }
 
 static int give_fixed_addresses(struct judges *judges, struct error *err)
@@ -83,6 +90,7 @@ int judges_new(enum fabric_kind kind, struct judges **ret, struct error *err)
 
 	if (!judges)
 		return error_nomem(err);
+	judges->patience = patient;
 	int r = fabric_new(kind, HOSTS, &judges->fabric, err);
 	if (r == 0)
 		r = give_fixed_addresses(judges, err);
@@ -104,6 +112,11 @@ void judges_free(struct judges *judges)
 	nft_close(judges->nft);
 	fabric_free(judges->fabric);
 	free(judges);
+}
+
+void judges_hurry(struct judges *judges)
+{
+	judges->patience = hurried;
 }
 
 const struct scenario *judges_scenario(const struct judges *judges)
@@ -157,6 +170,8 @@ static int move_hosts(struct judges *judges, struct error *err)
 		if (place != judges->places[i])
 			r = move_host(judges, i, place, err);
 	}
+	for (int i = 0; i < HOSTS * 2 && r == 0; i++)
+		r = fabric_address_wait(judges->fabric, judges->places[i / 2], &judges->hosts[i / 2][i % 2], err);
 	return r;
 }
 
@@ -350,7 +365,7 @@ static int settle(struct judges *judges, struct asking *asking, size_t i, struct
 	if (agree(shot, judgement->oracle, judgement->model))
 		return 0;
 	report->fired_again++;
-	int r = volley_fire(judges->fabric, shot, 1, LONG_PATIENCE_MS, err);
+	int r = volley_fire(judges->fabric, shot, 1, judges->patience.again_ms, err);
 	if (r < 0 || agree(shot, judgement->oracle, judgement->model))
 		return r;
 	judgement->kernel = volley_outcome_name(shot->outcome);
@@ -366,7 +381,7 @@ int judges_ask(struct judges *judges, const struct scenario_probe *probes, size_
 	if (!asking)
 		return error_nomem(err);
 	prepare(judges, probes, n, asking);
-	int r = volley_fire(judges->fabric, asking->shots, asking->n, PATIENCE_MS, err);
+	int r = volley_fire(judges->fabric, asking->shots, asking->n, judges->patience.first_ms, err);
 	for (size_t i = 0; i < asking->n && r == 0; i++) {
 		report->allowed += asking->judgements[i].oracle;
 		r = settle(judges, asking, i, report, err);

@@ -44,6 +44,9 @@ struct judges_report {
 int judges_ask(struct judges *judges, const struct scenario_probe *probes, size_t n, struct judges_report *report,
 	       struct error *err) must_check;
 
+/* From now on does not wait long for what is missing: for clusters that are known to be judged wrong. */
+void judges_hurry(struct judges *judges);
+
 const struct scenario *judges_scenario(const struct judges *judges);
 struct policy_engine *judges_engine(const struct judges *judges);
 struct fabric *judges_fabric(const struct judges *judges);

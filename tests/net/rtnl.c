@@ -84,6 +84,27 @@ static int ask(struct mnl_socket *socket, const struct nlmsghdr *message, int to
 	return 0;
 }
 
+/* As ask, for one object as the answer. */
+static int get(struct mnl_socket *socket, struct nlmsghdr *message, mnl_cb_t read, void *data, const char *what, struct error *err)
+{
+	char answer[ANSWER_MAX];
+
+	message->nlmsg_flags = NLM_F_REQUEST;
+	if (mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
+		return error_errno(err, errno, "%s", what);
+	ssize_t n = mnl_socket_recvfrom(socket, answer, sizeof(answer));
+	if (n < 0 || mnl_cb_run(answer, (size_t)n, message->nlmsg_seq, mnl_socket_get_portid(socket), read, data) < 0)
+		return error_errno(err, errno, "%s", what);
+	return 0;
+}
+
+static void pause_2ms(void)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	nanosleep(&pause, NULL);
+}
+
 static uint8_t bits_of(const struct kube_address *address)
 {
 	return address->family == AF_INET ? 32 : 128;
@@ -107,6 +128,32 @@ static int change_address(struct rtnl *rtnl, bool add, unsigned ifindex, const s
 	put_address(message, IFA_LOCAL, address);
 	put_address(message, IFA_ADDRESS, address);
 	return ask(rtnl->route, message, add ? EEXIST : EADDRNOTAVAIL, add ? "cannot add an address" : "cannot remove an address", err);
+}
+
+static int read_route(const struct nlmsghdr *message, void *data)
+{
+	*(uint8_t *)data = ((const struct rtmsg *)mnl_nlmsg_get_payload(message))->rtm_type;
+	return MNL_CB_OK;
+}
+
+/* A kernel thread makes an IPv6 address reachable, some time after it is there: its multicast group first, then its local route. */
+int rtnl_address_wait(struct rtnl *rtnl, const struct kube_address *address, struct error *err)
+{
+	uint8_t type = RTN_UNSPEC;
+	char room[512];
+
+	for (int i = 0; i < 5000; i++) {
+		struct nlmsghdr *message = begin(rtnl, room, RTM_GETROUTE, 0);
+		struct rtmsg *body = mnl_nlmsg_put_extra_header(message, sizeof(*body));
+		body->rtm_family = address->family;
+		body->rtm_dst_len = bits_of(address);
+		put_address(message, RTA_DST, address);
+		int r = get(rtnl->route, message, read_route, &type, "cannot look up a route", err);
+		if (r < 0 || type == RTN_LOCAL)
+			return r;
+		pause_2ms();
+	}
+	return error_set(err, ETIMEDOUT, "an address does not become usable");
 }
 
 int rtnl_address_add(struct rtnl *rtnl, unsigned ifindex, const struct kube_address *address, struct error *err)
@@ -160,30 +207,23 @@ static int read_link(const struct nlmsghdr *message, void *data)
 
 static int read_operstate(struct rtnl *rtnl, unsigned ifindex, uint8_t *ret, struct error *err)
 {
-	char room[512], answer[ANSWER_MAX];
+	char room[512];
 	struct nlmsghdr *message = begin(rtnl, room, RTM_GETLINK, 0);
 	struct ifinfomsg *body = mnl_nlmsg_put_extra_header(message, sizeof(*body));
 
 	body->ifi_index = (int)ifindex;
-	message->nlmsg_flags = NLM_F_REQUEST;
-	if (mnl_socket_sendto(rtnl->route, message, message->nlmsg_len) < 0)
-		return error_errno(err, errno, "cannot ask for a link");
-	ssize_t n = mnl_socket_recvfrom(rtnl->route, answer, sizeof(answer));
-	if (n < 0 || mnl_cb_run(answer, (size_t)n, message->nlmsg_seq, mnl_socket_get_portid(rtnl->route), read_link, ret) < 0)
-		return error_errno(err, errno, "cannot read a link");
-	return 0;
+	return get(rtnl->route, message, read_link, ret, "cannot look up a link", err);
 }
 
 int rtnl_link_wait(struct rtnl *rtnl, unsigned ifindex, struct error *err)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
 	uint8_t state = IF_OPER_UNKNOWN;
 
 	for (int i = 0; i < 5000; i++) {
 		int r = read_operstate(rtnl, ifindex, &state, err);
 		if (r < 0 || state == IF_OPER_UP)
 			return r;
-		nanosleep(&pause, NULL);
+		pause_2ms();
 	}
 	return error_set(err, ETIMEDOUT, "link %u does not come up", ifindex);
 }

@@ -13,9 +13,10 @@ int rtnl_open(struct rtnl **ret, struct error *err) must_check;
 void rtnl_close(struct rtnl *rtnl);
 DEFINE_CLEANUP(struct rtnl *, rtnl_close);
 
-/* A host address (/32, /128), usable at once. Adding what is there and removing what is not are no errors. */
+/* A host address (/32, /128); IPv6 is usable after rtnl_address_wait. Adding what is there and removing what is not are no errors. */
 int rtnl_address_add(struct rtnl *rtnl, unsigned ifindex, const struct kube_address *address, struct error *err) must_check;
 int rtnl_address_remove(struct rtnl *rtnl, unsigned ifindex, const struct kube_address *address, struct error *err) must_check;
+int rtnl_address_wait(struct rtnl *rtnl, const struct kube_address *address, struct error *err) must_check;
 
 /* A route to one address on the link of `ifindex`. Replaces another route to it. */
 int rtnl_route_add(struct rtnl *rtnl, unsigned ifindex, const struct kube_address *address, struct error *err) must_check;

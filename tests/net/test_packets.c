@@ -103,6 +103,7 @@ static void report_disagreement(const struct judgement *first, uint64_t seed, un
 			buf_text(&ruleset));
 		return;
 	}
+	judges_hurry(court);
 	scenario_shrink(&smallest, still_disagrees);
 	if (still_disagrees(&smallest))
 		must(judges_ask(court, smallest.probes, smallest.n_probes, &report, &err), &err);
@@ -215,6 +216,7 @@ static size_t disagreements_after(const char *command)
 	struct error err;
 
 	open_court(FABRIC_ROUTED);
+	judges_hurry(court);
 	for (int i = 0; i < 20; i++) {
 		_cleanup_(scenario_clear) struct scenario probes = { 0 };
 		new_cluster(&random, &plain);

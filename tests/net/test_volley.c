@@ -33,7 +33,7 @@ static void give(struct fabric *fabric, int place, const char *const texts[2])
 
 	for (int i = 0; i < 2; i++) {
 		struct kube_address a = address(texts[i]);
-		if (fabric_address_add(fabric, place, &a, &err) < 0)
+		if (fabric_address_add(fabric, place, &a, &err) < 0 || fabric_address_wait(fabric, place, &a, &err) < 0)
 			fail_msg("%s", err.message);
 	}
 }
@@ -178,7 +178,8 @@ static void test_an_address_that_moves_to_another_pod_is_found_there(void **stat
 	struct error err;
 
 	fire(fabric, probes, everything(probes));
-	if (fabric_address_remove(fabric, FABRIC_POD(1), &moving, &err) < 0 || fabric_address_add(fabric, FABRIC_POD(2), &moving, &err) < 0)
+	if (fabric_address_remove(fabric, FABRIC_POD(1), &moving, &err) < 0 || fabric_address_add(fabric, FABRIC_POD(2), &moving, &err) < 0 ||
+	    fabric_address_wait(fabric, FABRIC_POD(2), &moving, &err) < 0)
 		fail_msg("%s", err.message);
 	struct volley_probe probe = {
 		.from = FABRIC_POD(0), .to = FABRIC_POD(2), .source = address(pods[0][1]), .destination = moving,
