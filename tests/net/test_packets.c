@@ -15,7 +15,7 @@
 #include "tests/net/judges.h"
 #include "tests/net/nft_support.h"
 
-#define CASES 1000
+#define CASES 1500
 #define CASES_PER_CLUSTER 10
 #define PROBES 30
 #define SEED 20261122
@@ -45,6 +45,35 @@ static void random_probes(struct random *random, const struct random_options *op
 	for (unsigned i = 0; i < options->probes; i++)
 		random_probe(random, options, &yaml);
 	must(scenario_parse(buf_view(&yaml), ret, &err), &err);
+}
+
+/* A port of some rule of the policy, or the next one outside of its range; 0 if the rule that was picked has none. */
+static uint16_t some_border(struct random *random, const struct kube_network_policy *policy)
+{
+	bool ingress = random_chance(random, 50);
+	size_t n = ingress ? policy->n_ingress : policy->n_egress;
+
+	if (n == 0)
+		return 0;
+	const struct kube_rule *rule = &(ingress ? policy->ingress : policy->egress)[random_below(random, (uint32_t)n)];
+	if (rule->n_ports == 0)
+		return 0;
+	const struct kube_policy_port *port = &rule->ports[random_below(random, (uint32_t)rule->n_ports)];
+	const uint16_t borders[] = { (uint16_t)(port->port - 1), port->port, port->end, (uint16_t)(port->end + 1) };
+	return port->port ? borders[random_below(random, 4)] : 0;
+}
+
+/* Ranges end at ports that the generator's probes seldom hit. */
+static void aim_at_borders(struct random *random, struct scenario *probes)
+{
+	const struct scenario *cluster = judges_scenario(court);
+
+	for (size_t i = 0; i < probes->n_probes && cluster->n_objects > 0; i++) {
+		const struct kube_object *object = cluster->objects[random_below(random, (uint32_t)cluster->n_objects)];
+		uint16_t port = object->kind == KUBE_NETWORK_POLICY ? some_border(random, &object->policy) : 0;
+		if (port)
+			probes->probes[i].flow.port = port;
+	}
 }
 
 /* A copy by way of its own text. */
@@ -139,6 +168,7 @@ static void one_case(struct random *random, const struct random_options *options
 	else
 		some_events(random, options);
 	random_probes(random, options, &probes);
+	aim_at_borders(random, &probes);
 	must(judges_ask(court, probes.probes, probes.n_probes, report, &err), &err);
 	if (report->disagreements == 0)
 		return;
