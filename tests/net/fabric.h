@@ -47,8 +47,8 @@ int fabric_address_wait(struct fabric *fabric, int place, const struct kube_addr
 int fabric_address_remove(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 
 /*
- * Returns when every packet that was sent before has been delivered or dropped. On one CPU the packets of all veths wait in one queue, first in,
- * first out; so once a packet of ours has made its way through the node and back, those before it have as well. A packet that
+ * Returns when every packet that was sent before has been delivered or dropped. On one CPU the packets of all veths wait in one
+ * queue, first in, first out; so once a packet of ours has made its way through the node and back, those before it have as well. A packet that
  * waits for a neighbour's address takes more steps, hence several rounds.
  */
 int fabric_fence(struct fabric *fabric, struct error *err) must_check;

@@ -19,8 +19,8 @@ void judges_free(struct judges *judges);
 DEFINE_CLEANUP(struct judges *, judges_free);
 
 /*
- * Another cluster, and a new engine, as after a restart of the agent: what the kernel has is read, and only the difference is sent. Takes the
- * scenario's content; its probes are not used.
+ * Another cluster, and a new engine, as after a restart of the agent: what the kernel has is read, and only the difference is sent.
+ * Takes the scenario's content; its probes are not used.
  */
 int judges_restart(struct judges *judges, struct scenario *scenario, struct error *err) must_check;
 

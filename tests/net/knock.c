@@ -4,8 +4,8 @@
  *
  *	FROM_NETNS SOURCE TO_NETNS DESTINATION tcp|udp|sctp PORT   →   the line and " through", " lost" or " unanswered"
  *
- * A namespace is a name in /run/netns, or "-": that in which it runs. Servers need not run anywhere: knock listens itself. An argument is how many
- * milliseconds to wait for those that do not come (default 200).
+ * A namespace is a name in /run/netns, or "-": that in which it runs. Servers need not run anywhere: knock listens itself. An
+ * argument is how many milliseconds to wait for those that do not come (default 200).
  */
 #include <errno.h>
 #include <stdio.h>

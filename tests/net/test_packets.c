@@ -111,8 +111,8 @@ static void print_case(const struct scenario *scenario, const struct judgement *
 	scenario_print(scenario, &text);
 	buf_string(&text, "\n# the connection: ");
 	scenario_print_probe(&first->probe, &text);
-	fprintf(stderr, "HOLDFAST_SEED=%llu, case %u: oracle: %s, model: %s, packet: %s\n%s\n", (unsigned long long)seed, number, word(first->oracle),
-		word(first->model), first->kernel, buf_text(&text));
+	fprintf(stderr, "HOLDFAST_SEED=%llu, case %u: oracle: %s, model: %s, packet: %s\n%s\n", (unsigned long long)seed, number,
+		word(first->oracle), word(first->model), first->kernel, buf_text(&text));
 }
 
 static void report_disagreement(const struct judgement *first, uint64_t seed, unsigned number)
@@ -158,7 +158,8 @@ static void some_events(struct random *random, const struct random_options *opti
 	must(judges_apply(court, &err), &err);
 }
 
-static void one_case(struct random *random, const struct random_options *options, uint64_t seed, unsigned number, struct judges_report *report)
+static void one_case(struct random *random, const struct random_options *options, uint64_t seed, unsigned number,
+		     struct judges_report *report)
 {
 	_cleanup_(scenario_clear) struct scenario probes = { 0 };
 	struct error err;
