@@ -162,15 +162,17 @@ void add_stop(struct agent *agent)
 static int make_attachment(const struct cni_request *request, const struct cni_result *result, const struct link_host *host,
 			   struct attachment **ret, struct error *err)
 {
+	_cleanup_free_ char *network = strndup((const char *)request->config.name.p, request->config.name.n);
 	const struct attachment_names names = {
 		.container_id = request->environment.container_id,
 		.ifname = request->environment.ifname,
 		.netns = request->environment.netns,
+		.network = network,
 		.namespace = request->pod_namespace,
 		.pod = request->pod_name,
 		.uid = request->pod_uid,
 	};
-	struct attachment *attachment = attachment_new(&names);
+	struct attachment *attachment = network ? attachment_new(&names) : NULL;
 
 	if (!attachment)
 		return error_nomem(err);

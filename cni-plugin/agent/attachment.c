@@ -36,7 +36,7 @@ struct attachment *attachment_new(const struct attachment_names *names)
 	}
 	attachment->id = attachment_id(names->container_id, names->ifname);
 	if (!attachment->id || !copy(&attachment->container_id, names->container_id) || !copy(&attachment->ifname, names->ifname) ||
-	    !copy(&attachment->netns, names->netns))
+	    !copy(&attachment->netns, names->netns) || !copy(&attachment->network, names->network))
 		return NULL;
 	return TAKE_PTR(attachment);
 }
@@ -49,6 +49,7 @@ void attachment_free(struct attachment *attachment)
 	free(attachment->container_id);
 	free(attachment->ifname);
 	free(attachment->netns);
+	free(attachment->network);
 	free(attachment->namespace);
 	free(attachment->pod);
 	free(attachment->uid);

@@ -18,9 +18,10 @@
 struct attachment {
 	struct attachment *next;
 	char *id;           /* "<container id>/<interface>"; adopted: "pod:<namespace>/<name>" */
-	char *container_id; /* adopted: NULL, and so are ifname and netns */
+	char *container_id; /* adopted: NULL, and so are ifname, netns and network */
 	char *ifname;
 	char *netns;
+	char *network; /* of the configuration that ADD came with; "" if the journal entry is an older agent's */
 	char *namespace;
 	char *pod;
 	char *uid; /* "" if unknown */
@@ -33,7 +34,7 @@ struct attachment {
 };
 
 struct attachment_names {
-	const char *container_id, *ifname, *netns; /* all NULL: adopted */
+	const char *container_id, *ifname, *netns, *network; /* all NULL: adopted */
 	const char *namespace, *pod, *uid;
 };
 

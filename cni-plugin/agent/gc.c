@@ -5,6 +5,12 @@
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/log.h"
 
+/* The list is that of one network: a second one that Holdfast is chained in says nothing about the pods of the first. */
+static bool is_of_network(const struct cni_request *request, const struct attachment *attachment)
+{
+	return !attachment_is_adopted(attachment) && slice_equals_string(request->config.name, attachment->network);
+}
+
 static bool is_valid(const struct cni_request *request, const struct attachment *attachment)
 {
 	for (size_t i = 0; i < request->n_valid; i++) {
@@ -26,7 +32,7 @@ int verb_gc(struct agent *agent, const struct cni_request *request, struct serve
 		return 0;
 	for (struct attachment *at = agent->attachments.first; at; at = next) {
 		next = at->next;
-		if (attachment_is_adopted(at) || is_valid(request, at))
+		if (!is_of_network(request, at) || is_valid(request, at))
 			continue;
 		log_info("pod interface removed: the runtime no longer knows it", "namespace", at->namespace, "pod", at->pod, "attachment",
 			 at->id);

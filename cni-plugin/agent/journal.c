@@ -27,6 +27,7 @@ void journal_print(const struct attachment *attachment, struct buf *out)
 	print_member(out, "containerID", attachment->container_id);
 	print_member(out, "ifname", attachment->ifname);
 	print_member(out, "netns", attachment->netns);
+	print_member(out, "network", attachment->network);
 	print_member(out, "namespace", attachment->namespace);
 	print_member(out, "pod", attachment->pod);
 	print_member(out, "uid", attachment->uid);
@@ -48,6 +49,15 @@ static int read_string(const struct json_view *root, const char *key, const char
 	return r < 0 ? r : json_expect_string(&at, ret, err);
 }
 
+/* Entries of older agents lack it. */
+static int read_network(const struct json_view *root, const char **ret, struct error *err)
+{
+	struct json_view at;
+
+	*ret = "";
+	return json_member(root, "network", &at) ? json_expect_string(&at, ret, err) : 0;
+}
+
 static int read_names(const struct json_view *root, struct attachment_names *ret, struct error *err)
 {
 	const struct {
@@ -63,7 +73,9 @@ static int read_names(const struct json_view *root, struct attachment_names *ret
 		if (r < 0)
 			return r;
 	}
-	int r = cni_container_id_check(ret->container_id, err);
+	int r = read_network(root, &ret->network, err);
+	if (r == 0)
+		r = cni_container_id_check(ret->container_id, err);
 	return r < 0 ? r : cni_ifname_check(ret->ifname, err);
 }
 

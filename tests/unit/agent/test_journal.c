@@ -41,7 +41,7 @@ static void on_bad(const struct error *why)
 
 static struct attachment *sample(const char *container_id)
 {
-	const struct attachment_names names = { container_id, "eth0", "/run/netns/x", "shop", "web", "u-1" };
+	const struct attachment_names names = { container_id, "eth0", "/run/netns/x", "cluster", "shop", "web", "u-1" };
 	struct attachment *attachment = attachment_new(&names);
 	struct error err;
 
@@ -84,6 +84,7 @@ static void test_what_was_written_is_read_again(void **state)
 	const struct attachment *found = list.first;
 	assert_string_equal(found->id, "c1/eth0");
 	assert_string_equal(found->netns, "/run/netns/x");
+	assert_string_equal(found->network, "cluster");
 	assert_string_equal(found->namespace, "shop");
 	assert_string_equal(found->pod, "web");
 	assert_string_equal(found->uid, "u-1");
@@ -92,6 +93,18 @@ static void test_what_was_written_is_read_again(void **state)
 	assert_true(found->bridge_port);
 	assert_int_equal(found->n_addresses, 2);
 	assert_memory_equal(found->addresses, wanted->addresses, sizeof(wanted->addresses));
+}
+
+static void test_an_older_agents_entry_has_no_network(void **state)
+{
+	_cleanup_(attachment_freep) struct attachment *attachment = sample("c1"), *read = NULL;
+	_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
+	struct error err;
+
+	journal_print(attachment, &text);
+	memcpy(strstr(buf_text(&text), "\"network\""), "\"notwork\"", strlen("\"network\""));
+	assert_int_equal(journal_parse(buf_view(&text), &read, &err), 0);
+	assert_string_equal(read->network, "");
 }
 
 static void test_an_entry_is_replaced_and_removed_by_its_id(void **state)
@@ -170,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_was_written_is_read_again, set_up, tear_down),
+		cmocka_unit_test(test_an_older_agents_entry_has_no_network),
 		cmocka_unit_test_setup_teardown(test_an_entry_is_replaced_and_removed_by_its_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bad_entry_is_reported_and_does_not_hide_the_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_rest_of_an_interrupted_write_is_no_entry, set_up, tear_down),
