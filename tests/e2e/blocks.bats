@@ -5,7 +5,8 @@
 load lib
 
 @test "a block opens ingress from its addresses, pods or not" {
-	policy red block '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{ipBlock: {cidr: 10.244.2.0/24}}, {ipBlock: {cidr: "fd44:0:0:2::/64"}}]}]}'
+	policy red block '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{ipBlock: {cidr: 10.244.2.0/24}}, {ipBlock: {cidr: "fd44:0:0:2::/64"}}]}]}'
 	eventually <<-END
 	blue/a -> red/a:80     yes
 	red/b -> red/a:80/udp  yes
@@ -64,7 +65,8 @@ load lib
 }
 
 @test "a block and a port must match together" {
-	policy red block '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{ipBlock: {cidr: 10.9.0.0/24}}, {ipBlock: {cidr: "fd09::/64"}}], ports: [{port: 80}]}]}'
+	policy red block '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{ipBlock: {cidr: 10.9.0.0/24}}, {ipBlock: {cidr: "fd09::/64"}}], ports: [{port: 80}]}]}'
 	eventually <<-END
 	control -> red/a:80     yes
 	control -> red/a:81     no

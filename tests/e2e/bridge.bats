@@ -49,7 +49,9 @@ teardown() {
 }
 
 @test "bridge: peers, ports and names open what they say" {
-	policy red peers '{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}], ports: [{port: web}, {port: 90, protocol: UDP}]}]}'
+	policy red peers '{podSelector: {},
+		ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}},
+		podSelector: {matchLabels: {pod: a}}}], ports: [{port: web}, {port: 90, protocol: UDP}]}]}'
 	eventually <<-END
 	blue/a -> red/a:80     yes
 	blue/a -> red/a:81     no
@@ -63,7 +65,8 @@ teardown() {
 @test "bridge: through a Service the pod behind it is judged" {
 	service red/web a 8080 80
 	eventually <<<'blue/a -> red/web:8080 yes'
-	policy red web '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}]}]}'
+	policy red web '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}]}]}'
 	eventually <<-END
 	blue/a -> red/web:8080     yes
 	blue/b -> red/web:8080     no
@@ -73,7 +76,8 @@ teardown() {
 }
 
 @test "bridge: a label gives a peer its way, and its removal takes it" {
-	policy red change '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {role: friend}}}]}]}'
+	policy red change '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {role: friend}}}]}]}'
 	eventually <<<'blue/a -> red/a:80 no'
 	k label pod -n blue a role=friend >/dev/null
 	eventually <<<'blue/a -> red/a:80 yes'

@@ -15,7 +15,8 @@ teardown() {
 }
 
 @test "a label gives a peer its way, and its removal takes it" {
-	policy red change '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {role: friend}}}]}]}'
+	policy red change '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {role: friend}}}]}]}'
 	eventually <<<'blue/a -> red/a:80 no'
 	label pod -n blue a role=friend
 	eventually <<-END
@@ -106,7 +107,8 @@ teardown() {
 
 @test "a pod that is being deleted stays judged; one whose object is gone but that still runs is cut off from all but its node" {
 	GRACE=15 SPEC='    lifecycle: {preStop: {sleep: {seconds: 15}}}' start_pod green/slow 1
-	policy green slow '{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
+	policy green slow '{podSelector: {}, policyTypes: [Ingress, Egress],
+		ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
 	eventually <<-END
 	blue/a -> green/slow:80 yes
 	red/b -> green/slow:80  no

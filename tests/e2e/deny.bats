@@ -78,7 +78,8 @@ load lib
 }
 
 @test "a connection needs both ends: an open ingress does not open a closed egress, nor the other way" {
-	policy red out '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
+	policy red out '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress],
+		egress: [{to: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
 	policy blue in '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {}}]}]}'
 	policy blue all '{podSelector: {matchLabels: {pod: b}}, ingress: [{}]}'
 	eventually <<-END

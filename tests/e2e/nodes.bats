@@ -23,7 +23,8 @@ teardown() {
 }
 
 @test "the other node reaches a pod by a block that has its address" {
-	policy red block "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: $(where node2 4)/32}}, {ipBlock: {cidr: '$(where node2 6)/128'}}], ports: [{port: 80}]}]}"
+	policy red block "{podSelector: {},
+		ingress: [{from: [{ipBlock: {cidr: $(where node2 4)/32}}, {ipBlock: {cidr: '$(where node2 6)/128'}}], ports: [{port: 80}]}]}"
 	eventually <<-END
 	node2 -> red/a:80   yes
 	node2 -> red/a:81   no

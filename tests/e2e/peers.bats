@@ -24,7 +24,8 @@ load lib
 }
 
 @test "both selectors in one peer must match together" {
-	policy red peers '{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: b}}}]}]}'
+	policy red peers '{podSelector: {},
+		ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: b}}}]}]}'
 	eventually <<-END
 	blue/b -> red/a:80     yes
 	blue/b -> red/b:80/udp yes
@@ -34,7 +35,9 @@ load lib
 }
 
 @test "two peers of one rule match each alone" {
-	policy red peers '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{podSelector: {matchLabels: {pod: b}}}, {namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}]}]}'
+	policy red peers '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{podSelector: {matchLabels: {pod: b}}}, {namespaceSelector: {matchLabels: {ns: blue}},
+		podSelector: {matchLabels: {pod: a}}}]}]}'
 	eventually <<-END
 	red/b -> red/a:80  yes
 	blue/a -> red/a:80 yes
@@ -45,7 +48,8 @@ load lib
 @test "expressions choose pods and namespaces: In, NotIn, Exists, DoesNotExist" {
 	policy red peers '{podSelector: {matchExpressions: [{key: pod, operator: In, values: [a, c]}]}, ingress: [{from: [{
 		namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [red]}]},
-		podSelector: {matchExpressions: [{key: pod, operator: Exists}, {key: pod, operator: NotIn, values: [b]}, {key: role, operator: DoesNotExist}]}}]}]}'
+		podSelector: {matchExpressions: [{key: pod, operator: Exists}, {key: pod, operator: NotIn, values: [b]},
+			{key: role, operator: DoesNotExist}]}}]}]}'
 	eventually <<-END
 	blue/a -> red/a:80 yes
 	blue/b -> red/a:80 no
@@ -65,7 +69,9 @@ load lib
 }
 
 @test "egress goes to the selected pods and nowhere else" {
-	policy red peers '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}, {podSelector: {matchLabels: {pod: b}}}]}]}'
+	policy red peers '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress],
+		egress: [{to: [{namespaceSelector: {matchLabels: {ns: blue}},
+		podSelector: {matchLabels: {pod: a}}}, {podSelector: {matchLabels: {pod: b}}}]}]}'
 	eventually <<-END
 	red/a -> blue/a:80     yes
 	red/a -> red/b:80/udp  yes

@@ -42,7 +42,8 @@ load lib
 }
 
 @test "a range opens all ports from its first to its last" {
-	policy red ports '{podSelector: {matchLabels: {pod: a}}, ingress: [{ports: [{port: 80, endPort: 81}, {port: 81, endPort: 90, protocol: UDP}]}]}'
+	policy red ports '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{ports: [{port: 80, endPort: 81}, {port: 81, endPort: 90, protocol: UDP}]}]}'
 	eventually <<-END
 	blue/a -> red/a:80     yes
 	blue/a -> red/a:81     yes
@@ -54,7 +55,8 @@ load lib
 }
 
 @test "ports and ranges hold for egress" {
-	policy red ports '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress], egress: [{ports: [{port: 81, endPort: 90}, {port: 80, protocol: UDP}]}]}'
+	policy red ports '{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress],
+		egress: [{ports: [{port: 81, endPort: 90}, {port: 80, protocol: UDP}]}]}'
 	eventually <<-END
 	red/a -> blue/a:81       yes
 	red/a -> blue/b:90       yes

@@ -14,7 +14,8 @@ teardown() {
 	blue/a -> red/web:8080     yes
 	blue/b -> red/web:8080/udp yes
 	END
-	policy red web '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}], ports: [{port: 80}]}]}'
+	policy red web '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}, podSelector: {matchLabels: {pod: a}}}], ports: [{port: 80}]}]}'
 	eventually <<-END
 	blue/a -> red/web:8080     yes
 	blue/a -> red/web:8080/udp no
@@ -25,7 +26,8 @@ teardown() {
 
 @test "egress through a Service is judged by the pod behind it and by that pod's port" {
 	service red/web a 8080 80
-	policy blue web '{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {ns: red}}, podSelector: {matchLabels: {pod: a}}}], ports: [{port: 80}]}]}'
+	policy blue web '{podSelector: {}, policyTypes: [Egress],
+		egress: [{to: [{namespaceSelector: {matchLabels: {ns: red}}, podSelector: {matchLabels: {pod: a}}}], ports: [{port: 80}]}]}'
 	eventually <<-END
 	blue/a -> red/web:8080     yes
 	blue/b -> red/web:8080     yes
@@ -46,7 +48,8 @@ teardown() {
 	eventually <<<"control -> node1:$port yes"
 	policy red outside '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {}}]}]}'
 	eventually <<<"control -> node1:$port no"
-	policy red outside '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{ipBlock: {cidr: 10.9.0.1/32}}, {ipBlock: {cidr: "fd09::1/128"}}]}]}'
+	policy red outside '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{ipBlock: {cidr: 10.9.0.1/32}}, {ipBlock: {cidr: "fd09::1/128"}}]}]}'
 	eventually <<<"control -> node1:$port yes"
 	policy red outside '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [
 		{ipBlock: {cidr: 0.0.0.0/0, except: [10.9.0.1/32]}}, {ipBlock: {cidr: "::/0", except: ["fd09::1/128"]}}]}]}'

@@ -10,14 +10,17 @@ teardown() {
 
 # status NODE EXPRESSION: is it true of the agent's status?
 status() {
+	local pods
 	holdfast_net "$1" status -o json >"$BATS_TEST_TMPDIR/status"
-	jq -e --argjson pods "$(k get pod -A --field-selector "spec.nodeName=$LAB-$1" -o json | jq '[.items[] | select(.spec.hostNetwork | not)] | length')" \
-		--arg node "$LAB-$1" "$2" "$BATS_TEST_TMPDIR/status" >/dev/null || { cat "$BATS_TEST_TMPDIR/status"; return 1; }
+	pods=$(k get pod -A --field-selector "spec.nodeName=$LAB-$1" -o json | jq '[.items[] | select(.spec.hostNetwork | not)] | length')
+	jq -e --argjson pods "$pods" --arg node "$LAB-$1" "$2" "$BATS_TEST_TMPDIR/status" >/dev/null ||
+		{ cat "$BATS_TEST_TMPDIR/status"; return 1; }
 }
 
 @test "status knows its node, that it is ready, and all pods there but those in the node's network" {
 	PORTS="'8090'" SPEC='  hostNetwork: true' start_pod red/host 1 8090
-	before_long status 1 '.ready and .node == $node and .source.connected and .kernel.inForce and .pods.here == $pods and .pods.judged == $pods'
+	before_long status 1 '.ready and .node == $node and .source.connected and .kernel.inForce and
+		.pods.here == $pods and .pods.judged == $pods'
 	before_long status 2 '.ready and .node == $node and .pods.here == $pods and .pods.quarantined == 0'
 }
 
@@ -37,8 +40,10 @@ status() {
 
 @test "explain says what the packets say, on either node, and which policy decides" {
 	local from to port table=''
-	policy red in '{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}}], ports: [{port: web}]}]}'
-	policy red out '{podSelector: {matchLabels: {pod: b}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.244.2.0/24}}, {ipBlock: {cidr: "fd44:0:0:2::/64"}}]}]}'
+	policy red in '{podSelector: {matchLabels: {pod: a}},
+		ingress: [{from: [{namespaceSelector: {matchLabels: {ns: blue}}}], ports: [{port: web}]}]}'
+	policy red out '{podSelector: {matchLabels: {pod: b}}, policyTypes: [Egress],
+		egress: [{to: [{ipBlock: {cidr: 10.244.2.0/24}}, {ipBlock: {cidr: "fd44:0:0:2::/64"}}]}]}'
 	eventually <<-END
 	blue/b -> red/a:80 yes
 	red/b -> blue/b:80 no
