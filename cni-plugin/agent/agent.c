@@ -38,7 +38,7 @@ static void on_synced(void *context)
 	struct agent *agent = context;
 	struct error err;
 
-	int r = enforcer_go_live(agent->enforcer, agent->store, &err);
+	int r = enforcer_go_live(agent->enforcer, agent->store, agent->settings.node_name, &err);
 	if (r == 0)
 		r = adopt_all(agent, &err);
 	agent_stop_if_lost(agent);

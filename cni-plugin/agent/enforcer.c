@@ -145,10 +145,12 @@ static int feed_all(struct policy_engine *engine, const struct kube_store *store
 	return r;
 }
 
-int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, struct error *err)
+int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, const char *node, struct error *err)
 {
 	_cleanup_(policy_engine_freep) struct policy_engine *engine = policy_engine_new();
 
+	if (engine)
+		policy_engine_set_node(engine, node);
 	int r = engine ? feed_all(engine, store, enforcer->attachments, err) : error_nomem(err);
 	if (r < 0)
 		return note(enforcer, r);

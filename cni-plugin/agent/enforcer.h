@@ -32,8 +32,11 @@ int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachme
 int enforcer_changed(struct enforcer *enforcer, const struct kube_object *before, const struct kube_object *after,
 		     struct error *err) must_check;
 
-/* Builds the engine from the store and the attachments. The next apply sends the difference to what the kernel has then. */
-int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, struct error *err) must_check;
+/*
+ * Builds the engine from the store and the attachments; `node` is this node's name and must outlive it. The next apply sends the
+ * difference to what the kernel has then.
+ */
+int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, const char *node, struct error *err) must_check;
 bool enforcer_is_live(const struct enforcer *enforcer);
 
 /*

@@ -60,6 +60,11 @@ struct policy_engine *policy_engine_new(void)
 	return TAKE_PTR(engine);
 }
 
+void policy_engine_set_node(struct policy_engine *engine, const char *name)
+{
+	engine->node = name;
+}
+
 struct ruleset *policy_engine_ruleset(struct policy_engine *engine)
 {
 	return engine->ruleset;

@@ -31,6 +31,13 @@ struct policy_endpoint {
 
 struct policy_engine *policy_engine_new(void) must_check;
 void policy_engine_free(struct policy_engine *engine);
+
+/*
+ * Before the first object; the name must outlive the engine. Without it, and for pods of other nodes, an object is believed as to the
+ * pod's addresses. For a pod of this node only its endpoints are: the object still has the address when the sandbox is gone, and the
+ * next pod may have it already.
+ */
+void policy_engine_set_node(struct policy_engine *engine, const char *name);
 DEFINE_CLEANUP(struct policy_engine *, policy_engine_free);
 
 /*

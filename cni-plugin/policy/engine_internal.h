@@ -121,6 +121,7 @@ struct endpoint {
 
 struct policy_engine {
 	struct ruleset *ruleset;
+	const char *node; /* NULL: unknown */
 	struct ruleset_set *maps[SIDES][FAMILIES];
 	struct named namespaces, endpoints, groups;
 	struct named peer_sets; /* those with a namespace selector; the others are in their namespace */
@@ -153,7 +154,8 @@ void engine_claim_remove(struct policy_engine *engine, const struct kube_address
 const struct claim *engine_claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n);
 
 /* engine_pods.c */
-int pod_addresses(const struct pod *pod, struct addresses *ret, struct error *err) must_check; /* appends */
+int pod_addresses(const struct policy_engine *engine, const struct pod *pod, struct addresses *ret, struct error *err)
+	must_check; /* appends */
 int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
 		struct error *err) must_check;
 /* Endpoints of the pod came or went; `pod->endpoints` still has the old ones. */

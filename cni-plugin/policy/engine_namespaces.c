@@ -55,7 +55,7 @@ static int judge_pods(struct policy_engine *engine, const struct ns *ns, struct 
 
 	for (size_t i = 0; i < ns->pods.n; i++) {
 		list.n = 0;
-		int r = pod_addresses(ns->pods.items[i], &list, err);
+		int r = pod_addresses(engine, ns->pods.items[i], &list, err);
 		for (size_t j = 0; j < list.n && r == 0; j++)
 			r = peer_set_judge(engine, set, &list.items[j], err);
 		if (r < 0)

@@ -55,7 +55,7 @@ int peer_set_judge(struct policy_engine *engine, struct peer_set *set, const str
 	return ruleset_element_remove(elements, address->bytes, err);
 }
 
-static int fill_from_namespace(struct peer_set *set, struct error *err)
+static int fill_from_namespace(const struct policy_engine *engine, struct peer_set *set, struct error *err)
 {
 	_cleanup_(addresses_clear) struct addresses list = {};
 
@@ -65,7 +65,7 @@ static int fill_from_namespace(struct peer_set *set, struct error *err)
 		if (!set_wants(set, pod))
 			continue;
 		list.n = 0;
-		int r = pod_addresses(pod, &list, err);
+		int r = pod_addresses(engine, pod, &list, err);
 		for (size_t j = 0; j < list.n && r == 0; j++)
 			r = ruleset_element_add(set->sets[family_of(&list.items[j])], list.items[j].bytes, NULL, err);
 		if (r < 0)
@@ -139,7 +139,7 @@ static int peer_set_new(struct policy_engine *engine, const struct normal_peer *
 		return error_nomem(err);
 	int r = add_ruleset_sets(engine, set, peer->peer, err);
 	if (r == 0)
-		r = ns ? fill_from_namespace(set, err) : fill_from_claims(engine, set, err);
+		r = ns ? fill_from_namespace(engine, set, err) : fill_from_claims(engine, set, err);
 	if (r < 0)
 		return r;
 	if (!named_put(home_of(engine, ns), set))

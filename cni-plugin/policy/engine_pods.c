@@ -18,7 +18,12 @@ static void view_clear(struct pod_view *view)
 	addresses_clear(&view->addresses);
 }
 
-int pod_addresses(const struct pod *pod, struct addresses *ret, struct error *err)
+static bool is_of_this_node(const struct policy_engine *engine, const struct kube_pod *spec)
+{
+	return engine->node && spec->node && strcmp(engine->node, spec->node) == 0;
+}
+
+int pod_addresses(const struct policy_engine *engine, const struct pod *pod, struct addresses *ret, struct error *err)
 {
 	const struct kube_pod *spec = &pod->object->pod;
 	int r = 0;
@@ -29,16 +34,18 @@ int pod_addresses(const struct pod *pod, struct addresses *ret, struct error *er
 	for (const struct endpoint *endpoint = pod->endpoints; endpoint; endpoint = endpoint->next_of_pod)
 		for (size_t i = 0; i < endpoint->addresses.n && r == 0; i++)
 			r = addresses_add(ret, &endpoint->addresses.items[i], err);
-	for (size_t i = 0; i < spec->n_addresses && r == 0 && !pod->endpoints; i++)
+	if (pod->endpoints || is_of_this_node(engine, spec))
+		return r;
+	for (size_t i = 0; i < spec->n_addresses && r == 0; i++)
 		r = addresses_add(ret, &spec->addresses[i], err);
 	return r;
 }
 
-static int view_of(const struct pod *pod, struct pod_view *ret, struct error *err)
+static int view_of(const struct policy_engine *engine, const struct pod *pod, struct pod_view *ret, struct error *err)
 {
 	ret->object = pod->object;
 	ret->local = pod->endpoints != NULL;
-	return pod->object ? pod_addresses(pod, &ret->addresses, err) : 0;
+	return pod->object ? pod_addresses(engine, pod, &ret->addresses, err) : 0;
 }
 
 static bool same_labels(const struct kube_labels *a, const struct kube_labels *b)
@@ -182,7 +189,7 @@ static int pod_become(struct policy_engine *engine, struct pod *pod, const struc
 {
 	_cleanup_(view_clear) struct pod_view before = {};
 	_cleanup_(view_clear) struct pod_view after = {};
-	int r = view_of(pod, &before, err);
+	int r = view_of(engine, pod, &before, err);
 
 	if (r < 0)
 		return r;
@@ -190,7 +197,7 @@ static int pod_become(struct policy_engine *engine, struct pod *pod, const struc
 	if (object)
 		pod->name = object->name;
 	bind_endpoints(pod);
-	r = view_of(pod, &after, err);
+	r = view_of(engine, pod, &after, err);
 	return r < 0 ? r : compare_views(engine, pod, &before, &after, err);
 }
 
