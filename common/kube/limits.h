@@ -6,11 +6,16 @@
  * How much of anything one object may hold. etcd stores no object above 1.5 MiB; these numbers stop one object from multiplying work
  * far above what is sensible, and are well above what clusters use (upstream's scale tests: 64 labels, 100 rules).
  */
-#define KUBE_LABELS_MAX 1024 /* the API server only limits their bytes */
+#define KUBE_LABELS_MAX 262144 /* all that fit: refusing an object for them would freeze what we know of it */
 #define KUBE_SELECTOR_REQUIREMENTS_MAX 256
 #define KUBE_SELECTOR_VALUES_MAX 4096 /* lists of namespaces that controllers generate */
 #define KUBE_RULES_MAX 4096           /* in one direction of one policy */
 #define KUBE_PEERS_MAX 16384          /* in one rule: published address lists of clouds have 5,000 to 9,000 CIDRs */
+/*
+ * Selectors and named ports multiply: each selector of a rule with each of its named ports and protocols, over all rules of one direction.
+ * Ranges of addresses and of ports do not. Without a limit, 200 KiB of manifest are 16 million rules in the kernel.
+ */
+#define KUBE_COMBINATIONS_MAX 2048
 #define KUBE_POLICY_PORTS_MAX 4096    /* in one rule */
 #define KUBE_EXCEPT_MAX 16384         /* in one ipBlock */
 #define KUBE_CONTAINERS_MAX 1024      /* in one pod, init containers counted apart */

@@ -162,16 +162,22 @@ static int read_spec(struct kube_arena *arena, const struct json_view *at, struc
 	return r;
 }
 
+/*
+ * Anybody writes annotations on his own pod. One that is no UID is ignored: refusing the object would freeze what we know of its labels
+ * and addresses.
+ */
 static int read_config_hash(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
 {
-	struct json_view metadata, annotations;
+	struct json_view metadata, annotations, hash;
 
 	if (!json_member(at, "metadata", &metadata) || !json_member(&metadata, "annotations", &annotations))
 		return 0;
 	int r = json_expect_object(&annotations, err);
-	if (r < 0)
+	if (r < 0 || !json_member(&annotations, "kubernetes.io/config.hash", &hash) || !cJSON_IsString(hash.value) ||
+	    strlen(hash.value->valuestring) > KUBE_TEXT_MAX)
 		return r;
-	return kube_read_string(arena, &annotations, "kubernetes.io/config.hash", KUBE_TEXT_MAX, &pod->config_hash, err);
+	pod->config_hash = kube_arena_string(arena, hash.value->valuestring);
+	return pod->config_hash ? 0 : error_nomem(err);
 }
 
 static int read_phase(const struct json_view *status, enum kube_phase *ret, struct error *err)

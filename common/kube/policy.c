@@ -101,11 +101,30 @@ static int read_rule(struct kube_arena *arena, const struct json_view *at, const
 	return r;
 }
 
+/* How many rules of the kernel, in one family, it comes to at most; see KUBE_COMBINATIONS_MAX. */
+static size_t count_combinations(const struct kube_rule *rule)
+{
+	bool any_block = false, numbered[UINT8_MAX + 1] = {};
+	size_t peers = 0, ports = 0;
+
+	for (size_t i = 0; i < rule->n_peers; i++) {
+		peers += !rule->peers[i].is_ip_block;
+		any_block |= rule->peers[i].is_ip_block;
+	}
+	for (size_t i = 0; i < rule->n_ports; i++) {
+		const struct kube_policy_port *port = &rule->ports[i];
+		ports += port->name || !numbered[port->protocol];
+		numbered[port->protocol] |= !port->name;
+	}
+	peers += any_block;
+	return (peers ? peers : 1) * (ports ? ports : 1);
+}
+
 static int read_rules(struct kube_arena *arena, const struct json_view *spec, const char *key, const char *peers_key,
 		      struct kube_rule **ret, size_t *ret_n, struct error *err)
 {
+	size_t n, i = 0, combinations = 0;
 	struct json_view list;
-	size_t n, i = 0;
 
 	if (!json_member(spec, key, &list))
 		return 0;
@@ -116,9 +135,15 @@ static int read_rules(struct kube_arena *arena, const struct json_view *spec, co
 	if (!rules)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, &list) {
-		r = read_rule(arena, &item, peers_key, &rules[i++], err);
+		r = read_rule(arena, &item, peers_key, &rules[i], err);
 		if (r < 0)
 			return r;
+		combinations += count_combinations(&rules[i++]);
+		if (combinations > KUBE_COMBINATIONS_MAX)
+			return json_error(&item, err,
+					  "up to here there are %zu combinations of a selector with a named port or protocol, above the "
+					  "limit of %d: use fewer selectors (with more values) or numeric ports",
+					  combinations, KUBE_COMBINATIONS_MAX);
 	}
 	*ret = rules;
 	*ret_n = n;

@@ -137,6 +137,54 @@ static void test_a_policy_above_the_limit_of_peers_isolates(void **state)
 	assert_int_equal(object->policy.n_ingress, 0);
 }
 
+/* One rule with so many selectors and named ports. */
+static struct kube_object *policy_with_selectors(unsigned selectors, unsigned names)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
+
+	buf_string(&text, "{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"a\"},"
+			  "\"spec\":{\"podSelector\":{},\"egress\":[{},{\"to\":[");
+	for (unsigned i = 0; i < selectors; i++)
+		buf_printf(&text, "%s{\"podSelector\":{\"matchLabels\":{\"a\":\"%u\"}}}", i ? "," : "", i);
+	buf_string(&text, "],\"ports\":[{\"port\":1},{\"port\":2}");
+	for (unsigned i = 0; i < names; i++)
+		buf_printf(&text, ",{\"port\":\"p%u\"}", i);
+	buf_string(&text, "]}]}}");
+	return object_of(buf_text(&text));
+}
+
+static void test_selectors_times_named_ports_are_limited(void **state)
+{
+	_cleanup_(kube_object_freep) struct kube_object *most = policy_with_selectors(23, 88);
+	_cleanup_(kube_object_freep) struct kube_object *more = policy_with_selectors(23, 89);
+	_cleanup_(kube_object_freep) struct kube_object *many = policy_with_selectors(2048, 0);
+
+	assert_null(most->policy.invalid);
+	assert_int_equal(most->policy.n_egress, 2);
+	assert_string_equal(more->policy.invalid,
+			    "spec.egress[1]: up to here there are 2071 combinations of a selector with a named port or protocol, above "
+			    "the limit of 2048: use fewer selectors (with more values) or numeric ports");
+	assert_non_null(many->policy.invalid);
+	assert_true(many->policy.isolates_egress);
+	assert_int_equal(many->policy.n_egress, 0);
+}
+
+/* What a tenant may write on his own pod must not freeze what we know of it. */
+static void test_a_pod_stays_readable_whatever_its_annotations_and_labels(void **state)
+{
+	_cleanup_(kube_object_freep) struct kube_object *object = NULL;
+	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
+
+	buf_printf(&text, "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"annotations\":{"
+			  "\"kubernetes.io/config.hash\":\"%0300d\"},\"labels\":{\"a\":\"\"", 0);
+	for (unsigned i = 0; i < 5000; i++)
+		buf_printf(&text, ",\"a%u\":\"\"", i);
+	buf_string(&text, "}}}");
+	object = object_of(buf_text(&text));
+	assert_null(object->pod.config_hash);
+	assert_int_equal(object->labels.n, 5001);
+}
+
 #define POD(fields) "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"uid\":\"u\"" fields "}"
 #define POLICY(spec)                                                                                                                       \
 	"{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"a\"},\"spec\":{" spec "}}"
@@ -247,6 +295,8 @@ int main(void)
 		cmocka_unit_test(test_a_kind_that_is_not_read_differs_from_a_broken_object),
 		cmocka_unit_test(test_reads_5000_cidrs_in_one_policy),
 		cmocka_unit_test(test_a_policy_above_the_limit_of_peers_isolates),
+		cmocka_unit_test(test_selectors_times_named_ports_are_limited),
+		cmocka_unit_test(test_a_pod_stays_readable_whatever_its_annotations_and_labels),
 		cmocka_unit_test(test_objects_are_equal_if_nothing_that_is_used_differs),
 		cmocka_unit_test(test_addresses_print_as_they_were_read),
 		cmocka_unit_test(test_refuses_what_is_no_address),
