@@ -71,7 +71,7 @@ in_machine() {
 	local pid
 	pid=$(holder "$1")
 	shift
-	nsenter --target "$pid" --mount --net --pid --uts --wd=/ -- env -i "PATH=$(machine_path)" HOME=/root TERM="${TERM:-dumb}" "$@"
+	nsenter --target "$pid" --mount --net --pid --uts --wdns=/ -- env -i "PATH=$(machine_path)" HOME=/root TERM="${TERM:-dumb}" "$@"
 }
 
 machine_path() { echo "$(lab)/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; }
