@@ -61,7 +61,7 @@ int agent_run(struct settings *settings, struct error *err) must_check;
 
 /* ── attach.c: every way into and out of the node's attachments ── */
 
-/* Takes ownership. What had this id or one of its addresses goes first. On error nothing of it is left. */
+/* Takes ownership. What had this id goes first, and so does what is gone and had one of its addresses. On error nothing of it is left. */
 int agent_attach(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
 
 /* Removes it, its rules and its journal entry, and frees it. The rules are gone when this returns 0, else soon. */
@@ -93,6 +93,7 @@ void adopt_clear(struct agent *agent);
 
 /* ── reconcile.c: attachments whose pods went away without a DEL ── */
 void reconcile_now(struct agent *agent);
+bool reconcile_is_gone(const struct attachment *attachment);
 int reconcile_start(struct agent *agent, struct error *err) must_check;
 void reconcile_stop(struct agent *agent);
 

@@ -32,12 +32,27 @@ static int withdraw_and_free(struct agent *agent, struct attachment *attachment,
 	return r;
 }
 
+static bool is_same_pod(const struct attachment *a, const struct attachment *b)
+{
+	return strcmp(a->pod, b->pod) == 0 && strcmp(a->namespace, b->namespace) == 0;
+}
+
 /* What the new attachment takes the place of: an ADD that is repeated, the adopted form of the same pod, a pod that had the address. */
 static bool is_superseded(const struct attachment *old, const struct attachment *new)
 {
-	if (strcmp(old->id, new->id) == 0 || attachment_has_address(old, new->addresses, new->n_addresses))
-		return true;
-	return attachment_is_adopted(old) && strcmp(old->pod, new->pod) == 0 && strcmp(old->namespace, new->namespace) == 0;
+	bool same_address = attachment_has_address(old, new->addresses, new->n_addresses);
+
+	if (attachment_is_adopted(old))
+		return same_address || is_same_pod(old, new);
+	return strcmp(old->id, new->id) == 0 || (same_address && reconcile_is_gone(old));
+}
+
+/* While both live, the newer has the address in the kernel; what else the older has must stay judged. */
+static void report_conflict(const struct attachment *old, const struct attachment *new)
+{
+	if (attachment_has_address(old, new->addresses, new->n_addresses))
+		log_warn("two pods have the same address: both are judged as the newer", "namespace", new->namespace, "pod", new->pod,
+			 "older_namespace", old->namespace, "older_pod", old->pod, "older_attachment", old->id);
 }
 
 static int remove_superseded(struct agent *agent, const struct attachment *new, struct error *err)
@@ -46,8 +61,10 @@ static int remove_superseded(struct agent *agent, const struct attachment *new, 
 
 	for (struct attachment *at = agent->attachments.first; at; at = next) {
 		next = at->next;
-		if (!is_superseded(at, new))
+		if (!is_superseded(at, new)) {
+			report_conflict(at, new);
 			continue;
+		}
 		if (strcmp(at->id, new->id) != 0 && !attachment_is_adopted(at))
 			log_warn("a pod has gone without a word: its address has a new owner", "namespace", at->namespace, "pod", at->pod,
 				 "attachment", at->id);

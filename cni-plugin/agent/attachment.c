@@ -83,8 +83,12 @@ struct policy_endpoint attachment_endpoint(const struct attachment *attachment)
 
 void attachments_add(struct attachments *list, struct attachment *attachment)
 {
-	attachment->next = list->first;
-	list->first = attachment;
+	struct attachment **end = &list->first;
+
+	while (*end)
+		end = &(*end)->next;
+	attachment->next = NULL;
+	*end = attachment;
 	list->n++;
 }
 

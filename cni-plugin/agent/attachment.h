@@ -53,7 +53,7 @@ bool attachment_has_address(const struct attachment *attachment, const struct ku
 /* Borrowed: valid as long as the attachment. */
 struct policy_endpoint attachment_endpoint(const struct attachment *attachment);
 
-/* At most a few hundred on a node: a list, in the order of arrival, newest first. */
+/* At most a few hundred on a node: a list, in the order of arrival, newest last. */
 struct attachments {
 	struct attachment *first;
 	size_t n;

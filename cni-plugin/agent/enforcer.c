@@ -104,12 +104,23 @@ int enforcer_put(struct enforcer *enforcer, const struct attachment *attachment,
 	return note(enforcer, policy_engine_endpoint_put(enforcer->engine, &endpoint, err));
 }
 
-int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
+/* An address that another pod has too stays quarantined. */
+static int unpin(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
 {
 	struct policy_endpoint endpoint = attachment_endpoint(attachment);
+	int r = policy_quarantine_remove(enforcer->pinned, &endpoint, err);
 
+	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
+		if (at != attachment && attachment_has_address(at, attachment->addresses, attachment->n_addresses))
+			r = quarantine(enforcer, at, err);
+	}
+	return r;
+}
+
+int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
+{
 	if (!enforcer->engine)
-		return note(enforcer, policy_quarantine_remove(enforcer->pinned, &endpoint, err));
+		return note(enforcer, unpin(enforcer, attachment, err));
 	return note(enforcer, policy_engine_endpoint_remove(enforcer->engine, attachment->id, err));
 }
 

@@ -17,7 +17,7 @@
 #define RECONCILE_MS 30000
 #define AUDIT_EVERY 10 /* reconciliations: reading the whole table is not for every time */
 
-static bool is_gone(const struct attachment *attachment)
+bool reconcile_is_gone(const struct attachment *attachment)
 {
 	return !attachment_is_adopted(attachment) && !link_netns_exists(attachment->netns) &&
 	       !link_host_exists(attachment->host_index, attachment->host_name);
@@ -39,7 +39,7 @@ void reconcile_now(struct agent *agent)
 
 	for (struct attachment *at = agent->attachments.first; at; at = next) {
 		next = at->next;
-		if (is_gone(at))
+		if (reconcile_is_gone(at))
 			drop(agent, at);
 	}
 }
@@ -92,7 +92,7 @@ static int on_link(const struct nlmsghdr *message, void *context)
 	if (message->nlmsg_type != RTM_DELLINK || mnl_nlmsg_get_payload_len(message) < sizeof(*link))
 		return MNL_CB_OK;
 	for (struct attachment *at = agent->attachments.first; at; at = at->next) {
-		if (at->host_index != (unsigned)link->ifi_index || !is_gone(at))
+		if (at->host_index != (unsigned)link->ifi_index || !reconcile_is_gone(at))
 			continue;
 		drop(agent, at);
 		break;

@@ -65,3 +65,18 @@ only_web_reaches_db() {
 	[[ $(address shop/other) == "$address" ]]
 	[[ $(outcome shop/other shop/db tcp/80) == lost ]]
 }
+
+@test "a pod that gets the address of one that lives takes no other address of it, and gives it back" {
+	deny_all shop
+	pod shop/web app=web
+	agent_start
+	attach shop/db
+	attach shop/web
+	ID=other NETNS=/run/netns/shop-web IFNAME=eth0 ARGS=$(cni_args shop/web) direct ADD \
+		<<<"$(bare 1.1.0 "\"prevResult\":{\"cniVersion\":\"1.1.0\",\"ips\":[{\"address\":\"$(address shop/db)/24\"}]}")"
+	log_has "two pods have the same address"
+	[[ $(elements shop/db 6) == 1 ]]
+	ID=other IFNAME=eth0 direct DEL <<<"$(bare 1.1.0)"
+	[[ $(elements shop/db) == 1 ]]
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+}
