@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cni-plugin/agent/agent.h"
+#include "cni-plugin/agent/link.h"
 #include "common/base/log.h"
 
 #define DEPARTED_MAX 1024
@@ -153,6 +154,7 @@ static int adopt(struct agent *agent, const struct kube_object *pod, struct erro
 		return error_nomem(err);
 	attachment->n_addresses = pod->pod.n_addresses;
 	memcpy(attachment->addresses, pod->pod.addresses, attachment->n_addresses * sizeof(attachment->addresses[0]));
+	attachment->bridge_port = link_is_behind_bridge(&attachment->addresses[0]);
 	attachments_add(&agent->attachments, attachment);
 	log_info("pod adopted: it has been here before Holdfast", "namespace", pod->namespace, "pod", pod->name);
 	return enforcer_put(agent->enforcer, attachment, err);

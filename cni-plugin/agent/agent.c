@@ -47,6 +47,7 @@ static void on_synced(void *context)
 	log_info("synced: policies decide from now on", "pods", LOG_NUMBER(kube_store_count(agent->store, KUBE_POD)), "namespaces",
 		 LOG_NUMBER(kube_store_count(agent->store, KUBE_NAMESPACE)), "policies",
 		 LOG_NUMBER(kube_store_count(agent->store, KUBE_NETWORK_POLICY)), "attachments", LOG_NUMBER(agent->attachments.n));
+	reconcile_bridge(agent);
 	agent_apply_or_log(agent);
 }
 
@@ -91,6 +92,7 @@ static int restore(struct agent *agent, struct error *err)
 			at->quarantined = true;
 	}
 	reconcile_now(agent);
+	reconcile_bridge(agent);
 	agent_apply_or_log(agent);
 	return 0;
 }

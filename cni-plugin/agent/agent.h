@@ -93,6 +93,8 @@ void adopt_clear(struct agent *agent);
 
 /* ── reconcile.c: attachments whose pods went away without a DEL ── */
 void reconcile_now(struct agent *agent);
+/* Logs what stands in the way. */
+void reconcile_bridge(struct agent *agent);
 bool reconcile_is_gone(const struct attachment *attachment);
 int reconcile_start(struct agent *agent, struct error *err) must_check;
 void reconcile_stop(struct agent *agent);

@@ -9,6 +9,8 @@
  * The last two prove that it is the pair: an index alone could be anything's. A veth is what it must be, because the packets of other
  * kinds (macvlan, ipvlan, passed-through devices) never enter the host's stack, and no rule here would see them.
  *
+ * Of a pod that no ADD told of, only the address is known: the route to it says whether it is on a bridge.
+ *
  * The thread enters the pod's namespace for one call of socket(2); the socket stays there.
  */
 #include "cni-plugin/agent/link.h"
@@ -276,6 +278,46 @@ int link_find_host(const char *netns, const char *ifname, struct link_host *ret,
 	*ret = (struct link_host){ .index = outside.index, .bridge_port = strcmp(outside.slave_kind, "bridge") == 0 };
 	memcpy(ret->name, outside.name, sizeof(ret->name));
 	return 0;
+}
+
+static int parse_route(const struct nlmsghdr *message, void *context)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, message, sizeof(struct rtmsg))
+	{
+		if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t))
+			*(unsigned *)context = mnl_attr_get_u32(attr);
+	}
+	return MNL_CB_OK;
+}
+
+/* The index of the interface; 0 if there is no route. */
+static int get_route(struct mnl_socket *socket, const struct kube_address *address, unsigned *ret)
+{
+	size_t size = address->family == AF_INET ? 4 : 16;
+	char bytes[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(bytes);
+	struct rtmsg *header;
+
+	request->nlmsg_type = RTM_GETROUTE;
+	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	header->rtm_family = address->family;
+	header->rtm_dst_len = (unsigned char)(size * 8);
+	mnl_attr_put(request, RTA_DST, size, address->bytes);
+	*ret = 0;
+	return ask(socket, request, parse_route, ret);
+}
+
+bool link_is_behind_bridge(const struct kube_address *address)
+{
+	_cleanup_(close_socket) struct mnl_socket *socket = NULL;
+	struct link link;
+	struct error ignored;
+	unsigned index;
+
+	return open_socket(&socket, &ignored) == 0 && get_route(socket, address, &index) == 0 && index != 0 &&
+	       get_link(socket, NULL, index, &link) == 0 && strcmp(link.kind, "bridge") == 0;
 }
 
 bool link_netns_exists(const char *netns)

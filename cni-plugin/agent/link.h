@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "common/base/error.h"
+#include "common/kube/objects.h"
 
 /* The host's end of a pod's interface, asked of the kernel (rtnetlink) and not believed from a plugin's result. */
 struct link_host {
@@ -24,5 +25,8 @@ int link_find_host(const char *netns, const char *ifname, struct link_host *ret,
 /* Whether there is a network namespace at the path, and an interface of this index and name on the host. */
 bool link_netns_exists(const char *netns);
 bool link_host_exists(unsigned index, const char *name);
+
+/* The host sends packets for the address out of a bridge; for a pod of which no more is known. False also if the kernel cannot say. */
+bool link_is_behind_bridge(const struct kube_address *address);
 
 #endif

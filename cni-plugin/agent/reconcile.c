@@ -44,7 +44,7 @@ void reconcile_now(struct agent *agent)
 	}
 }
 
-static void keep_bridge_prepared(struct agent *agent)
+void reconcile_bridge(struct agent *agent)
 {
 	struct error err;
 	int r = 0;
@@ -58,7 +58,7 @@ static void keep_bridge_prepared(struct agent *agent)
 	if (r < 0)
 		log_error("packets between pods of the bridge are not judged", "error", err.message);
 	else if (r > 0)
-		log_warn("somebody had switched off bridge-nf-call-iptables; it is on again");
+		log_warn("bridge-nf-call-iptables was off; it is on now");
 }
 
 static void audit(struct agent *agent)
@@ -79,7 +79,7 @@ static void on_timer(uv_timer_t *timer)
 	struct agent *agent = timer->data;
 
 	reconcile_now(agent);
-	keep_bridge_prepared(agent);
+	reconcile_bridge(agent);
 	if (++agent->reconciliations % AUDIT_EVERY == 0)
 		audit(agent);
 }
