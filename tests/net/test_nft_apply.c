@@ -74,7 +74,7 @@ static void test_every_match_verdict_and_set_is_listed_by_nft_as_written(void **
 
 	build_everything(world);
 	assert_int_equal(must_apply(world).transactions, 1);
-	run("nft list table inet holdfast | diff -u " TEST_DATA "/net/nft_everything.expected - 1>&2");
+	run("nft --numeric-protocol list table inet holdfast | diff -u " TEST_DATA "/net/nft_everything.expected - 1>&2");
 }
 
 static void test_reading_back_leaves_nothing_pending(void **state)
