@@ -40,23 +40,36 @@ static int quarantine(struct enforcer *enforcer, const struct attachment *attach
 	return policy_quarantine_put(enforcer->pinned, &endpoint, err);
 }
 
-/* What the kernel has becomes what is wanted; without any rules of ours there, every pod that is known is quarantined. */
+static int begin_anew(struct enforcer *enforcer, struct ruleset **ret, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	int r = ruleset ? policy_skeleton(ruleset, err) : error_nomem(err);
+
+	if (r == 0)
+		r = nft_rebase(enforcer->nft, ruleset, err);
+	if (r == 0)
+		*ret = TAKE_PTR(ruleset);
+	return r;
+}
+
+/* What the kernel has becomes what is wanted; without our rules there, or with a part of them only, every pod that is known is quarantined.
+ */
 static int pin(struct enforcer *enforcer, struct error *err)
 {
-	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL, *anew = NULL;
 
 	int r = nft_read(enforcer->nft, &kernel, err);
 	if (r < 0)
 		return r;
 	ruleset_committed(kernel); /* all of it is there: from here on only what we add is pending */
-	enforcer->found_nothing = !ruleset_set_find(kernel, POLICY_INGRESS_MAP4);
+	enforcer->found_nothing = !policy_has_skeleton(kernel);
 	if (enforcer->found_nothing) {
-		r = policy_skeleton(kernel, err);
+		r = begin_anew(enforcer, &anew, err);
 		if (r < 0)
 			return r;
 	}
 	ruleset_free(enforcer->pinned);
-	enforcer->pinned = TAKE_PTR(kernel);
+	enforcer->pinned = anew ? TAKE_PTR(anew) : TAKE_PTR(kernel);
 	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
 		if (at->quarantined || enforcer->found_nothing)
 			r = quarantine(enforcer, at, err);
@@ -178,12 +191,7 @@ bool enforcer_is_live(const struct enforcer *enforcer)
 
 static int read_kernel(struct enforcer *enforcer, struct error *err)
 {
-	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
-
-	if (!enforcer->engine)
-		return pin(enforcer, err);
-	int r = nft_read(enforcer->nft, &kernel, err);
-	return r < 0 ? r : ruleset_rebase(wanted(enforcer), kernel, err);
+	return enforcer->engine ? nft_rebase(enforcer->nft, wanted(enforcer), err) : pin(enforcer, err);
 }
 
 static int send_pending(struct enforcer *enforcer, struct error *err)

@@ -23,7 +23,7 @@ int enforcer_open(const struct attachments *attachments, struct enforcer **ret, 
 void enforcer_close(struct enforcer *enforcer);
 DEFINE_CLEANUP(struct enforcer *, enforcer_close);
 
-/* True if the kernel had no rules of ours at the start: then everything in the journal must be quarantined. */
+/* True if the kernel lacked our rules, or a part of their fixed part, at the start: then everything in the journal must be quarantined. */
 bool enforcer_found_nothing(const struct enforcer *enforcer);
 
 /* These change the model only; enforcer_apply sends it. -ENOMEM: see enforcer_is_lost. */

@@ -30,7 +30,7 @@ void nft_close(struct nft *nft)
 }
 
 /* A set whose type differs from the wanted one cannot be changed, nor deleted while rules use it: then all of the table goes. */
-static int rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
+int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 {
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
 	_cleanup_(ruleset_freep) struct ruleset *nothing = ruleset_new();
@@ -49,7 +49,7 @@ static int rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 
 int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err)
 {
-	int r = rebase(nft, ruleset, err);
+	int r = nft_rebase(nft, ruleset, err);
 
 	return r < 0 ? r : nft_apply(nft, ruleset, ret, err);
 }

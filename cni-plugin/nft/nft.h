@@ -40,6 +40,12 @@ int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, 
  */
 int nft_read(struct nft *nft, struct ruleset **ret, struct error *err) must_check;
 
+/*
+ * What is pending in `ruleset` becomes its difference to what the kernel has. If that cannot be mended object by object (a set of a wanted
+ * name has another type), the next nft_apply replaces the table as a whole.
+ */
+int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err) must_check;
+
 /* Read, rebase, apply: whatever the kernel has, afterwards it has `ruleset`. For a start, a refused transaction, a periodic check. */
 int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err) must_check;
 

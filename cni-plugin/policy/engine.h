@@ -62,6 +62,8 @@ struct ruleset *policy_engine_ruleset(struct policy_engine *engine);
  * the kernel has no table yet. The maps' names are below.
  */
 int policy_skeleton(struct ruleset *ruleset, struct error *err) must_check;
+/* All of the fixed part is there and of our types; what its chains say is not looked at. */
+bool policy_has_skeleton(const struct ruleset *ruleset);
 
 #define POLICY_EGRESS_MAP4 "egress4"
 #define POLICY_EGRESS_MAP6 "egress6"

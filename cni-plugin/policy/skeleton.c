@@ -96,6 +96,19 @@ int policy_skeleton(struct ruleset *ruleset, struct error *err)
 	return r;
 }
 
+bool policy_has_skeleton(const struct ruleset *ruleset)
+{
+	bool all = ruleset_chain_find(ruleset, POLICY_QUARANTINE_CHAIN);
+
+	for (size_t i = 0; i < ELEMENTS_OF(maps); i++) {
+		const struct ruleset_set *set = ruleset_set_find(ruleset, maps[i].name);
+		all &= set && set->map && set->key == maps[i].key && !set->interval;
+	}
+	for (size_t i = 0; i < ELEMENTS_OF(base_chains); i++)
+		all &= ruleset_chain_find(ruleset, base_chains[i].name) != NULL;
+	return all;
+}
+
 static int change_maps(struct ruleset *ruleset, const struct kube_address *address, bool put, struct error *err)
 {
 	enum ruleset_key key = family_of(address) == POLICY_IPV4 ? RULESET_KEY_IPV4 : RULESET_KEY_IPV6;

@@ -164,3 +164,43 @@ rules() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-
 	run in_node "$BUILD/bin/holdfast-net" explain --from shop/nobody --to shop/db --port 80
 	((status == 2))
 }
+
+@test "offline and with one of our chains gone, every pod of the journal is quarantined" {
+	start_online
+	attach shop/web
+	attach shop/db
+	agent_end
+	in_node nft delete chain inet holdfast forward-ingress
+	[[ $(outcome shop/web shop/db tcp/80) == through ]]
+	start_offline
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	[[ $(outcome shop/db shop/web tcp/80) == lost ]]
+}
+
+# other_type SET…: a table as another version of Holdfast may have left it
+other_type() {
+	local set
+	for set; do
+		in_node nft delete map inet holdfast "$set"
+		in_node nft add set inet holdfast "$set" '{ type ipv4_addr; }'
+	done
+}
+
+@test "a table whose maps have another type is replaced, before the first sync and after it" {
+	start_online
+	attach shop/web
+	attach shop/db
+	agent_end
+	in_node nft flush table inet holdfast
+	other_type egress4
+	start_offline
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	[[ $(outcome shop/db shop/web tcp/80) == lost ]]
+	agent_end
+	in_node nft flush table inet holdfast
+	other_type ingress4 egress4
+	start_online
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	forget deny-shop
+	passes shop/web shop/db tcp/80
+}
