@@ -154,8 +154,8 @@ void engine_claim_remove(struct policy_engine *engine, const struct kube_address
 const struct claim *engine_claims_of(const struct policy_engine *engine, const struct kube_address *address, size_t *ret_n);
 
 /* engine_pods.c */
-int pod_addresses(const struct policy_engine *engine, const struct pod *pod, struct addresses *ret, struct error *err)
-	must_check; /* appends */
+int pod_addresses(const struct policy_engine *engine, const struct pod *pod, struct addresses *ret,
+		  struct error *err) must_check; /* appends */
 int pod_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
 		struct error *err) must_check;
 /* Endpoints of the pod came or went; `pod->endpoints` still has the old ones. */
@@ -163,11 +163,12 @@ int pod_rebind(struct policy_engine *engine, struct pod *pod, struct error *err)
 bool endpoint_fits(const struct endpoint *endpoint, const struct kube_object *pod);
 
 /* engine_peers.c */
-bool peer_set_matches(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels);
+bool peer_set_matches(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels,
+		      const struct kube_labels *labels);
 bool peer_matches_pod(const struct kube_peer *peer, const struct ns *policy_ns, const struct pod *pod);
 /* `ns` is the policy's. */
-int peer_set_acquire(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret, struct error *err)
-	must_check;
+int peer_set_acquire(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret,
+		     struct error *err) must_check;
 void peer_set_release(struct policy_engine *engine, struct peer_set *set, const struct kube_peer *peer);
 /* Puts the address in or out of the set, as its claimants say. */
 int peer_set_judge(struct policy_engine *engine, struct peer_set *set, const struct kube_address *address, struct error *err) must_check;

@@ -23,7 +23,8 @@ static bool peer_matches(const struct kube_peer *peer, const struct ns *policy_n
 	       kube_selector_matches(&peer->pod_selector, labels);
 }
 
-bool peer_set_matches(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels, const struct kube_labels *labels)
+bool peer_set_matches(const struct peer_set *set, const struct ns *ns, const struct kube_labels *ns_labels,
+		      const struct kube_labels *labels)
 {
 	return peer_matches(set->users[0], set->ns, ns, ns_labels, labels);
 }
@@ -127,7 +128,8 @@ static bool add_user(struct peer_set *set, const struct kube_peer *peer)
 	return true;
 }
 
-static int peer_set_new(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret, struct error *err)
+static int peer_set_new(struct policy_engine *engine, const struct normal_peer *peer, struct ns *ns, struct peer_set **ret,
+			struct error *err)
 {
 	_cleanup_(peer_set_freep) struct peer_set *set = calloc(1, sizeof(*set));
 

@@ -175,8 +175,10 @@ static void test_a_pod_stays_readable_whatever_its_annotations_and_labels(void *
 	_cleanup_(kube_object_freep) struct kube_object *object = NULL;
 	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
 
-	buf_printf(&text, "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"annotations\":{"
-			  "\"kubernetes.io/config.hash\":\"%0300d\"},\"labels\":{\"a\":\"\"", 0);
+	buf_printf(&text,
+		   "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"annotations\":{"
+		   "\"kubernetes.io/config.hash\":\"%0300d\"},\"labels\":{\"a\":\"\"",
+		   0);
 	for (unsigned i = 0; i < 5000; i++)
 		buf_printf(&text, ",\"a%u\":\"\"", i);
 	buf_string(&text, "}}}");
