@@ -20,17 +20,22 @@ struct waiting {
 	struct waiting *next;
 	struct agent *agent;
 	struct server_call *call;
-	char *id;
+	char *id, *namespace, *pod;
 	struct slice prev_result; /* the call's */
 	uv_timer_t timer;
 };
 
+static void waiting_free(struct waiting *waiting)
+{
+	free(waiting->id);
+	free(waiting->namespace);
+	free(waiting->pod);
+	free(waiting);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
-	struct waiting *waiting = handle->data;
-
-	free(waiting->id);
-	free(waiting);
+	waiting_free(handle->data);
 }
 
 /* Out of the list; the memory goes when libuv has let go of the timer. */
@@ -46,7 +51,12 @@ static void waiting_end(struct waiting *waiting)
 
 static void waiting_refuse(struct waiting *waiting, const char *why)
 {
-	struct cni_request request = { .verb = CNI_ADD, .environment.container_id = waiting->id };
+	const struct cni_request request = {
+		.verb = CNI_ADD,
+		.environment.container_id = waiting->id,
+		.pod_namespace = waiting->namespace,
+		.pod_name = waiting->pod,
+	};
 	struct error err;
 
 	error_set(&err, EAGAIN, "%s", why);
@@ -100,8 +110,10 @@ static int wait_for_pod(struct agent *agent, const struct attachment *attachment
 	if (!waiting)
 		return error_nomem(err);
 	waiting->id = strdup(attachment->id);
-	if (!waiting->id) {
-		free(waiting);
+	waiting->namespace = strdup(attachment->namespace);
+	waiting->pod = strdup(attachment->pod);
+	if (!waiting->id || !waiting->namespace || !waiting->pod) {
+		waiting_free(waiting);
 		return error_nomem(err);
 	}
 	waiting->agent = agent;
