@@ -19,6 +19,12 @@
 
 #define KINDS (1u << KUBE_POD | 1u << KUBE_NAMESPACE | 1u << KUBE_NETWORK_POLICY | 1u << KUBE_NODE)
 
+static void report_change_lost(const struct kube_object *object, const struct error *why)
+{
+	log_error("cannot take in what has changed", "kind", kube_kind_name(object->kind), "namespace", object->namespace, "name",
+		  object->name, "error", why->message);
+}
+
 static void on_changed(void *context, const struct kube_object *before, const struct kube_object *after)
 {
 	struct agent *agent = context;
@@ -29,6 +35,8 @@ static void on_changed(void *context, const struct kube_object *before, const st
 	int r = enforcer_changed(agent->enforcer, before, after, &err);
 	if (r == 0)
 		r = adopt_changed(agent, before, after, &err);
+	if (r < 0)
+		report_change_lost(after ? after : before, &err);
 	agent_mark_dirty(agent);
 	agent_stop_if_lost(agent);
 }
@@ -41,9 +49,11 @@ static void on_synced(void *context)
 	int r = enforcer_go_live(agent->enforcer, agent->store, agent->settings.node_name, &err);
 	if (r == 0)
 		r = adopt_all(agent, &err);
-	agent_stop_if_lost(agent);
-	if (r < 0)
+	if (r < 0) {
+		log_error("cannot build the model", "error", err.message);
+		agent_stop_if_lost(agent);
 		return;
+	}
 	log_info("synced: policies decide from now on", "pods", LOG_NUMBER(kube_store_count(agent->store, KUBE_POD)), "namespaces",
 		 LOG_NUMBER(kube_store_count(agent->store, KUBE_NAMESPACE)), "policies",
 		 LOG_NUMBER(kube_store_count(agent->store, KUBE_NETWORK_POLICY)), "attachments", LOG_NUMBER(agent->attachments.n));

@@ -16,7 +16,7 @@ void agent_stop_if_lost(struct agent *agent)
 {
 	if (!enforcer_is_lost(agent->enforcer) || agent->exit_code)
 		return;
-	log_error("out of memory: the agent ends, the kernel keeps the last rules");
+	log_error("the model is incomplete: the agent ends, the kernel keeps the last rules");
 	agent->exit_code = 1;
 	uv_stop(&agent->loop);
 }

@@ -25,11 +25,10 @@ static struct ruleset *wanted(const struct enforcer *enforcer)
 	return enforcer->engine ? policy_engine_ruleset(enforcer->engine) : enforcer->pinned;
 }
 
-/* The engine must not be used after it ran out of memory. */
+/* An engine that has refused a change must not be used any more, whatever the reason: what it has taken of it is not the whole. */
 static int note(struct enforcer *enforcer, int r)
 {
-	if (r == -ENOMEM)
-		enforcer->lost = true;
+	enforcer->lost |= r == -ENOMEM || (r < 0 && enforcer->engine);
 	return r;
 }
 
@@ -176,8 +175,9 @@ int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, 
 	if (engine)
 		policy_engine_set_node(engine, node);
 	int r = engine ? feed_all(engine, store, enforcer->attachments, err) : error_nomem(err);
+	enforcer->lost |= r < 0; /* the source tells once that all has come */
 	if (r < 0)
-		return note(enforcer, r);
+		return r;
 	enforcer->engine = TAKE_PTR(engine);
 	ruleset_free(TAKE_PTR(enforcer->pinned));
 	enforcer->doubtful = true;
@@ -310,7 +310,7 @@ int enforcer_check(struct enforcer *enforcer, const struct attachment *attachmen
 
 bool enforcer_is_ready(const struct enforcer *enforcer, const struct attachment *attachment)
 {
-	return enforcer->engine && enforcer->stats.in_force &&
+	return enforcer->engine && !enforcer->lost && enforcer->stats.in_force &&
 	       policy_engine_endpoint_state(enforcer->engine, attachment->id) == POLICY_ENDPOINT_READY;
 }
 

@@ -54,7 +54,7 @@ int enforcer_check(struct enforcer *enforcer, const struct attachment *attachmen
 /* Everything is in the kernel, and the model says that the attachment's pod is judged by its policies. */
 bool enforcer_is_ready(const struct enforcer *enforcer, const struct attachment *attachment);
 
-/* The model is incomplete for want of memory: the process must end, and the kernel keeps the last rules. */
+/* The model is incomplete, for want of memory: the process must end, and the kernel keeps the last rules. */
 bool enforcer_is_lost(const struct enforcer *enforcer);
 
 /* NULL while pinned. */
