@@ -167,12 +167,16 @@ static int scan_file(struct directory *directory, int directory_fd, struct file 
 	file->signature = signature;
 	if (r == 0)
 		r = read_file(directory, file, fd, &manifest, &problem);
+	file->dirty = true; /* what there was no memory for is read again */
 	if (r == -ENOMEM)
 		return error_nomem(err);
-	file->dirty = false;
 	file->broken = r < 0;
-	if (r == 0)
-		return put_manifest(directory, file, &manifest, err);
+	if (r == 0) {
+		r = put_manifest(directory, file, &manifest, err);
+		file->dirty = r < 0;
+		return r;
+	}
+	file->dirty = false;
 	if (is_news)
 		report_broken(directory, file, &problem);
 	note_broken(directory, file, &problem);

@@ -10,8 +10,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/kube/directory.h"
+#include "common/kube/source_internal.h"
 #include "common/kube/store.h"
 #include "tests/unit/kube/print.h"
 
@@ -145,10 +148,44 @@ static void test_replacing_an_object_needs_no_memory(void **state)
 	assert_string_equal(kube_labels_get(&kube_store_get(store, KUBE_POD, "shop", "a")->labels, "a"), "2");
 }
 
+/* As the agent calls it: what failed is tried again later, with the same file. */
+static void test_a_scan_that_ran_out_of_memory_loses_no_object(void **state)
+{
+	static const char text[] = "{kind: Pod, apiVersion: v1, metadata: {name: a}}\n---\n"
+				   "{kind: Pod, apiVersion: v1, metadata: {name: b}}\n---\n"
+				   "{kind: Pod, apiVersion: v1, metadata: {name: c}}\n";
+	const struct kube_store_observer observer = { .changed = hear_nothing };
+	_cleanup_(kube_store_freep) struct kube_store *store = kube_store_new(1u << KUBE_POD, &observer);
+	char path[] = "/tmp/holdfast-test-scan.XXXXXX", file[64];
+	struct refusals refusals = {};
+	struct error err;
+	int r = -ENOMEM;
+
+	assert_non_null(mkdtemp(path));
+	snprintf(file, sizeof(file), "%s/pods.yaml", path);
+	assert_int_equal(file_write_atomic(file, slice_string(text), 0600, &err), 0);
+	struct directory *directory = directory_new(path, store, &refusals);
+	assert_non_null(directory);
+	assert_int_equal(directory_scan(directory, &err), 0);
+	for (long allowed = 0; r < 0; allowed++) {
+		directory_touch(directory, NULL);
+		allocations_left = allowed;
+		r = directory_scan(directory, &err);
+		allocations_left = -1;
+		assert_true(r == 0 || r == -ENOMEM);
+		assert_int_equal(directory_scan(directory, &err), 0);
+		assert_int_equal(kube_store_count(store, KUBE_POD), 3);
+	}
+	directory_free(directory);
+	unlink(file);
+	rmdir(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reading_an_object_survives_every_failed_allocation),
+		cmocka_unit_test(test_a_scan_that_ran_out_of_memory_loses_no_object),
 		cmocka_unit_test(test_a_store_keeps_what_it_had_when_memory_is_out),
 		cmocka_unit_test(test_replacing_an_object_needs_no_memory),
 	};
