@@ -212,12 +212,17 @@ not_isolated() {
 
 @test "an ADD that the kernel does not take leaves nothing, and works once the kernel does" {
 	plain_veth
-	# A map of our name but of another type: the kernel refuses every transaction.
+	# A table of our name that another process owns: the kernel refuses every transaction.
 	in_node nft delete table inet holdfast
-	in_node nft 'table inet holdfast { map ingress4 { type ipv6_addr : verdict; }; }'
-	refused 11 "" ADD <<<"$(bare 1.1.0 "$(previous)")"
+	mkfifo "$NODE/hold"
+	in_node nft -i <"$NODE/hold" >/dev/null 2>&1 3>&- &
+	exec 7>"$NODE/hold"
+	echo 'add table inet holdfast { flags owner; }' >&7
+	wait_for "somebody owns the table" in_node nft list table inet holdfast
+	refused 11 "Operation not permitted" ADD <<<"$(bare 1.1.0 "$(previous)")"
 	has_journal 0
-	in_node nft delete table inet holdfast
+	exec 7>&-
+	wait_for "the table is gone with its owner" eval '! in_node nft list table inet holdfast'
 	direct ADD <<<"$(bare 1.1.0 "$(previous)")"
 	in_node nft get element inet holdfast ingress4 '{ 10.244.1.9 }'
 }
