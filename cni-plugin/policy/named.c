@@ -4,30 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/array.h"
+
 static const char *name_of(const void *item)
 {
 	return *(char *const *)item;
 }
 
+static int compare_name(const void *item, const void *name, size_t size)
+{
+	return strcmp(name_of(*(void *const *)item), name);
+}
+
 bool named_find(const struct named *list, const char *name, size_t *ret_position)
 {
-	size_t low = 0, high = list->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(name_of(list->items[middle]), name);
-
-		if (order == 0) {
-			*ret_position = middle;
-			return true;
-		}
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*ret_position = low;
-	return false;
+	return array_search(list->items, list->n, sizeof(*list->items), name, compare_name, ret_position);
 }
 
 void *named_get(const struct named *list, const char *name)

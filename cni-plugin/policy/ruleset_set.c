@@ -29,23 +29,7 @@ size_t ruleset_key_size(enum ruleset_key key)
 
 bool elements_find(const struct ruleset_elements *elements, size_t stride, const void *element, size_t *ret_position)
 {
-	size_t low = 0, high = elements->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = memcmp(elements_at(elements, stride, middle), element, stride);
-
-		if (order == 0) {
-			*ret_position = middle;
-			return true;
-		}
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*ret_position = low;
-	return false;
+	return array_search(elements->bytes, elements->n, stride, element, memcmp, ret_position);
 }
 
 bool elements_reserve(struct ruleset_elements *elements, size_t stride, size_t n)

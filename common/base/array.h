@@ -34,4 +34,30 @@ static inline bool array_room(void **items, size_t n, size_t *capacity, size_t e
 	return true;
 }
 
+/*
+ * Where `key` is in a sorted array, or else where it belongs. `compare` is as memcmp: item, key, element_size. Inline, because sets of
+ * addresses are searched for every event.
+ */
+static inline bool array_search(const void *items, size_t n, size_t element_size, const void *key,
+				int (*compare)(const void *item, const void *key, size_t element_size), size_t *ret_position)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare((const char *)items + middle * element_size, key, element_size);
+
+		if (order == 0) {
+			*ret_position = middle;
+			return true;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_position = low;
+	return false;
+}
+
 #endif

@@ -2,24 +2,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/array.h"
 #include "common/base/buf.h"
 #include "common/kube/objects.h"
 
+static int compare_value(const void *item, const void *value, size_t size)
+{
+	return strcmp(*(char *const *)item, value);
+}
+
 static bool has_value(const struct kube_requirement *requirement, const char *value)
 {
-	size_t low = 0, high = requirement->n_values;
+	size_t ignored;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(requirement->values[middle], value);
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return array_search(requirement->values, requirement->n_values, sizeof(*requirement->values), value, compare_value, &ignored);
 }
 
 static bool requirement_matches(const struct kube_requirement *requirement, const struct kube_labels *labels)
