@@ -32,6 +32,8 @@
 #define ATTEMPTS_MAX 2048
 #define PORTS_MAX 32
 #define WATCH_INTERVAL_MS 20
+#define FRESH_PORT_FIRST 1024
+#define FRESH_PORTS (32768 - FRESH_PORT_FIRST) /* below the ephemeral ones, net.ipv4.ip_local_port_range */
 #define RESEND_INTERVAL_MS 100 /* of a datagram without an answer: one may be lost without any policy */
 
 enum outcome { OUTCOME_OPEN, OUTCOME_SILENT, OUTCOME_REFUSED, OUTCOME_UNREACHABLE, N_OUTCOMES };
@@ -141,12 +143,34 @@ static enum outcome outcome_of(int error)
 	return error == ECONNREFUSED ? OUTCOME_REFUSED : OUTCOME_UNREACHABLE;
 }
 
+/*
+ * A datagram from a port that an allowed one has lately used belongs to that flow, and passes; ephemeral ports come again by chance. So the
+ * ports go up, from a start that goes up by one in a millisecond: none comes again before its flow is forgotten (30 s).
+ */
+static void use_fresh_port(int fd, sa_family_t family)
+{
+	static uint64_t next;
+
+	if (next == 0)
+		next = (uint64_t)now_ms();
+	for (unsigned int tries = 0; tries < FRESH_PORTS; tries++) {
+		struct sockaddr_in6 any = { .sin6_family = family };
+
+		any.sin6_port = htons((uint16_t)(FRESH_PORT_FIRST + next++ % FRESH_PORTS)); /* where sockaddr_in has it too */
+		if (bind(fd, (struct sockaddr *)&any, family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(any)) == 0)
+			return;
+	}
+	die("cannot bind to any port", strerror(errno));
+}
+
 static int connect_socket(const struct target *target)
 {
 	int fd = socket(target->address.ss_family, target->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		die("cannot make a socket", strerror(errno));
+	if (target->type == SOCK_DGRAM)
+		use_fresh_port(fd, target->address.ss_family);
 	if (connect(fd, (const struct sockaddr *)&target->address, target->length) == 0 || errno == EINPROGRESS) {
 		errno = 0;
 		if (target->type == SOCK_DGRAM)
