@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Limits of json_check, and json_raw_member. What is JSON and what is not stands in tests/golden/json. */
 #include "tests/unit/common/cmocka_all.h"
+#include "tests/unit/common/repeat.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,19 +26,6 @@ static void test_each_limit_is_exact_and_named(void **state)
 	assert_string_equal(err.message, "line 1, column 1: nested deeper than the limit of 0");
 	assert_int_equal(check("[1,2]", (struct json_limits){ .bytes = 5, .depth = 1, .values = 2 }, &err), -E2BIG);
 	assert_string_equal(err.message, "line 1, column 4: more values than the limit of 2");
-}
-
-/* At least 10 MiB of it; doubled, since the sanitizers make small steps slow. */
-static void repeat(struct buf *text, const char *part)
-{
-	buf_string(text, part);
-	while (text->n < 10 << 20) {
-		size_t n = text->n;
-		uint8_t *to = buf_reserve(text, n);
-		assert_non_null(to);
-		memcpy(to, text->p, n);
-		buf_commit(text, n);
-	}
 }
 
 static void test_ten_megabytes_of_nesting_are_refused_at_the_limit(void **state)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Limits and the callback. What YAML means and what is refused stands in tests/golden/yaml. */
 #include "tests/unit/common/cmocka_all.h"
+#include "tests/unit/common/repeat.h"
 
 #include <errno.h>
 
@@ -48,19 +49,6 @@ static void test_each_limit_is_exact_and_named(void **state)
 	less.documents--;
 	assert_int_equal(parse(text, less, &out, &err), -E2BIG);
 	assert_string_equal(err.message, "line 2, column 1: more documents than the limit of 1");
-}
-
-/* At least 10 MiB of it; doubled, since the sanitizers make small steps slow. */
-static void repeat(struct buf *text, const char *part)
-{
-	buf_string(text, part);
-	while (text->n < 10 << 20) {
-		size_t n = text->n;
-		uint8_t *to = buf_reserve(text, n);
-		assert_non_null(to);
-		memcpy(to, text->p, n);
-		buf_commit(text, n);
-	}
 }
 
 static void test_megabytes_of_nesting_are_refused_at_the_limit(void **state)
