@@ -4,6 +4,7 @@
  * references it returns are what keeps those sets alive. A changed policy takes its new references before it gives back the
  * old ones, so that what both need is never touched.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "cni-plugin/policy/compile.h"

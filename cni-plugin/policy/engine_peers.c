@@ -4,6 +4,7 @@
  * costs the new peer's set, not a new union of all of them. A set that only pods of one namespace can be in is kept with that
  * namespace, so that an event elsewhere does not even look at it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "cni-plugin/policy/engine_internal.h"

@@ -7,6 +7,7 @@
 #include "cni-plugin/policy/ruleset_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PRINT_MAX (64u * 1024 * 1024)

@@ -10,7 +10,6 @@
  *	_cleanup_(pod_freep) struct pod *pod = NULL;   // with DEFINE_CLEANUP(struct pod *, pod_free)
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,15 +35,8 @@ static inline void cleanup_close(const int *fd)
 		close(*fd);
 }
 
-static inline void cleanup_fclose(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
-
 #define _cleanup_free_ _cleanup_(cleanup_free)
 #define _cleanup_close_ _cleanup_(cleanup_close)
-#define _cleanup_fclose_ _cleanup_(cleanup_fclose)
 
 #define TAKE_PTR(pointer)                              \
 	({                                             \

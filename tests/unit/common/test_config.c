@@ -3,6 +3,7 @@
 #include "tests/unit/common/cmocka_all.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -6,6 +6,7 @@
 #include "tests/unit/common/cmocka_all.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/array.h"

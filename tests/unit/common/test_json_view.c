@@ -2,6 +2,7 @@
 #include "tests/unit/common/cmocka_all.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "common/base/array.h"
 #include "common/json/json.h"
