@@ -4,6 +4,7 @@
  *
  *	ip saddr @s      meta nfproto → r1, r1 == ipv4, payload 4 @ network + 12 → r1, lookup r1 in s
  *	tcp dport 80     meta l4proto → r1, r1 == tcp, payload 2 @ transport + 2 → r1, r1 == 80
+ *	by connection    the same with ct loads in place of payload and meta: ct original saddr, ct reply saddr, ct reply proto-src
  *	served @s        payload daddr → r1, meta l4proto → next, payload dport → next, lookup r1 in s
  *
  * Registers: NFT_REG_1 is 16 bytes, the same memory as NFT_REG32_00 to _03. A concatenation fills 4-byte registers one after the other;
@@ -18,6 +19,7 @@
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
@@ -32,6 +34,7 @@
 
 struct lowering {
 	struct nftnl_rule *rule;
+	bool by_connection;
 	uint8_t family;   /* asked for already; 0 = not yet */
 	uint8_t protocol; /* likewise */
 	bool failed;      /* out of memory; sticks */
@@ -85,6 +88,36 @@ static void load_payload(struct lowering *to, uint32_t base, size_t offset, size
 	put_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, (uint32_t)n);
 }
 
+#define NO_DIRECTION (-1)
+
+/* A packet that belongs to no connection, or to one of the other family, ends the rule. */
+static void load_ct(struct lowering *to, uint32_t key, int direction, uint32_t reg)
+{
+	struct nftnl_expr *ct = add(to, "ct");
+
+	put_u32(ct, NFTNL_EXPR_CT_KEY, key);
+	put_u32(ct, NFTNL_EXPR_CT_DREG, reg);
+	if (ct && direction != NO_DIRECTION)
+		nftnl_expr_set_u8(ct, NFTNL_EXPR_CT_DIR, (uint8_t)direction);
+}
+
+static void load_protocol(struct lowering *to, uint32_t reg)
+{
+	if (to->by_connection)
+		load_ct(to, NFT_CT_PROTOCOL, NO_DIRECTION, reg);
+	else
+		load_meta(to, NFT_META_L4PROTO, reg);
+}
+
+/* The destination's. */
+static void load_port(struct lowering *to, uint32_t reg)
+{
+	if (to->by_connection)
+		load_ct(to, NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, reg);
+	else
+		load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, reg);
+}
+
 static void compare(struct lowering *to, uint32_t comparison, const void *value, size_t n)
 {
 	struct nftnl_expr *cmp = add(to, "cmp");
@@ -126,13 +159,17 @@ static void need_protocol(struct lowering *to, uint8_t protocol)
 {
 	if (to->protocol == protocol)
 		return;
-	load_meta(to, NFT_META_L4PROTO, NFT_REG_1);
+	load_protocol(to, NFT_REG_1);
 	compare(to, NFT_CMP_EQ, &protocol, sizeof(protocol));
 	to->protocol = protocol;
 }
 
 static void load_address(struct lowering *to, bool ipv6, bool source, uint32_t reg)
 {
+	if (to->by_connection) {
+		load_ct(to, ipv6 ? NFT_CT_SRC_IP6 : NFT_CT_SRC_IP, source ? IP_CT_DIR_ORIGINAL : IP_CT_DIR_REPLY, reg);
+		return;
+	}
 	size_t ip4 = source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr);
 	size_t ip6 = source ? offsetof(struct ip6_hdr, ip6_src) : offsetof(struct ip6_hdr, ip6_dst);
 
@@ -140,13 +177,11 @@ static void load_address(struct lowering *to, bool ipv6, bool source, uint32_t r
 	load_payload(to, NFT_PAYLOAD_NETWORK_HEADER, ipv6 ? ip6 : ip4, ipv6 ? sizeof(struct in6_addr) : sizeof(struct in_addr), reg);
 }
 
-static int lower_established(struct lowering *to, const struct ruleset_match *match, struct error *err)
+static int lower_state(struct lowering *to, uint32_t states)
 {
-	const uint32_t states = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED), zero = 0;
-	struct nftnl_expr *ct = add(to, "ct");
+	const uint32_t zero = 0;
 
-	put_u32(ct, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-	put_u32(ct, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	load_ct(to, NFT_CT_STATE, NO_DIRECTION, NFT_REG_1);
 	struct nftnl_expr *bitwise = add(to, "bitwise");
 	put_u32(bitwise, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
 	put_u32(bitwise, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
@@ -155,6 +190,16 @@ static int lower_established(struct lowering *to, const struct ruleset_match *ma
 	put_data(to, bitwise, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
 	compare(to, NFT_CMP_NEQ, &zero, sizeof(zero));
 	return 0;
+}
+
+static int lower_tracked(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	return lower_state(to, NF_CT_STATE_BIT(IP_CT_NEW) | NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+}
+
+static int lower_untracked(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	return lower_state(to, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT);
 }
 
 static int lower_icmpv6(struct lowering *to, const struct ruleset_match *match, struct error *err)
@@ -197,11 +242,11 @@ static int lower_protocol(struct lowering *to, const struct ruleset_match *match
 	return 0;
 }
 
-static int load_port(struct lowering *to, struct error *err)
+static int load_known_port(struct lowering *to, struct error *err)
 {
 	if (to->protocol == 0)
 		return error_set(err, EINVAL, "a port is matched without a protocol before it");
-	load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, NFT_REG_1);
+	load_port(to, NFT_REG_1);
 	return 0;
 }
 
@@ -211,7 +256,7 @@ static int lower_port(struct lowering *to, const struct ruleset_match *match, st
 
 	if (match->first > match->last)
 		return error_set(err, EINVAL, "%u-%u is no range of ports", match->first, match->last);
-	int r = load_port(to, err);
+	int r = load_known_port(to, err);
 	if (r == 0)
 		compare_range(to, &first, &last, sizeof(first));
 	return r;
@@ -221,7 +266,7 @@ static int lower_port_in(struct lowering *to, const struct ruleset_match *match,
 {
 	if (match->key != RULESET_KEY_PORT)
 		return error_set(err, EINVAL, "set \"%s\" does not hold ports", match->set);
-	int r = load_port(to, err);
+	int r = load_known_port(to, err);
 	if (r == 0)
 		lookup(to, match->set);
 	return r;
@@ -235,14 +280,15 @@ static int lower_served_port_in(struct lowering *to, const struct ruleset_match 
 	if (!ipv6 && match->key != RULESET_KEY_IPV4_PORT)
 		return error_set(err, EINVAL, "set \"%s\" does not hold served ports", match->set);
 	load_address(to, ipv6, false, NFT_REG_1);
-	load_meta(to, NFT_META_L4PROTO, after);
-	load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, after + 1);
+	load_protocol(to, after);
+	load_port(to, after + 1);
 	lookup(to, match->set);
 	return 0;
 }
 
 static int (*const lower_match[])(struct lowering *to, const struct ruleset_match *match, struct error *err) = {
-	[RULESET_CT_ESTABLISHED] = lower_established,
+	[RULESET_TRACKED] = lower_tracked,
+	[RULESET_UNTRACKED] = lower_untracked,
 	[RULESET_ICMPV6_TYPE] = lower_icmpv6,
 	[RULESET_SOURCE_IN] = lower_source_in,
 	[RULESET_DESTINATION_IN] = lower_destination_in,
@@ -280,6 +326,9 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 	case RULESET_DROP:
 		lower_immediate(to, NF_DROP, NULL);
 		return 0;
+	case RULESET_RETURN:
+		lower_immediate(to, NFT_RETURN, NULL);
+		return 0;
 	case RULESET_JUMP:
 		if (!rule->target || strlen(rule->target) > RULESET_NAME_MAX)
 			return error_set(err, EINVAL, "a jump has no usable target");
@@ -295,7 +344,7 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 int nft_expression_rule(const struct ruleset_rule *rule, struct nftnl_rule **ret, struct error *err)
 {
 	_cleanup_(nft_rule_freep) struct nftnl_rule *built = nftnl_rule_alloc();
-	struct lowering to = { .rule = built };
+	struct lowering to = { .rule = built, .by_connection = rule->by_connection };
 	int r = 0;
 
 	if (!built)

@@ -102,10 +102,14 @@ void nft_step_set_delete(struct nft_transaction *tx, const struct ruleset_set *s
 
 static void put_hook(struct nlmsghdr *message, const struct ruleset_chain *chain)
 {
-	uint32_t hook = chain->hook == RULESET_HOOK_INPUT ? NF_INET_LOCAL_IN : NF_INET_FORWARD;
+	static const uint32_t hooks[] = {
+		[RULESET_HOOK_FORWARD] = NF_INET_FORWARD,
+		[RULESET_HOOK_INPUT] = NF_INET_LOCAL_IN,
+		[RULESET_HOOK_OUTPUT] = NF_INET_LOCAL_OUT,
+	};
 	struct nlattr *nest = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
 
-	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(hook));
+	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(hooks[chain->hook]));
 	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl((uint32_t)chain->priority));
 	mnl_attr_nest_end(message, nest);
 	mnl_attr_put_u32(message, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));

@@ -22,6 +22,7 @@ struct compile_input {
 	const char *(*peers)[COMPILE_FAMILIES]; /* for each peer with selectors, the set of each family */
 	const char *blocks[COMPILE_FAMILIES];   /* NULL: none */
 	struct compile_protocol protocols[NORMAL_PROTOCOLS_MAX];
+	bool by_connection;
 	const char *comment;
 };
 

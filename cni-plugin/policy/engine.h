@@ -62,7 +62,10 @@ struct ruleset *policy_engine_ruleset(struct policy_engine *engine);
  * the kernel has no table yet. The maps' names are below.
  */
 int policy_skeleton(struct ruleset *ruleset, struct error *err) must_check;
-/* All of the fixed part is there and of our types; what its chains say is not looked at. */
+/*
+ * What guards new packets is there and of our types; what its chains say is not looked at. The output hook is not asked for: it only cuts
+ * answers, and the builds before it guarded all the same.
+ */
 bool policy_has_skeleton(const struct ruleset *ruleset);
 
 #define POLICY_EGRESS_MAP4 "egress4"

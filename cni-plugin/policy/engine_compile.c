@@ -18,13 +18,14 @@ struct job {
 	struct policy *policy;
 	enum policy_side side;
 	struct references references;
-	struct compile_output output;
+	struct compile_output output, untracked;
 };
 
 static void job_clear(struct job *job)
 {
 	references_release(job->engine, &job->references);
 	compile_output_clear(&job->output);
+	compile_output_clear(&job->untracked);
 }
 
 void references_release(struct policy_engine *engine, struct references *references)
@@ -167,7 +168,31 @@ static int compile_one(struct job *job, const struct kube_rule *rule, size_t ind
 		r = take_blocks(job, &input, err);
 	for (size_t i = 0; i < normal.n_protocols && r == 0; i++)
 		r = take_ports(job, &normal.protocols[i], &input.protocols[i], err);
-	return r < 0 ? r : compile_rule(&input, &job->output, err);
+	input.by_connection = true;
+	if (r == 0)
+		r = compile_rule(&input, &job->output, err);
+	input.by_connection = false;
+	return r < 0 ? r : compile_rule(&input, &job->untracked, err);
+}
+
+/* The rules by connection, and behind them, for packets that belong to none, the same by header. */
+static int append_untracked(struct job *job, struct error *err)
+{
+	struct compile_output *to = &job->output, *from = &job->untracked;
+
+	if (from->n == 0)
+		return 0;
+	for (size_t i = 0; i <= from->n; i++) {
+		if (!array_room((void **)&to->rules, to->n, &to->capacity, sizeof(*to->rules)))
+			return error_nomem(err);
+		to->rules[to->n++] = i == 0 ? (struct ruleset_rule){ .matches = { { .type = RULESET_TRACKED } },
+								     .n_matches = 1,
+								     .verdict = RULESET_RETURN } :
+					      from->rules[i - 1];
+		if (i > 0)
+			from->rules[i - 1] = (struct ruleset_rule){};
+	}
+	return 0;
 }
 
 static int put_chain(struct job *job, struct error *err)
@@ -188,6 +213,8 @@ int policy_compile(struct policy_engine *engine, struct policy *policy, enum pol
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = compile_one(&job, &rules[i], i, err);
+	if (r == 0)
+		r = append_untracked(&job, err);
 	if (r == 0)
 		r = put_chain(&job, err);
 	if (r < 0)

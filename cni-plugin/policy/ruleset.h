@@ -69,7 +69,8 @@ struct ruleset_set {
 };
 
 enum ruleset_match_type {
-	RULESET_CT_ESTABLISHED, /* ct state established,related */
+	RULESET_TRACKED,        /* ct state new,established,related: the packet belongs to a connection */
+	RULESET_UNTRACKED,      /* ct state invalid,untracked: it belongs to none */
 	RULESET_ICMPV6_TYPE,    /* first..last */
 	RULESET_SOURCE_IN,      /* set: KEY_IPV4 or KEY_IPV6; implies the family */
 	RULESET_DESTINATION_IN, /* set */
@@ -89,6 +90,7 @@ struct ruleset_match {
 enum ruleset_verdict {
 	RULESET_ACCEPT,
 	RULESET_DROP,
+	RULESET_RETURN,
 	RULESET_JUMP,            /* target: chain */
 	RULESET_SOURCE_MAP,      /* target: verdict map, looked up by source address; continues if absent */
 	RULESET_DESTINATION_MAP, /* target: verdict map, looked up by destination address; continues if absent */
@@ -102,11 +104,17 @@ struct ruleset_rule {
 	enum ruleset_verdict verdict;
 	char *target;                /* NULL for accept and drop */
 	enum ruleset_key target_key; /* of the map; ruleset_chain_put fills it in */
+	/*
+	 * Source, destination, protocol and port are the connection's: who opened it (ct original saddr), who answers (ct reply saddr and
+	 * proto-src). So a packet of either direction, before or after a translation, and an ICMP error about it meet the same rule.
+	 * Else they are the packet's, and a rule by connection never holds for a packet that belongs to none.
+	 */
+	bool by_connection;
 	bool counter;
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
 
-enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT };
+enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT, RULESET_HOOK_OUTPUT };
 
 struct ruleset_chain {
 	char *name;

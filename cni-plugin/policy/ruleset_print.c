@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * nft's own syntax, so that a golden file can be read by whoever knows nft, and loaded by `nft -f`. The text of a rule is also what
+ * nft's own syntax, so that a golden file can be read by whoever knows nft, and loaded by `nft -f` (but for ports by connection, which
+ * nft 1.0.6 cannot read). The text of a rule is also what
  * its chain's fingerprint is made of: it must say everything that the kernel will do.
  */
 #include "cni-plugin/policy/ruleset_internal.h"
@@ -123,37 +124,62 @@ static void print_range(uint16_t first, uint16_t last, struct buf *out)
 		buf_printf(out, "-%u", last);
 }
 
-static void print_match(const struct ruleset_match *match, struct buf *out)
+struct words {
+	const char *protocol, *port;
+};
+
+static const struct words words_of[] = {
+	[false] = { "meta l4proto", "th dport" },
+	[true] = { "ct protocol", "ct reply proto-src" },
+};
+
+static void print_end(const struct ruleset_rule *rule, bool source, enum ruleset_key key, struct buf *out)
 {
-	const char *ip = key_is_ipv6(match->key) ? "ip6" : "ip";
+	const char *ip = key_is_ipv6(key) ? "ip6" : "ip";
+
+	if (rule->by_connection)
+		buf_printf(out, "ct %s %s saddr", source ? "original" : "reply", ip);
+	else
+		buf_printf(out, "%s %s", ip, source ? "saddr" : "daddr");
+}
+
+static void print_match(const struct ruleset_rule *rule, const struct ruleset_match *match, struct buf *out)
+{
+	const struct words *words = &words_of[rule->by_connection];
 
 	switch (match->type) {
-	case RULESET_CT_ESTABLISHED:
-		buf_string(out, "ct state established,related");
+	case RULESET_TRACKED:
+		buf_string(out, "ct state new,established,related");
+		break;
+	case RULESET_UNTRACKED:
+		buf_string(out, "ct state invalid,untracked");
 		break;
 	case RULESET_ICMPV6_TYPE:
 		buf_string(out, "icmpv6 type ");
 		print_range(match->first, match->last, out);
 		break;
 	case RULESET_SOURCE_IN:
-		buf_printf(out, "%s saddr @%s", ip, match->set);
+		print_end(rule, true, match->key, out);
+		buf_printf(out, " @%s", match->set);
 		break;
 	case RULESET_DESTINATION_IN:
-		buf_printf(out, "%s daddr @%s", ip, match->set);
+		print_end(rule, false, match->key, out);
+		buf_printf(out, " @%s", match->set);
 		break;
 	case RULESET_PROTOCOL:
-		buf_string(out, "meta l4proto ");
+		buf_printf(out, "%s ", words->protocol);
 		print_protocol((uint8_t)match->first, out);
 		break;
 	case RULESET_PORT:
-		buf_string(out, "th dport ");
+		buf_printf(out, "%s ", words->port);
 		print_range(match->first, match->last, out);
 		break;
 	case RULESET_PORT_IN:
-		buf_printf(out, "th dport @%s", match->set);
+		buf_printf(out, "%s @%s", words->port, match->set);
 		break;
 	case RULESET_SERVED_PORT_IN:
-		buf_printf(out, "%s daddr . meta l4proto . th dport @%s", ip, match->set);
+		print_end(rule, false, match->key, out);
+		buf_printf(out, " . %s . %s @%s", words->protocol, words->port, match->set);
 		break;
 	}
 	buf_byte(out, ' ');
@@ -161,8 +187,6 @@ static void print_match(const struct ruleset_match *match, struct buf *out)
 
 static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
 {
-	const char *ip = key_is_ipv6(rule->target_key) ? "ip6" : "ip";
-
 	switch (rule->verdict) {
 	case RULESET_ACCEPT:
 		buf_string(out, "accept");
@@ -170,14 +194,16 @@ static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
 	case RULESET_DROP:
 		buf_string(out, "drop");
 		break;
+	case RULESET_RETURN:
+		buf_string(out, "return");
+		break;
 	case RULESET_JUMP:
 		buf_printf(out, "jump %s", rule->target);
 		break;
 	case RULESET_SOURCE_MAP:
-		buf_printf(out, "%s saddr vmap @%s", ip, rule->target);
-		break;
 	case RULESET_DESTINATION_MAP:
-		buf_printf(out, "%s daddr vmap @%s", ip, rule->target);
+		print_end(rule, rule->verdict == RULESET_SOURCE_MAP, rule->target_key, out);
+		buf_printf(out, " vmap @%s", rule->target);
 		break;
 	}
 }
@@ -185,7 +211,7 @@ static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
 void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out)
 {
 	for (size_t i = 0; i < rule->n_matches; i++)
-		print_match(&rule->matches[i], out);
+		print_match(rule, &rule->matches[i], out);
 	if (rule->counter)
 		buf_string(out, "counter ");
 	print_verdict(rule, out);
@@ -194,6 +220,12 @@ void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out)
 		print_comment(rule->comment, out);
 	}
 }
+
+static const char *const hook_names[] = {
+	[RULESET_HOOK_FORWARD] = "forward",
+	[RULESET_HOOK_INPUT] = "input",
+	[RULESET_HOOK_OUTPUT] = "output",
+};
 
 static void print_chain(const struct ruleset_chain *chain, struct buf *out)
 {
@@ -204,8 +236,7 @@ static void print_chain(const struct ruleset_chain *chain, struct buf *out)
 		buf_byte(out, '\n');
 	}
 	if (chain->hook != RULESET_NO_HOOK)
-		buf_printf(out, "\t\ttype filter hook %s priority %d; policy accept;\n",
-			   chain->hook == RULESET_HOOK_FORWARD ? "forward" : "input", chain->priority);
+		buf_printf(out, "\t\ttype filter hook %s priority %d; policy accept;\n", hook_names[chain->hook], chain->priority);
 	for (size_t i = 0; i < chain->n_rules; i++) {
 		buf_string(out, "\t\t");
 		ruleset_rule_print(&chain->rules[i], out);

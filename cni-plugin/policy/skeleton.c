@@ -5,7 +5,11 @@
  *
  *	pod → elsewhere     forward-egress  (source)  then  forward-ingress (destination)
  *	pod → its own node  input-egress    (source)
- *	own node → pod      the output hook, where we have nothing: always allowed (facts S11)
+ *	own node → pod      output-egress: only what answers a pod; the rest is always allowed (facts S11)
+ *
+ * Every packet is judged by today's policy, not only the first of a connection: revocation needs no second mechanism, nothing to mark and
+ * nothing to delete. Source and destination are the connection's, so an answer is judged as what it answers, and a Service's
+ * translation is looked through. What conntrack does not track (NodeLocal DNS asks for that) is judged by its own header.
  */
 #include <errno.h>
 #include <string.h>
@@ -45,9 +49,12 @@ static const struct base_chain_row base_chains[] = {
 	  "what pods of this node may receive" },
 	{ "input-egress", RULESET_HOOK_INPUT, -10, RULESET_SOURCE_MAP, POLICY_EGRESS_MAP4, POLICY_EGRESS_MAP6,
 	  "what pods of this node may send to it" },
+	{ "output-egress", RULESET_HOOK_OUTPUT, -10, RULESET_SOURCE_MAP, POLICY_EGRESS_MAP4, POLICY_EGRESS_MAP6,
+	  "what it may answer to pods of this node" },
 };
 
-#define BASE_RULES 5
+#define BASE_RULES 6
+#define FIRST_LOOKUP 2
 
 static struct ruleset_rule accept_if(enum ruleset_match_type type, uint16_t first, uint16_t last)
 {
@@ -58,17 +65,30 @@ static struct ruleset_rule accept_if(enum ruleset_match_type type, uint16_t firs
 	};
 }
 
+static struct ruleset_rule look_up(const struct base_chain_row *row, const char *map, bool by_connection)
+{
+	struct ruleset_rule rule = { .verdict = row->lookup, .target = strdup(map), .by_connection = by_connection };
+
+	if (!by_connection)
+		rule.matches[rule.n_matches++].type = RULESET_UNTRACKED;
+	return rule;
+}
+
 static int put_base_chain(struct ruleset *ruleset, const struct base_chain_row *row, struct error *err)
 {
 	struct ruleset_rule rules[BASE_RULES] = {
-		accept_if(RULESET_CT_ESTABLISHED, 0, 0),
 		accept_if(RULESET_ICMPV6_TYPE, ICMPV6_PACKET_TOO_BIG, ICMPV6_PACKET_TOO_BIG),
 		accept_if(RULESET_ICMPV6_TYPE, ICMPV6_NEIGHBOUR_FIRST, ICMPV6_NEIGHBOUR_LAST),
-		{ .verdict = row->lookup, .target = strdup(row->map4) },
-		{ .verdict = row->lookup, .target = strdup(row->map6) },
+		look_up(row, row->map4, true),
+		look_up(row, row->map6, true),
+		look_up(row, row->map4, false),
+		look_up(row, row->map6, false),
 	};
+	bool ok = true;
 
-	if (rules[3].target && rules[4].target)
+	for (size_t i = FIRST_LOOKUP; i < BASE_RULES; i++)
+		ok &= rules[i].target != NULL;
+	if (ok)
 		return ruleset_chain_put(ruleset, row->name, row->hook, row->priority, row->comment, rules, BASE_RULES, err);
 	for (size_t i = 0; i < BASE_RULES; i++)
 		ruleset_rule_clear(&rules[i]);
@@ -105,7 +125,7 @@ bool policy_has_skeleton(const struct ruleset *ruleset)
 		all &= set && set->map && set->key == maps[i].key && !set->interval;
 	}
 	for (size_t i = 0; i < ELEMENTS_OF(base_chains); i++)
-		all &= ruleset_chain_find(ruleset, base_chains[i].name) != NULL;
+		all &= base_chains[i].hook == RULESET_HOOK_OUTPUT || ruleset_chain_find(ruleset, base_chains[i].name) != NULL;
 	return all;
 }
 

@@ -257,6 +257,7 @@ void chain_of(struct world *world, const char *name, enum ruleset_hook hook, con
 		built[i] = (struct ruleset_rule){ .n_matches = rules[i].n_matches,
 						  .verdict = rules[i].verdict,
 						  .target = copy_of(rules[i].target),
+						  .by_connection = rules[i].by_connection,
 						  .counter = rules[i].counter,
 						  .comment = strdup(rules[i].comment ? rules[i].comment : "") };
 		for (size_t j = 0; j < rules[i].n_matches; j++)

@@ -58,6 +58,7 @@ struct rule {
 	size_t n_matches;
 	enum ruleset_verdict verdict;
 	const char *target;
+	bool by_connection;
 	bool counter;
 	const char *comment;
 };

@@ -247,15 +247,22 @@ static const struct rule sentinel_rule = {
 		     { .type = RULESET_PORT, .first = SENTINEL_PORT, .last = SENTINEL_PORT } },
 	.n_matches = 2,
 };
-static const struct rule established_rule = { .matches = { { .type = RULESET_CT_ESTABLISHED } }, .n_matches = 1 };
+static const struct rule answer_rules[] = {
+	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "answers4" } }, .n_matches = 1 },
+	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "answers6" } }, .n_matches = 1 },
+};
 static const struct rule drop_rule = { .verdict = RULESET_DROP };
 
-/* forward: sentinels, answers, this rule, drop. */
+/* forward: sentinels, this rule, drop; and answers, unless the rule itself knows what they answer. */
 static void forward_with(struct lab *lab, struct rule rule)
 {
-	const struct rule rules[] = { sentinel_rule, established_rule, rule, drop_rule };
+	const struct rule rules[] = { sentinel_rule, rule, answer_rules[0], answer_rules[1], drop_rule };
+	const struct rule bare[] = { sentinel_rule, rule, drop_rule };
 
-	chain_of(lab->world, "forward", RULESET_HOOK_FORWARD, rules, ELEMENTS_OF(rules));
+	if (rule.by_connection)
+		chain_of(lab->world, "forward", RULESET_HOOK_FORWARD, bare, ELEMENTS_OF(bare));
+	else
+		chain_of(lab->world, "forward", RULESET_HOOK_FORWARD, rules, ELEMENTS_OF(rules));
 	must_apply(lab->world);
 }
 
@@ -278,6 +285,8 @@ static void build_sets(struct lab *lab)
 	add_text(interval_set_of(world, "top4", RULESET_KEY_IPV4), "10.20.5.0", "255.255.255.255", NULL);
 	add_text(interval_set_of(world, "all4", RULESET_KEY_IPV4), "0.0.0.0", "255.255.255.255", NULL);
 	add_text(interval_set_of(world, "all6", RULESET_KEY_IPV6), "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL);
+	add_text(interval_set_of(world, "answers4", RULESET_KEY_IPV4), "10.30.4.0", "10.30.7.255", NULL);
+	add_text(interval_set_of(world, "answers6", RULESET_KEY_IPV6), "fd30::4:0", "fd30::7:ffff", NULL);
 	struct ruleset_set *ports = interval_set_of(world, "ports", RULESET_KEY_PORT);
 	add_text(ports, "80", "80", NULL);
 	add_text(ports, "1000", "1999", NULL);
@@ -422,19 +431,36 @@ static void test_each_match_passes_and_drops_what_it_must(void **state)
 	}
 }
 
-static void test_an_answer_passes_only_as_part_of_an_established_flow(void **state)
+/* A rule by connection knows answers as what they answer. */
+static void test_each_match_by_connection_passes_and_drops_what_it_must(void **state)
 {
 	struct lab *lab = *state;
-	const struct rule to_server = { .matches = { { .type = RULESET_SOURCE_IN, .set = "clients4" } }, .n_matches = 1 };
+
+	build_sets(lab);
+	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+		struct rule rule = cases[i].rule;
+
+		rule.by_connection = true;
+		forward_with(lab, rule);
+		for (const struct probe *probe = cases[i].probes; probe->source; probe++)
+			check(lab, cases[i].name, probe);
+	}
+}
+
+static void test_a_rule_by_header_does_not_know_an_answer(void **state)
+{
+	struct lab *lab = *state;
+	struct rule to_server = { .matches = { { .type = RULESET_SOURCE_IN, .set = "clients4" } }, .n_matches = 1 };
 	const struct rule rules[] = { sentinel_rule, to_server, drop_rule };
 	const struct probe with = { TCP, "10.20.7.1", "10.30.7.1", 80, true }, without = { TCP, "10.20.7.1", "10.30.7.1", 80, false };
 
 	build_sets(lab);
+	to_server.by_connection = true;
 	forward_with(lab, to_server);
-	check(lab, "with the rule for established flows", &with);
+	check(lab, "by connection", &with);
 	chain_of(lab->world, "forward", RULESET_HOOK_FORWARD, rules, ELEMENTS_OF(rules));
 	must_apply(lab->world);
-	check(lab, "without it", &without);
+	check(lab, "by header", &without);
 }
 
 /* Dispatch by verdict map: an address that is in it is judged by its chain, another goes on; retargeting moves the judgement. */
@@ -446,7 +472,6 @@ static void test_maps_dispatch_and_retarget(void **state)
 	const struct probe passes6 = { UDP, "fd20::7:1", "fd30::7:1", 80, true }, dropped6 = { UDP, "fd20::7:1", "fd30::7:1", 80, false };
 	const struct probe other4 = { TCP, "10.20.7.1", "10.30.7.2", 80, true };
 	const struct rule rules[] = { sentinel_rule,
-				      established_rule,
 				      { .verdict = RULESET_DESTINATION_MAP, .target = "to4" },
 				      { .verdict = RULESET_SOURCE_MAP, .target = "from6" },
 				      accept };
@@ -502,7 +527,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PROMISE(test_each_match_passes_and_drops_what_it_must),
-		PROMISE(test_an_answer_passes_only_as_part_of_an_established_flow),
+		PROMISE(test_each_match_by_connection_passes_and_drops_what_it_must),
+		PROMISE(test_a_rule_by_header_does_not_know_an_answer),
 		PROMISE(test_maps_dispatch_and_retarget),
 		PROMISE(test_neighbour_discovery_passes_the_input_hook),
 	};

@@ -30,7 +30,7 @@ static const struct rule web_rules[] = {
 	{ .verdict = RULESET_DROP },
 };
 static const struct rule forward_rules[] = {
-	{ .matches = { { .type = RULESET_CT_ESTABLISHED } }, .n_matches = 1 },
+	{ .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1 },
 	{ .verdict = RULESET_DESTINATION_MAP, .target = "ingress4" },
 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum outcome { CONTINUE, ACCEPTED, DROPPED };
+enum outcome { CONTINUE, RETURNED, ACCEPTED, DROPPED };
 
 static const void *there(const void *object, const char *name)
 {
@@ -65,7 +65,9 @@ static bool port_in(const struct ruleset *ruleset, const char *name, uint16_t po
 static bool match_holds(const struct ruleset *ruleset, const struct ruleset_match *match, const struct policy_flow *flow)
 {
 	switch (match->type) {
-	case RULESET_CT_ESTABLISHED:
+	case RULESET_TRACKED:
+		return true;
+	case RULESET_UNTRACKED:
 	case RULESET_ICMPV6_TYPE:
 		return false;
 	case RULESET_SOURCE_IN:
@@ -119,6 +121,8 @@ static enum outcome run_rule(const struct ruleset *ruleset, const struct ruleset
 		return ACCEPTED;
 	case RULESET_DROP:
 		return DROPPED;
+	case RULESET_RETURN:
+		return RETURNED;
 	case RULESET_JUMP:
 		return run_named(ruleset, rule->target, flow);
 	case RULESET_SOURCE_MAP:
@@ -135,7 +139,7 @@ static enum outcome run_chain(const struct ruleset *ruleset, const struct rulese
 		enum outcome outcome = run_rule(ruleset, &chain->rules[i], flow);
 
 		if (outcome != CONTINUE)
-			return outcome;
+			return outcome == RETURNED ? CONTINUE : outcome;
 	}
 	return CONTINUE;
 }
@@ -147,7 +151,7 @@ bool ruleset_allows(const struct ruleset *ruleset, const struct scenario_probe *
 	const struct ruleset_chain *chain = NULL;
 
 	if (probe->flow.source_is_own_node)
-		return true; /* the output hook, where there is no chain */
+		hook = RULESET_HOOK_OUTPUT;
 	while ((chain = ruleset_next_chain(ruleset, chain)))
 		if (chain->hook == hook && run_chain(ruleset, chain, &probe->flow) == DROPPED)
 			return false;

@@ -46,9 +46,20 @@ static const struct {
 	  { .verdict = RULESET_ACCEPT, .counter = true },
 	  "counter pkts 0 bytes 0; immediate reg 0 accept" },
 	{ "a jump", { .verdict = RULESET_JUMP, .target = (char *)"c" }, "immediate reg 0 jump -> c" },
-	{ "established flows",
-	  { .matches = { { .type = RULESET_CT_ESTABLISHED } }, .n_matches = 1 },
-	  "ct load state => reg 1; bitwise reg 1 = ( reg 1 & 0x00000006 ) ^ 0x00000000; cmp neq reg 1 0x00000000; immediate reg 0 accept" },
+	{ "packets of a connection",
+	  { .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1 },
+	  "ct load state => reg 1; bitwise reg 1 = ( reg 1 & 0x0000000e ) ^ 0x00000000; cmp neq reg 1 0x00000000; immediate reg 0 accept" },
+	{ "packets of none go back",
+	  { .matches = { { .type = RULESET_UNTRACKED } }, .n_matches = 1, .verdict = RULESET_RETURN },
+	  "ct load state => reg 1; bitwise reg 1 = ( reg 1 & 0x00000041 ) ^ 0x00000000; cmp neq reg 1 0x00000000; immediate reg 0 return" },
+	{ "by connection: who opened it, who answers, and on which port",
+	  { .matches = { SET(RULESET_SOURCE_IN, RULESET_KEY_IPV4), SET(RULESET_DESTINATION_IN, RULESET_KEY_IPV6),
+			 RANGE(RULESET_PROTOCOL, IPPROTO_TCP, 0), RANGE(RULESET_PORT, 80, 80) },
+	    .n_matches = 4,
+	    .by_connection = true },
+	  "ct load src_ip => reg 1 , dir original; lookup reg 1 set s; ct load src_ip6 => reg 1 , dir reply; lookup reg 1 set s; "
+	  "ct load protocol => reg 1; cmp eq reg 1 0x00000006; ct load proto_src => reg 1 , dir reply; cmp eq reg 1 0x00005000; "
+	  "immediate reg 0 accept" },
 	{ "ICMPv6 only in IPv6 packets",
 	  { .matches = { RANGE(RULESET_ICMPV6_TYPE, 133, 137) }, .n_matches = 1 },
 	  "meta load nfproto => reg 1; cmp eq reg 1 0x0000000a; meta load l4proto => reg 1; cmp eq reg 1 0x0000003a; "
