@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -150,8 +151,10 @@ static void on_signal(uv_signal_t *signal, int number)
 	uv_stop(signal->loop);
 }
 
+/* A caller that is gone when its answer is written must cost its connection only: libuv writes with write(2). */
 static void watch_signals(struct agent *agent)
 {
+	signal(SIGPIPE, SIG_IGN);
 	uv_signal_init(&agent->loop, &agent->sigterm);
 	uv_signal_init(&agent->loop, &agent->sigint);
 	uv_signal_start(&agent->sigterm, on_signal, SIGTERM);

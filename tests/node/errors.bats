@@ -233,3 +233,18 @@ not_isolated() {
 	refused 11 "" ADD <<<"$(bare 1.1.0 "$(previous)")"
 	nothing_left
 }
+
+@test "a caller that is gone before it is answered does the agent no harm" {
+	plain_veth
+	in_node python3 - <<-'END'
+		import socket, struct
+		text = lambda s: struct.pack("=I", len(s)) + s
+		for _ in range(20):
+		    caller = socket.socket(socket.AF_UNIX)
+		    caller.connect("/run/holdfast/net.sock")
+		    caller.sendall(b"HFN1" + b"".join(text(s) for s in [b"dump", b"", b"", b"", b"", b"", b""]))
+		    caller.close()
+	END
+	direct ADD <<<"$(bare 1.1.0 "$(previous)")"
+	agent_runs
+}
