@@ -11,10 +11,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+
+#include "common/rpc/unix_socket.h"
 
 #define BACKLOG 128
 #define SCRATCH_SIZE (64 * 1024)
@@ -40,7 +38,6 @@ struct server {
 	struct server_call *calls;
 	size_t n_calls;
 	bool stopped, closed;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char scratch[SCRATCH_SIZE];
 };
 
@@ -183,15 +180,6 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 	*ret = uv_buf_init(call->server->scratch, SCRATCH_SIZE);
 }
 
-static bool peer_is_root(uv_pipe_t *pipe)
-{
-	struct ucred peer;
-	socklen_t n = sizeof(peer);
-	uv_os_fd_t fd;
-
-	return uv_fileno((uv_handle_t *)pipe, &fd) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.uid == 0;
-}
-
 static struct server_call *call_new(struct server *server)
 {
 	struct server_call *call = calloc(1, sizeof(*call));
@@ -223,7 +211,7 @@ static void on_connection(uv_stream_t *stream, int status)
 	struct server_call *call = call_new(server);
 	if (!call)
 		return;
-	if (uv_accept(stream, (uv_stream_t *)&call->pipe) < 0 || !peer_is_root(&call->pipe)) {
+	if (uv_accept(stream, (uv_stream_t *)&call->pipe) < 0 || !unix_socket_peer_is(&call->pipe, 0)) {
 		call_close(call);
 		return;
 	}
@@ -235,20 +223,6 @@ static void on_connection(uv_stream_t *stream, int status)
 	uv_timer_start(&call->timer, on_request_late, SERVER_SEND_TIMEOUT_MS, 0);
 	if (uv_read_start((uv_stream_t *)&call->pipe, on_allocate, on_read) < 0)
 		call_close(call);
-}
-
-static int listen_at(struct server *server, const char *path, struct error *err)
-{
-	if (strlen(path) >= sizeof(server->path))
-		return error_set(err, ENAMETOOLONG, "the path is too long for a unix socket");
-	memcpy(server->path, path, strlen(path) + 1);
-	unlink(path);
-	mode_t before = umask(0177);
-	int r = uv_pipe_bind(&server->pipe, path);
-	umask(before);
-	if (r == 0)
-		r = uv_listen((uv_stream_t *)&server->pipe, BACKLOG, on_connection);
-	return r < 0 ? error_set(err, -r, "%s", uv_strerror(r)) : 0;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -268,10 +242,10 @@ int server_start(uv_loop_t *loop, const char *path, const struct server_handler 
 	server->handler = *handler;
 	uv_pipe_init(loop, &server->pipe, 0);
 	server->pipe.data = server;
-	int r = listen_at(server, path, err);
+	int r = unix_socket_listen(&server->pipe, path, BACKLOG, on_connection, err);
 	if (r < 0) {
 		uv_close((uv_handle_t *)&server->pipe, on_closed);
-		return error_wrap(err, "cannot listen on %s", path);
+		return r;
 	}
 	*ret = server;
 	return 0;
