@@ -102,5 +102,7 @@ void reconcile_stop(struct agent *agent);
 /* ── metrics.c ── */
 int metrics_start(struct agent *agent, struct error *err) must_check;
 void metrics_stop(struct agent *agent);
+/* metrics_counters.c: what the kernel has let through and dropped. */
+void metrics_add_counters(struct agent *agent, struct buf *out);
 
 #endif

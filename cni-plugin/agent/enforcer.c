@@ -194,6 +194,19 @@ static int read_kernel(struct enforcer *enforcer, struct error *err)
 	return enforcer->engine ? nft_rebase(enforcer->nft, wanted(enforcer), err) : pin(enforcer, err);
 }
 
+const double enforcer_times[ENFORCER_TIMES] = { 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2 };
+
+static void note_time(struct enforcer_stats *stats, uint64_t us)
+{
+	size_t i = 0;
+
+	while (i < ENFORCER_TIMES && (double)us > enforcer_times[i] * 1e6)
+		i++;
+	stats->times[i]++;
+	stats->duration_us += us;
+	stats->last_us = us;
+}
+
 static int send_pending(struct enforcer *enforcer, struct error *err)
 {
 	struct enforcer_stats *stats = &enforcer->stats;
@@ -207,8 +220,7 @@ static int send_pending(struct enforcer *enforcer, struct error *err)
 		return r;
 	}
 	stats->transactions += report.transactions;
-	stats->duration_us += report.duration_us;
-	stats->last_us = report.duration_us;
+	note_time(stats, report.duration_us);
 	stats->last_messages = report.messages;
 	stats->last_bytes = report.bytes;
 	stats->last_time = time(NULL);
@@ -327,6 +339,11 @@ const struct policy_engine *enforcer_engine(const struct enforcer *enforcer)
 const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer)
 {
 	return wanted(enforcer);
+}
+
+int enforcer_read_counters(struct enforcer *enforcer, struct error *err)
+{
+	return nft_read_counters(enforcer->nft, wanted(enforcer), err);
 }
 
 const struct enforcer_stats *enforcer_statistics(const struct enforcer *enforcer)

@@ -61,9 +61,17 @@ bool enforcer_is_lost(const struct enforcer *enforcer);
 const struct policy_engine *enforcer_engine(const struct enforcer *enforcer);
 const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer);
 
+/* What the kernel has counted, into the counters of enforcer_ruleset. */
+int enforcer_read_counters(struct enforcer *enforcer, struct error *err) must_check;
+
+/* Upper limits, in seconds, of the classes in which the transactions' times are counted. */
+#define ENFORCER_TIMES 11
+extern const double enforcer_times[ENFORCER_TIMES];
+
 struct enforcer_stats {
 	uint64_t transactions, failed, repaired;
-	uint64_t duration_us; /* of all transactions that succeeded */
+	uint64_t duration_us;               /* of all applies that succeeded */
+	uint64_t times[ENFORCER_TIMES + 1]; /* how many took up to enforcer_times[i]; the last: longer */
 	uint64_t last_us, last_messages, last_bytes;
 	int64_t last_time;                  /* seconds since 1970; 0 = none yet */
 	bool in_force;                      /* the kernel has what the model wants */

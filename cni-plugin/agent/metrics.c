@@ -18,8 +18,8 @@ static void add_kernel(const struct agent *agent, struct buf *out)
 	    "nf_tables transactions that were committed.");
 	one(out, "holdfast_net_transactions_failed_total", METRIC_COUNTER, (double)stats->failed,
 	    "nf_tables transactions that the kernel refused.");
-	one(out, "holdfast_net_transaction_duration_seconds_total", METRIC_COUNTER, (double)stats->duration_us / 1e6,
-	    "Time spent in committed transactions.");
+	metrics_histogram(out, "holdfast_net_transaction_duration_seconds", "Time from the first message to the kernel's last answer.",
+			  enforcer_times, stats->times, ENFORCER_TIMES, (double)stats->duration_us / 1e6);
 	one(out, "holdfast_net_repairs_total", METRIC_COUNTER, (double)stats->repaired, "How often somebody else had changed our table.");
 	one(out, "holdfast_net_rules_pending", METRIC_GAUGE, agent->dirty || !stats->in_force,
 	    "1 while the kernel lacks a part of the model.");
@@ -73,13 +73,14 @@ static void add_requests(const struct agent *agent, struct buf *out)
 
 static void on_metrics(void *context, struct buf *out)
 {
-	const struct agent *agent = context;
+	struct agent *agent = context;
 
 	add_kernel(agent, out);
 	add_pods(agent, out);
 	add_policies(agent, out);
 	add_source(agent, out);
 	add_requests(agent, out);
+	metrics_add_counters(agent, out);
 }
 
 static bool on_ready(void *context, struct buf *why)

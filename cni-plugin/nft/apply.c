@@ -2,9 +2,9 @@
 /*
  * What is pending, in an order in which every step finds what it names:
  *
- *	unseen   new sets with their elements, new chains, their rules, elements of new maps    (no packet comes here yet)
+ *	unseen   new counters, new sets with their elements, new chains, their rules, elements of new maps    (no packet comes here yet)
  *	visible  new base chains, new rules of changed chains, elements of old sets and maps
- *	waste    flush doomed chains, delete doomed sets, delete doomed chains
+ *	waste    flush doomed chains, delete doomed sets, delete doomed chains, delete doomed counters
  *
  * All of it is one transaction if it is small enough. If not, what is unseen goes ahead in transactions of at most PART_STEPS steps
  * (the kernel walks a table's sets by name for each step, so that large ones cost more than many) and of what the send buffer takes;
@@ -87,6 +87,20 @@ static int put_elements(struct apply *apply, const struct ruleset_set *set, stru
 
 	for (size_t at = 0; at < set->elements.n && r == 0;) {
 		at += nft_elements_step(&apply->tx, true, set, &set->elements, at);
+		r = check_part(apply, err);
+	}
+	return r;
+}
+
+static int put_new_counters(struct apply *apply, struct error *err)
+{
+	struct ruleset_counter *counter = NULL;
+	int r = 0;
+
+	while (r == 0 && (counter = ruleset_next_pending_counter(apply->ruleset, counter))) {
+		if (counter->state != RULESET_NEW)
+			continue;
+		nft_step_counter_add(&apply->tx, counter);
 		r = check_part(apply, err);
 	}
 	return r;
@@ -196,6 +210,7 @@ static void put_difference(struct apply *apply)
 
 static void put_waste(struct apply *apply)
 {
+	struct ruleset_counter *counter = NULL;
 	struct ruleset_chain *chain = NULL;
 	struct ruleset_set *set = NULL;
 
@@ -208,12 +223,17 @@ static void put_waste(struct apply *apply)
 	while ((chain = ruleset_next_pending_chain(apply->ruleset, chain)))
 		if (chain->state == RULESET_DOOMED)
 			nft_step_chain_delete(&apply->tx, chain);
+	while ((counter = ruleset_next_pending_counter(apply->ruleset, counter)))
+		if (counter->state == RULESET_DOOMED)
+			nft_step_counter_delete(&apply->tx, counter);
 }
 
 static int put_unseen(struct apply *apply, struct error *err)
 {
-	int r = put_new_sets(apply, err);
+	int r = put_new_counters(apply, err);
 
+	if (r == 0)
+		r = put_new_sets(apply, err);
 	if (r == 0)
 		r = put_new_chains(apply, err);
 	if (r == 0)
@@ -255,6 +275,7 @@ static int apply_pending(struct apply *apply, struct error *err)
 /* A table that is replaced must get all of the ruleset, so all of it must be new: compared with an empty kernel. */
 static int check_replace(const struct ruleset *ruleset, struct error *err)
 {
+	struct ruleset_counter *counter = NULL;
 	struct ruleset_chain *chain = NULL;
 	struct ruleset_set *set = NULL;
 	bool all = true;
@@ -263,6 +284,8 @@ static int check_replace(const struct ruleset *ruleset, struct error *err)
 		all &= chain->state == RULESET_NEW;
 	while ((set = ruleset_next_set(ruleset, set)))
 		all &= set->state == RULESET_NEW;
+	while ((counter = ruleset_next_counter(ruleset, counter)))
+		all &= counter->state == RULESET_NEW;
 	return all ? 0 : error_set(err, EINVAL, "the table has to be replaced; rebase the ruleset on what nft_read gave");
 }
 

@@ -341,6 +341,14 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 	return error_set(err, EINVAL, "unknown verdict %d", (int)rule->verdict);
 }
 
+static void count(struct lowering *to, const char *counter)
+{
+	struct nftnl_expr *reference = add(to, "objref");
+
+	put_u32(reference, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	put_string(to, reference, NFTNL_EXPR_OBJREF_IMM_NAME, counter);
+}
+
 int nft_expression_rule(const struct ruleset_rule *rule, struct nftnl_rule **ret, struct error *err)
 {
 	_cleanup_(nft_rule_freep) struct nftnl_rule *built = nftnl_rule_alloc();
@@ -352,7 +360,7 @@ int nft_expression_rule(const struct ruleset_rule *rule, struct nftnl_rule **ret
 	for (size_t i = 0; i < rule->n_matches && r == 0; i++)
 		r = lower_match[rule->matches[i].type](&to, &rule->matches[i], err);
 	if (r == 0 && rule->counter)
-		add(&to, "counter");
+		count(&to, rule->counter);
 	if (r == 0)
 		r = lower_verdict(&to, rule, err);
 	if (r < 0)

@@ -16,7 +16,18 @@ struct nft {
  */
 #define NFT_TABLE_FLAGS 0
 
+/* attributes.c: of a message, or what stands for it when it is missing or of another kind. */
+const char *nft_text_of(const struct nlmsghdr *message, uint16_t type); /* "" */
+uint32_t nft_number_of(const struct nlmsghdr *message, uint16_t type, uint32_t otherwise);
+bool nft_is_ours(const struct nlmsghdr *message, uint16_t table_attribute);
+
 /* Fills the empty `set` with what the kernel has under its name. -ENOENT, -EAGAIN (see nft_socket_request). */
 int nft_read_elements(struct nft *nft, struct ruleset_set *set, struct error *err) must_check;
+
+/*
+ * All objects of our table: takes counters into the ruleset. `add`: also those that it does not have. 1: there is an object that is no
+ * counter. -EAGAIN as nft_socket_request.
+ */
+int nft_dump_counters(struct nft *nft, struct ruleset *ruleset, bool add, struct error *err) must_check;
 
 #endif

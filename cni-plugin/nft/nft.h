@@ -49,6 +49,9 @@ int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err) must
 /* Read, rebase, apply: whatever the kernel has, afterwards it has `ruleset`. For a start, a refused transaction, a periodic check. */
 int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err) must_check;
 
+/* Writes what the kernel has counted into the ruleset's counters, with one dump; those that the kernel lacks stay as they are. */
+int nft_read_counters(struct nft *nft, struct ruleset *ruleset, struct error *err) must_check;
+
 /* 1 if the set or map has the element (and, for a map, with this target; NULL: any), 0 if not; for CNI CHECK. */
 int nft_has_element(struct nft *nft, const struct ruleset_set *set, const void *element, const char *target, struct error *err) must_check;
 

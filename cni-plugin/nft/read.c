@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A read is several dumps: table, chains, rules, sets, the elements of each set. The generation of nf_tables before and after
+ * A read is several dumps: table, chains, rules, counters, sets, the elements of each set. The generation of nf_tables before and after
  * tells whether they belong together; if not, all of it is read again. (The generation counts every program's changes in this network
  * namespace, so a busy kube-proxy costs a repetition now and then.)
  *
@@ -49,36 +49,9 @@ static void reading_free(struct reading *reading)
 	*reading = (struct reading){};
 }
 
-static const char *text_of(const struct nlmsghdr *message, uint16_t type)
-{
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attribute) == type && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
-			return mnl_attr_get_str(attribute);
-	return "";
-}
-
-static uint32_t number_of(const struct nlmsghdr *message, uint16_t type, uint32_t otherwise)
-{
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attribute) == type && mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
-			return ntohl(mnl_attr_get_u32(attribute));
-	return otherwise;
-}
-
-static bool is_ours(const struct nlmsghdr *message, uint16_t table_attribute)
-{
-	const struct nfgenmsg *extra = mnl_nlmsg_get_payload(message);
-
-	return extra->nfgen_family == NFPROTO_INET && strcmp(text_of(message, table_attribute), RULESET_TABLE) == 0;
-}
-
 static int visit_generation(const struct nlmsghdr *message, void *context, struct error *err)
 {
-	*(uint32_t *)context = number_of(message, NFTA_GEN_ID, 0);
+	*(uint32_t *)context = nft_number_of(message, NFTA_GEN_ID, 0);
 	return 0;
 }
 
@@ -95,7 +68,7 @@ static int visit_table(const struct nlmsghdr *message, void *context, struct err
 {
 	struct reading *reading = context;
 
-	reading->table_flags = number_of(message, NFTA_TABLE_FLAGS, 0);
+	reading->table_flags = nft_number_of(message, NFTA_TABLE_FLAGS, 0);
 	return 0;
 }
 
@@ -120,16 +93,16 @@ static int visit_chain(const struct nlmsghdr *message, void *context, struct err
 	struct reading *reading = context;
 	struct chain_read chain = {};
 
-	if (!is_ours(message, NFTA_CHAIN_TABLE))
+	if (!nft_is_ours(message, NFTA_CHAIN_TABLE))
 		return 0;
 	if (reading->n_chains >= CHAINS_MAX)
 		return error_set(err, E2BIG, "the table has more than %d chains", CHAINS_MAX);
 	if (!array_room((void **)&reading->chains, reading->n_chains, &reading->capacity, sizeof(chain)))
 		return error_nomem(err);
-	chain.name = strdup(text_of(message, NFTA_CHAIN_NAME));
+	chain.name = strdup(nft_text_of(message, NFTA_CHAIN_NAME));
 	if (!chain.name)
 		return error_nomem(err);
-	chain.foreign = number_of(message, NFTA_CHAIN_POLICY, NF_ACCEPT) != NF_ACCEPT;
+	chain.foreign = nft_number_of(message, NFTA_CHAIN_POLICY, NF_ACCEPT) != NF_ACCEPT;
 	reading->chains[reading->n_chains++] = chain;
 	return 0;
 }
@@ -166,9 +139,9 @@ static int visit_rule(const struct nlmsghdr *message, void *context, struct erro
 	struct chain_read *chain;
 	struct nft_rule_mark mark;
 
-	if (!is_ours(message, NFTA_RULE_TABLE))
+	if (!nft_is_ours(message, NFTA_RULE_TABLE))
 		return 0;
-	chain = find_chain(reading, text_of(message, NFTA_RULE_CHAIN));
+	chain = find_chain(reading, nft_text_of(message, NFTA_RULE_CHAIN));
 	if (!chain) /* born after the chains were read; the generation tells */
 		return 0;
 	if (!find_mark(message, &mark)) {
@@ -185,14 +158,14 @@ static int visit_rule(const struct nlmsghdr *message, void *context, struct erro
 
 static bool find_set_type(const struct nlmsghdr *message, enum ruleset_key *key, bool *interval, bool *map)
 {
-	uint32_t flags = number_of(message, NFTA_SET_FLAGS, 0);
+	uint32_t flags = nft_number_of(message, NFTA_SET_FLAGS, 0);
 
 	*interval = flags & NFT_SET_INTERVAL;
 	*map = flags & NFT_SET_MAP;
 	for (*key = RULESET_KEY_IPV4; *key <= RULESET_KEY_PORT; (*key)++) {
 		struct nft_set_type type = nft_set_type(*key, *interval, *map);
-		if (flags == type.flags && number_of(message, NFTA_SET_KEY_TYPE, 0) == type.key_type &&
-		    number_of(message, NFTA_SET_KEY_LEN, 0) == type.key_size && number_of(message, NFTA_SET_DATA_TYPE, 0) == type.data_type)
+		if (flags == type.flags && nft_number_of(message, NFTA_SET_KEY_TYPE, 0) == type.key_type &&
+		    nft_number_of(message, NFTA_SET_KEY_LEN, 0) == type.key_size && nft_number_of(message, NFTA_SET_DATA_TYPE, 0) == type.data_type)
 			return true;
 	}
 	return false;
@@ -205,13 +178,13 @@ static int visit_set(const struct nlmsghdr *message, void *context, struct error
 	enum ruleset_key key;
 	bool interval, map;
 
-	if (!is_ours(message, NFTA_SET_TABLE))
+	if (!nft_is_ours(message, NFTA_SET_TABLE))
 		return 0;
 	if (!find_set_type(message, &key, &interval, &map)) {
 		reading->strange = true;
 		return 0;
 	}
-	return ruleset_set_add(reading->ruleset, text_of(message, NFTA_SET_NAME), key, interval, map, "", &set, err);
+	return ruleset_set_add(reading->ruleset, nft_text_of(message, NFTA_SET_NAME), key, interval, map, "", &set, err);
 }
 
 static int dump(struct reading *reading, uint16_t type, uint16_t table_attribute, nft_visit *visit, const char *what, struct error *err)
@@ -252,6 +225,14 @@ static int put_chains(struct reading *reading, struct error *err)
 	return r;
 }
 
+static int read_counters(struct reading *reading, struct error *err)
+{
+	int r = nft_dump_counters(reading->nft, reading->ruleset, true, err);
+
+	reading->strange |= r > 0;
+	return r < 0 ? r : 0;
+}
+
 static int read_content(struct reading *reading, struct error *err)
 {
 	struct ruleset_set *set = NULL;
@@ -263,6 +244,8 @@ static int read_content(struct reading *reading, struct error *err)
 		r = dump(reading, NFT_MSG_GETRULE, NFTA_RULE_TABLE, visit_rule, "rules", err);
 	if (r == 0)
 		r = put_chains(reading, err);
+	if (r == 0)
+		r = read_counters(reading, err);
 	if (r == 0)
 		r = dump(reading, NFT_MSG_GETSET, NFTA_SET_TABLE, visit_set, "sets", err);
 	while (r == 0 && (set = ruleset_next_set(reading->ruleset, set)))

@@ -40,6 +40,35 @@ void nft_step_table_delete(struct nft_transaction *tx)
 	nft_transaction_put(tx, message);
 }
 
+static void put_counter(struct nlmsghdr *message, const struct ruleset_counter *counter)
+{
+	mnl_attr_put_strz(message, NFTA_OBJ_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_OBJ_NAME, counter->name);
+	mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+}
+
+void nft_step_counter_add(struct nft_transaction *tx, const struct ruleset_counter *counter)
+{
+	struct nlmsghdr *message =
+		nft_transaction_step(tx, NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, NFT_STEP_ROOM, "new counter \"%s\"", counter->name);
+
+	if (!message)
+		return;
+	put_counter(message, counter);
+	mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_OBJ_DATA)); /* from zero, but the kernel wants the attribute */
+	nft_transaction_put(tx, message);
+}
+
+void nft_step_counter_delete(struct nft_transaction *tx, const struct ruleset_counter *counter)
+{
+	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_DELOBJ, 0, NFT_STEP_ROOM, "deletion of counter \"%s\"", counter->name);
+
+	if (!message)
+		return;
+	put_counter(message, counter);
+	nft_transaction_put(tx, message);
+}
+
 /* nft's datatype.h: a number per type, six bits each in a concatenation. The kernel keeps it for nft and does not look at it. */
 #define TYPE_IPV4_ADDR 7u
 #define TYPE_IPV6_ADDR 8u

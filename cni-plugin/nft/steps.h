@@ -6,11 +6,14 @@
 #include "cni-plugin/policy/ruleset.h"
 
 /*
- * One step of a transaction per function: tables, sets, chains, rules. What must be new is created with NLM_F_EXCL: if it is already
- * there, the kernel is not as we believe, and reading it again is better than adding rules twice.
+ * One step of a transaction per function: tables, counters, sets, chains, rules. What must be new is created with NLM_F_EXCL: if it is
+ * already there, the kernel is not as we believe, and reading it again is better than adding rules twice.
  */
 void nft_step_table_add(struct nft_transaction *tx); /* it may be there already */
 void nft_step_table_delete(struct nft_transaction *tx);
+
+void nft_step_counter_add(struct nft_transaction *tx, const struct ruleset_counter *counter);
+void nft_step_counter_delete(struct nft_transaction *tx, const struct ruleset_counter *counter);
 
 /* `id` differs for each set within the transaction. */
 void nft_step_set_add(struct nft_transaction *tx, const struct ruleset_set *set, uint32_t id);

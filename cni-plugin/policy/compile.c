@@ -72,8 +72,13 @@ static int emit_rule(const struct emitter *to, const struct address_condition *a
 	if (!array_room((void **)&output->rules, output->n, &output->capacity, sizeof(*output->rules)))
 		return error_nomem(to->err);
 	struct ruleset_rule *rule = &output->rules[output->n++];
-	*rule = (struct ruleset_rule){ .verdict = RULESET_ACCEPT, .by_connection = to->input->by_connection, .comment = strndup(to->input->comment, RULESET_COMMENT_MAX) };
-	bool ok = rule->comment != NULL;
+	*rule = (struct ruleset_rule){
+		.verdict = RULESET_ACCEPT,
+		.by_connection = to->input->by_connection,
+		.counter = strdup(to->input->counter),
+		.comment = strndup(to->input->comment, RULESET_COMMENT_MAX),
+	};
+	bool ok = rule->counter && rule->comment;
 	if (ok && address->set)
 		ok = add_set(rule, side, address->set);
 	if (ok)

@@ -23,6 +23,7 @@ struct compile_input {
 	const char *blocks[COMPILE_FAMILIES];   /* NULL: none */
 	struct compile_protocol protocols[NORMAL_PROTOCOLS_MAX];
 	bool by_connection;
+	const char *counter; /* of the rule: all that become of it share it */
 	const char *comment;
 };
 

@@ -74,6 +74,15 @@ bool policy_has_skeleton(const struct ruleset *ruleset);
 #define POLICY_INGRESS_MAP6 "ingress6"
 #define POLICY_QUARANTINE_CHAIN "quarantine"
 
+/* What is dropped is counted by reason; the names of the counters. */
+enum policy_drop { POLICY_DROP_EGRESS, POLICY_DROP_INGRESS, POLICY_DROP_QUARANTINE, POLICY_DROP_COUNT };
+struct policy_drop_kind {
+	const char *counter;
+	const char *reason;    /* "policy", "quarantine" */
+	const char *direction; /* "egress", "ingress"; "any" */
+};
+extern const struct policy_drop_kind policy_drops[POLICY_DROP_COUNT];
+
 /* Puts the endpoint's addresses into the maps of any ruleset that has the fixed part, as quarantined; or takes them out. */
 int policy_quarantine_put(struct ruleset *ruleset, const struct policy_endpoint *endpoint, struct error *err) must_check;
 int policy_quarantine_remove(struct ruleset *ruleset, const struct policy_endpoint *endpoint, struct error *err) must_check;
@@ -85,6 +94,17 @@ struct policy_counts {
 	size_t policies, invalid_policies, peer_sets, pods, endpoints, quarantined, isolated_ingress, isolated_egress;
 };
 void policy_engine_count(const struct policy_engine *engine, struct policy_counts *ret);
+
+/* What the rules of a policy have let through on this node: a counter per rule, as long as the policy isolates a pod here. */
+struct policy_counter {
+	const struct kube_object *policy;
+	const char *direction; /* "egress" or "ingress" */
+	size_t rule;           /* index in that list */
+	const struct ruleset_counter *counter;
+};
+typedef int policy_counter_visit(void *context, const struct policy_counter *counter);
+/* In the order of their names, until `visit` returns non-zero. */
+int policy_engine_each_counter(const struct policy_engine *engine, policy_counter_visit *visit, void *context);
 
 /* Calls `visit` for each invalid policy with its object until it returns non-zero. */
 int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy),

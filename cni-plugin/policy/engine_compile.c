@@ -158,10 +158,13 @@ static int compile_one(struct job *job, const struct kube_rule *rule, size_t ind
 	_cleanup_(input_clear) struct compile_input input = { .rule = &normal, .ingress = job->side == INGRESS };
 	const struct kube_object *object = job->policy->object;
 	char comment[COMMENT_SIZE + 1024];
+	struct chain_name counter;
 	int r = normal_rule_build(rule, object->namespace, &normal, err);
 
 	snprintf(comment, sizeof(comment), "%s/%s %s[%zu]", object->namespace, object->name, policy_side_names[job->side], index);
+	policy_counter_name(job->policy->sides[job->side].chain, index, &counter);
 	input.comment = comment;
+	input.counter = counter.text;
 	if (r == 0)
 		r = take_peers(job, &input, err);
 	if (r == 0)
@@ -209,7 +212,8 @@ int policy_compile(struct policy_engine *engine, struct policy *policy, enum pol
 	_cleanup_(job_clear) struct job job = { .engine = engine, .policy = policy, .side = side };
 	const struct kube_rule *rules;
 	size_t n = policy_rules(policy->object, side, &rules);
-	int r = 0;
+	struct policy_use *use = &policy->sides[side];
+	int r = policy_counters_add(engine, use, n, err);
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = compile_one(&job, &rules[i], i, err);
@@ -219,6 +223,7 @@ int policy_compile(struct policy_engine *engine, struct policy *policy, enum pol
 		r = put_chain(&job, err);
 	if (r < 0)
 		return r;
+	policy_counters_trim(engine, use, n);
 	*ret = job.references;
 	job.references = (struct references){};
 	return 0;

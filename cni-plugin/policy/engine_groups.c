@@ -95,7 +95,11 @@ static int put_chain(struct policy_engine *engine, const struct group *group, co
 		if (!rule->target)
 			return error_nomem(err);
 	}
-	rules.items[rules.n++] = (struct ruleset_rule){ .verdict = RULESET_DROP, .counter = true };
+	struct ruleset_rule *drop = &rules.items[rules.n++];
+	drop->verdict = RULESET_DROP;
+	drop->counter = strdup(policy_drops[group->side == EGRESS ? POLICY_DROP_EGRESS : POLICY_DROP_INGRESS].counter);
+	if (!drop->counter)
+		return error_nomem(err);
 	comment_of(group, namespace, comment, sizeof(comment));
 	rules.n = 0; /* the ruleset takes their content, whatever happens */
 	return ruleset_chain_put(engine->ruleset, group->chain, RULESET_NO_HOOK, 0, comment, rules.items, n, err);

@@ -88,8 +88,9 @@ struct references {
 };
 
 struct policy_use {
-	size_t users; /* groups */
-	char *chain;  /* its name; NULL without users */
+	size_t users;      /* groups */
+	char *chain;       /* its name; NULL without users */
+	size_t n_counters; /* one per rule: policy_counter_name(chain, 0) ... */
 	struct references references;
 };
 
@@ -198,6 +199,10 @@ int policy_compile(struct policy_engine *engine, struct policy *policy, enum pol
 		   struct error *err) must_check;
 void references_release(struct policy_engine *engine, struct references *references);
 
+/* engine_counters.c: as many counters as the side has rules; the new ones before its chain is put, the others go after. */
+int policy_counters_add(struct policy_engine *engine, struct policy_use *use, size_t n, struct error *err) must_check;
+void policy_counters_trim(struct policy_engine *engine, struct policy_use *use, size_t n);
+
 /* engine_policies.c */
 bool policy_isolates(const struct kube_object *policy, enum policy_side side, const struct kube_object *pod);
 size_t policy_rules(const struct kube_object *policy, enum policy_side side, const struct kube_rule **ret);
@@ -225,5 +230,7 @@ struct chain_name {
 };
 int policy_chain_name(enum policy_side side, const char *namespace, const char *policy, struct chain_name *ret,
 		      struct error *err) must_check;
+/* The counter of a rule of the policy that this chain is. */
+void policy_counter_name(const char *chain, size_t rule, struct chain_name *ret);
 
 #endif

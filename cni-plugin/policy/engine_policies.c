@@ -49,6 +49,7 @@ void policy_unuse(struct policy_engine *engine, struct policy *policy, enum poli
 	if (--use->users > 0)
 		return;
 	ruleset_chain_remove(engine->ruleset, use->chain);
+	policy_counters_trim(engine, use, 0);
 	references_release(engine, &use->references);
 	free(use->chain);
 	use->chain = NULL;

@@ -29,6 +29,11 @@ void ruleset_mark_chain(struct ruleset *ruleset, struct ruleset_chain *chain)
 	mark(&ruleset->pending_chains, chain->name, chain);
 }
 
+void ruleset_mark_counter(struct ruleset *ruleset, struct ruleset_counter *counter)
+{
+	mark(&ruleset->pending_counters, counter->name, counter);
+}
+
 struct ruleset *ruleset_new(void)
 {
 	return calloc(1, sizeof(struct ruleset));
@@ -42,10 +47,14 @@ void ruleset_free(struct ruleset *ruleset)
 		ruleset_set_free(ruleset->sets.items[i]);
 	for (size_t i = 0; i < ruleset->chains.n; i++)
 		ruleset_chain_free(ruleset->chains.items[i]);
+	for (size_t i = 0; i < ruleset->counters.n; i++)
+		ruleset_counter_free(ruleset->counters.items[i]);
 	named_free(&ruleset->sets);
 	named_free(&ruleset->chains);
+	named_free(&ruleset->counters);
 	named_free(&ruleset->pending_sets);
 	named_free(&ruleset->pending_chains);
+	named_free(&ruleset->pending_counters);
 	free(ruleset);
 }
 
@@ -66,6 +75,11 @@ struct ruleset_chain *ruleset_next_chain(const struct ruleset *ruleset, const st
 	return named_next(&ruleset->chains, after);
 }
 
+struct ruleset_counter *ruleset_next_counter(const struct ruleset *ruleset, const struct ruleset_counter *after)
+{
+	return named_next(&ruleset->counters, after);
+}
+
 struct ruleset_set *ruleset_next_pending_set(const struct ruleset *ruleset, const struct ruleset_set *after)
 {
 	return named_next(&ruleset->pending_sets, after);
@@ -74,6 +88,11 @@ struct ruleset_set *ruleset_next_pending_set(const struct ruleset *ruleset, cons
 struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, const struct ruleset_chain *after)
 {
 	return named_next(&ruleset->pending_chains, after);
+}
+
+struct ruleset_counter *ruleset_next_pending_counter(const struct ruleset *ruleset, const struct ruleset_counter *after)
+{
+	return named_next(&ruleset->pending_counters, after);
 }
 
 static bool set_is_pending(const struct ruleset_set *set)
@@ -90,6 +109,12 @@ bool ruleset_is_pending(const struct ruleset *ruleset)
 		const struct ruleset_chain *chain = ruleset->pending_chains.items[i];
 
 		if (chain->state != RULESET_SAME)
+			return true;
+	}
+	for (size_t i = 0; i < ruleset->pending_counters.n; i++) {
+		const struct ruleset_counter *counter = ruleset->pending_counters.items[i];
+
+		if (counter->state != RULESET_SAME)
 			return true;
 	}
 	return false;
@@ -119,12 +144,25 @@ static void commit_chain(struct ruleset *ruleset, struct ruleset_chain *chain)
 	memcpy(chain->kernel_fingerprint, chain->fingerprint, sizeof(chain->fingerprint));
 }
 
+static void commit_counter(struct ruleset *ruleset, struct ruleset_counter *counter)
+{
+	if (counter->state == RULESET_DOOMED) {
+		named_remove(&ruleset->counters, counter->name);
+		ruleset_counter_free(counter);
+		return;
+	}
+	counter->state = RULESET_SAME;
+}
+
 void ruleset_committed(struct ruleset *ruleset)
 {
 	for (size_t i = 0; i < ruleset->pending_sets.n; i++)
 		commit_set(ruleset, ruleset->pending_sets.items[i]);
 	for (size_t i = 0; i < ruleset->pending_chains.n; i++)
 		commit_chain(ruleset, ruleset->pending_chains.items[i]);
+	for (size_t i = 0; i < ruleset->pending_counters.n; i++)
+		commit_counter(ruleset, ruleset->pending_counters.items[i]);
 	ruleset->pending_sets.n = 0;
 	ruleset->pending_chains.n = 0;
+	ruleset->pending_counters.n = 0;
 }

@@ -12,8 +12,8 @@
 #include "common/kube/objects.h"
 
 /*
- * The wanted content of `table inet holdfast`: chains, sets and verdict maps. Pure data: no kernel, no I/O. Its print is the golden
- * file. A ruleset also remembers what the kernel still lacks, so that an event costs a few elements:
+ * The wanted content of `table inet holdfast`: chains, sets, verdict maps and counters. Pure data: no kernel, no I/O. Its print is the
+ *golden file. A ruleset also remembers what the kernel still lacks, so that an event costs a few elements:
  *
  *	change it freely → nft_apply sends what is pending in one transaction → ruleset_committed
  *
@@ -68,6 +68,13 @@ struct ruleset_set {
 	struct ruleset_elements added, removed;
 };
 
+/* Rules name it. What it has counted outlives every change of their chains, and the agent. */
+struct ruleset_counter {
+	char *name;
+	enum ruleset_state state;
+	uint64_t packets, bytes; /* as nft_read_counters found them last; 0 before */
+};
+
 enum ruleset_match_type {
 	RULESET_TRACKED,        /* ct state new,established,related: the packet belongs to a connection */
 	RULESET_UNTRACKED,      /* ct state invalid,untracked: it belongs to none */
@@ -110,7 +117,7 @@ struct ruleset_rule {
 	 * Else they are the packet's, and a rule by connection never holds for a packet that belongs to none.
 	 */
 	bool by_connection;
-	bool counter;
+	char *counter; /* its name; NULL: none */
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
 
@@ -150,7 +157,7 @@ ptrdiff_t ruleset_element_find(const struct ruleset_set *set, const void *elemen
 
 /*
  * Makes the chain `name` have exactly these rules. Takes ownership of the rules' content always (the array itself stays the caller's).
- * Equal rules change nothing. Sets and maps that the rules name must be there; chains may come later. -ENOMEM, -EINVAL.
+ * Equal rules change nothing. Sets, maps and counters that the rules name must be there; chains may come later. -ENOMEM, -EINVAL.
  */
 int ruleset_chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *comment,
 		      struct ruleset_rule *rules, size_t n_rules, struct error *err) must_check;
@@ -158,17 +165,25 @@ struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset, const ch
 void ruleset_chain_remove(struct ruleset *ruleset, const char *name);
 void ruleset_rule_clear(struct ruleset_rule *rule);
 
-/* For nft/: every set or chain, DOOMED ones too, in the order of their names. Start with NULL; NULL at the end. */
+/* Adding one that is there changes nothing; a DOOMED one comes back to life, and so does what it has counted. -ENOMEM, -EINVAL. */
+int ruleset_counter_add(struct ruleset *ruleset, const char *name, struct error *err) must_check;
+struct ruleset_counter *ruleset_counter_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */
+void ruleset_counter_remove(struct ruleset *ruleset, const char *name);
+
+/* For nft/: every set, chain or counter, DOOMED ones too, in the order of their names. Start with NULL; NULL at the end. */
 struct ruleset_set *ruleset_next_set(const struct ruleset *ruleset, const struct ruleset_set *after);
 struct ruleset_chain *ruleset_next_chain(const struct ruleset *ruleset, const struct ruleset_chain *after);
+struct ruleset_counter *ruleset_next_counter(const struct ruleset *ruleset, const struct ruleset_counter *after);
 
 /* The same for what may be pending only (nothing that is pending is left out): an event need not walk the whole ruleset. */
 struct ruleset_set *ruleset_next_pending_set(const struct ruleset *ruleset, const struct ruleset_set *after);
 struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, const struct ruleset_chain *after);
+struct ruleset_counter *ruleset_next_pending_counter(const struct ruleset *ruleset, const struct ruleset_counter *after);
 
 /*
- * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none). Sets and maps are
- * given as usual, with ruleset_set_add and ruleset_element_add: ruleset_rebase does not look at the state of the kernel's.
+ * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none). Sets, maps and counters
+ * are given as usual, with ruleset_set_add, ruleset_element_add and ruleset_counter_add: ruleset_rebase does not look at the state of the
+ * kernel's.
  */
 int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, const char *fingerprint, struct error *err) must_check;
 

@@ -17,6 +17,7 @@ void ruleset_rule_clear(struct ruleset_rule *rule)
 	for (size_t i = 0; i < rule->n_matches; i++)
 		free(rule->matches[i].set);
 	free(rule->target);
+	free(rule->counter);
 	free(rule->comment);
 	*rule = (struct ruleset_rule){};
 }
@@ -71,6 +72,8 @@ static int rule_resolve(const struct ruleset *ruleset, struct ruleset_rule *rule
 			r = key_of(ruleset, rule->matches[i].set, &rule->matches[i].key, err);
 	if (r == 0 && maps)
 		r = key_of(ruleset, rule->target, &rule->target_key, err);
+	if (r == 0 && rule->counter && !ruleset_counter_find(ruleset, rule->counter))
+		r = error_set(err, EINVAL, "a rule names counter \"%s\", which is not there", rule->counter);
 	return r;
 }
 

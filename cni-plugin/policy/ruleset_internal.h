@@ -7,14 +7,16 @@
 
 /* The pending lists have room for every object, so marking one cannot fail. An object may stay in them after its change was undone. */
 struct ruleset {
-	struct named sets, chains;
-	struct named pending_sets, pending_chains;
+	struct named sets, chains, counters;
+	struct named pending_sets, pending_chains, pending_counters;
 };
 
 void ruleset_mark_set(struct ruleset_set *set);
 void ruleset_mark_chain(struct ruleset *ruleset, struct ruleset_chain *chain);
+void ruleset_mark_counter(struct ruleset *ruleset, struct ruleset_counter *counter);
 void ruleset_set_free(struct ruleset_set *set);
 void ruleset_chain_free(struct ruleset_chain *chain);
+void ruleset_counter_free(struct ruleset_counter *counter);
 /* Sets the state from in_kernel and the fingerprints, for a chain that is wanted. */
 void ruleset_chain_judge(struct ruleset *ruleset, struct ruleset_chain *chain);
 int ruleset_check_name(const char *name, struct error *err) must_check;

@@ -213,7 +213,7 @@ void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out)
 	for (size_t i = 0; i < rule->n_matches; i++)
 		print_match(rule, &rule->matches[i], out);
 	if (rule->counter)
-		buf_string(out, "counter ");
+		buf_printf(out, "counter name \"%s\" ", rule->counter);
 	print_verdict(rule, out);
 	if (rule->comment && rule->comment[0]) {
 		buf_byte(out, ' ');
@@ -248,6 +248,12 @@ static void print_chain(const struct ruleset_chain *chain, struct buf *out)
 void ruleset_print(const struct ruleset *ruleset, struct buf *out)
 {
 	buf_printf(out, "table inet %s {\n", RULESET_TABLE);
+	for (size_t i = 0; i < ruleset->counters.n; i++) {
+		const struct ruleset_counter *counter = ruleset->counters.items[i];
+
+		if (counter->state != RULESET_DOOMED)
+			buf_printf(out, "\tcounter %s {\n\t}\n\n", counter->name);
+	}
 	for (size_t i = 0; i < ruleset->sets.n; i++) {
 		const struct ruleset_set *set = ruleset->sets.items[i];
 

@@ -85,8 +85,17 @@ static void forget_doomed(struct ruleset *wanted)
 		named_remove(&wanted->chains, chain->name);
 		ruleset_chain_free(chain);
 	}
+	for (size_t i = wanted->counters.n; i-- > 0;) {
+		struct ruleset_counter *counter = wanted->counters.items[i];
+
+		if (counter->state != RULESET_DOOMED)
+			continue;
+		named_remove(&wanted->counters, counter->name);
+		ruleset_counter_free(counter);
+	}
 	wanted->pending_sets.n = 0;
 	wanted->pending_chains.n = 0;
+	wanted->pending_counters.n = 0;
 }
 
 static int doom_set(struct ruleset *wanted, const struct ruleset_set *kernel, struct error *err)
@@ -155,12 +164,36 @@ static int rebase_chains(struct ruleset *wanted, const struct ruleset *kernel, s
 	return r;
 }
 
+static int rebase_counters(struct ruleset *wanted, const struct ruleset *kernel, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < wanted->counters.n; i++) {
+		struct ruleset_counter *counter = wanted->counters.items[i];
+
+		counter->state = named_get(&kernel->counters, counter->name) ? RULESET_SAME : RULESET_NEW;
+		ruleset_mark_counter(wanted, counter);
+	}
+	for (size_t i = 0; i < kernel->counters.n && r == 0; i++) {
+		const struct ruleset_counter *counter = kernel->counters.items[i];
+
+		if (named_get(&wanted->counters, counter->name))
+			continue;
+		r = ruleset_counter_add(wanted, counter->name, err);
+		if (r == 0)
+			ruleset_counter_find(wanted, counter->name)->state = RULESET_DOOMED;
+	}
+	return r;
+}
+
 int ruleset_rebase(struct ruleset *wanted, const struct ruleset *kernel, struct error *err)
 {
 	forget_doomed(wanted);
 	int r = rebase_sets(wanted, kernel, err);
 	if (r == 0)
 		r = rebase_chains(wanted, kernel, err);
+	if (r == 0)
+		r = rebase_counters(wanted, kernel, err);
 	if (r < 0)
 		error_wrap(err, "cannot compare with what the kernel has");
 	return r;

@@ -53,6 +53,12 @@ static const struct base_chain_row base_chains[] = {
 	  "what it may answer to pods of this node" },
 };
 
+const struct policy_drop_kind policy_drops[POLICY_DROP_COUNT] = {
+	[POLICY_DROP_EGRESS] = { "dropped-policy-egress", "policy", "egress" },
+	[POLICY_DROP_INGRESS] = { "dropped-policy-ingress", "policy", "ingress" },
+	[POLICY_DROP_QUARANTINE] = { "dropped-quarantine", "quarantine", "any" },
+};
+
 #define BASE_RULES 6
 #define FIRST_LOOKUP 2
 
@@ -97,8 +103,10 @@ static int put_base_chain(struct ruleset *ruleset, const struct base_chain_row *
 
 static int put_quarantine(struct ruleset *ruleset, struct error *err)
 {
-	struct ruleset_rule drop = { .verdict = RULESET_DROP, .counter = true };
+	struct ruleset_rule drop = { .verdict = RULESET_DROP, .counter = strdup(policy_drops[POLICY_DROP_QUARANTINE].counter) };
 
+	if (!drop.counter)
+		return error_nomem(err);
 	return ruleset_chain_put(ruleset, POLICY_QUARANTINE_CHAIN, RULESET_NO_HOOK, 0, "pods whose object is unknown", &drop, 1, err);
 }
 
@@ -107,6 +115,8 @@ int policy_skeleton(struct ruleset *ruleset, struct error *err)
 	struct ruleset_set *unused;
 	int r = 0;
 
+	for (size_t i = 0; i < POLICY_DROP_COUNT && r == 0; i++)
+		r = ruleset_counter_add(ruleset, policy_drops[i].counter, err);
 	for (size_t i = 0; i < ELEMENTS_OF(maps) && r == 0; i++)
 		r = ruleset_set_add(ruleset, maps[i].name, maps[i].key, false, true, "", &unused, err);
 	if (r == 0)

@@ -3,13 +3,15 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/utf8.h"
 
+#define NAME_MAX_BYTES 128
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 
-static const char *const type_names[] = { [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge" };
+static const char *const type_names[] = { [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram" };
 
 /* Backslash and line feed are escaped, and in label values the quote. */
 static void add_escaped(struct buf *out, struct slice text, bool quoted)
@@ -65,4 +67,23 @@ void metrics_write_sample(struct buf *out, const char *name, double value, ...)
 	buf_string(out, n ? "} " : " ");
 	add_value(out, value);
 	buf_byte(out, '\n');
+}
+
+void metrics_histogram(struct buf *out, const char *name, const char *help, const double *bounds, const uint64_t *counts, size_t n,
+		       double sum)
+{
+	char part[NAME_MAX_BYTES], bound[32];
+	uint64_t total = 0;
+
+	metrics_family(out, name, METRIC_HISTOGRAM, help);
+	snprintf(part, sizeof(part), "%s_bucket", name);
+	for (size_t i = 0; i <= n; i++) {
+		total += counts[i];
+		snprintf(bound, sizeof(bound), "%g", i < n ? bounds[i] : 0.0);
+		metrics_sample(out, part, (double)total, "le", i < n ? bound : "+Inf");
+	}
+	snprintf(part, sizeof(part), "%s_sum", name);
+	metrics_sample(out, part, sum);
+	snprintf(part, sizeof(part), "%s_count", name);
+	metrics_sample(out, part, (double)total);
 }

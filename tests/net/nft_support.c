@@ -117,6 +117,7 @@ struct ruleset *must_read(struct world *world)
 void assert_kernel_has_all(struct world *world)
 {
 	_cleanup_(ruleset_freep) struct ruleset *kernel = must_read(world);
+	struct ruleset_counter *counter = NULL;
 	struct ruleset_chain *chain = NULL;
 	struct ruleset_set *set = NULL;
 	struct error err;
@@ -128,6 +129,8 @@ void assert_kernel_has_all(struct world *world)
 	while ((chain = ruleset_next_chain(world->ruleset, chain)))
 		if (chain->state != RULESET_SAME)
 			print_error("chain %s is in state %d\n", chain->name, (int)chain->state);
+	while ((counter = ruleset_next_counter(world->ruleset, counter)))
+		print_error("counter %s: state %d\n", counter->name, (int)counter->state);
 	while ((set = ruleset_next_set(world->ruleset, set)))
 		print_error("set %s: state %d, %zu to add, %zu to remove\n", set->name, (int)set->state, set->added.n, set->removed.n);
 	fail_msg("the kernel differs from the ruleset");
@@ -254,11 +257,13 @@ void chain_of(struct world *world, const char *name, enum ruleset_hook hook, con
 
 	assert_non_null(built);
 	for (size_t i = 0; i < n; i++) {
+		if (rules[i].counter && ruleset_counter_add(world->ruleset, rules[i].counter, &err) < 0)
+			fail_msg("%s", err.message);
 		built[i] = (struct ruleset_rule){ .n_matches = rules[i].n_matches,
 						  .verdict = rules[i].verdict,
 						  .target = copy_of(rules[i].target),
 						  .by_connection = rules[i].by_connection,
-						  .counter = rules[i].counter,
+						  .counter = copy_of(rules[i].counter),
 						  .comment = strdup(rules[i].comment ? rules[i].comment : "") };
 		for (size_t j = 0; j < rules[i].n_matches; j++)
 			built[i].matches[j] = (struct ruleset_match){ .type = rules[i].matches[j].type,

@@ -59,7 +59,7 @@ struct rule {
 	enum ruleset_verdict verdict;
 	const char *target;
 	bool by_connection;
-	bool counter;
+	const char *counter; /* made, if it is not there */
 	const char *comment;
 };
 void chain_of(struct world *world, const char *name, enum ruleset_hook hook, const struct rule *rules, size_t n);

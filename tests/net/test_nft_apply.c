@@ -37,7 +37,7 @@ static const struct rule pod_rules[] = {
 		       { .type = RULESET_PROTOCOL, .first = 17 },
 		       { .type = RULESET_PORT, .first = 1000, .last = 2000 } },
 	  .n_matches = 3,
-	  .counter = true },
+	  .counter = "udp/shop.web/0" },
 	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "blocks4" },
 		       { .type = RULESET_PROTOCOL, .first = 132 },
 		       { .type = RULESET_PORT_IN, .set = "ports" } },
@@ -311,6 +311,45 @@ static void test_deleting_a_table_that_is_not_there_is_no_error(void **state)
 	run("test -z \"$(nft list tables)\"");
 }
 
+/* Sends `n` packets to ourselves, and reads what the counter says. */
+static uint64_t count(struct world *world, int n)
+{
+	struct error err;
+
+	run("ping -q -c %d -i 0.002 127.0.0.1", n);
+	if (nft_read_counters(world->nft, world->ruleset, &err) < 0)
+		fail_msg("%s", err.message);
+	return ruleset_counter_find(world->ruleset, "pings")->packets;
+}
+
+static void test_a_counter_outlives_its_rules_and_the_one_who_made_it(void **state)
+{
+	struct world *world = *state;
+	static const struct rule first[] = { { .counter = "pings" } },
+				 second[] = { { .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1, .counter = "pings" } },
+				 third[] = { { .verdict = RULESET_ACCEPT } };
+	struct error err;
+
+	chain_of(world, "input", RULESET_HOOK_INPUT, first, 1);
+	must_apply(world);
+	uint64_t before = count(world, 3);
+	assert_int_equal(before, 6); /* requests and answers */
+	chain_of(world, "input", RULESET_HOOK_INPUT, second, 1);
+	must_apply(world);
+	assert_int_equal(count(world, 2), before + 4);
+	ruleset_free(world->ruleset);
+	world->ruleset = ruleset_new();
+	chain_of(world, "input", RULESET_HOOK_INPUT, first, 1);
+	assert_int_equal(nft_reconcile(world->nft, world->ruleset, NULL, &err), 0);
+	assert_int_equal(count(world, 1), before + 6);
+	assert_true(ruleset_counter_find(world->ruleset, "pings")->bytes >= (before + 6) * 84);
+	chain_of(world, "input", RULESET_HOOK_INPUT, third, 1);
+	ruleset_counter_remove(world->ruleset, "pings");
+	must_apply(world);
+	assert_kernel_has_all(world);
+	run("test -z \"$(nft list counters)\"");
+}
+
 static void test_has_element_finds_what_is_there_and_nothing_else(void **state)
 {
 	struct world *world = *state;
@@ -350,6 +389,7 @@ int main(void)
 		PROMISE(test_a_wholly_refused_transaction_names_its_first_step),
 		PROMISE(test_another_table_is_not_touched),
 		PROMISE(test_deleting_a_table_that_is_not_there_is_no_error),
+		PROMISE(test_a_counter_outlives_its_rules_and_the_one_who_made_it),
 		PROMISE(test_has_element_finds_what_is_there_and_nothing_else),
 	};
 

@@ -27,7 +27,7 @@ int __wrap_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *reques
 static const struct rule web_rules[] = {
 	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "peers" } }, .n_matches = 1, .comment = "shop/web ingress[0]" },
 	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "blocks" } }, .n_matches = 1, .comment = "shop/web ingress[1]" },
-	{ .verdict = RULESET_DROP },
+	{ .verdict = RULESET_DROP, .counter = "dropped" },
 };
 static const struct rule forward_rules[] = {
 	{ .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1 },
@@ -86,6 +86,11 @@ static const struct {
 	{ "a set comes", "nft add set inet holdfast theirs '{ type ipv6_addr; }'" },
 	{ "a set of a type we never make comes", "nft add set inet holdfast theirs '{ type ether_addr; }'" },
 	{ "a set with timeouts comes", "nft add set inet holdfast theirs '{ type ipv4_addr; flags timeout; }'" },
+	{ "a counter comes", "nft add counter inet holdfast theirs" },
+	{ "a counter comes with a rule that counts",
+	  "nft 'add counter inet holdfast theirs; add rule inet holdfast web counter name theirs'" },
+	{ "a counter goes, with the rule that counts", "nft 'flush chain inet holdfast web; delete counter inet holdfast dropped'" },
+	{ "an object that is no counter comes", "nft add quota inet holdfast theirs '{ over 1 mbytes }'" },
 	{ "the table sleeps", "nft add table inet holdfast '{ flags dormant; }'" },
 	{ "the table goes", "nft delete table inet holdfast" },
 	{ "everything goes", "nft flush ruleset" },

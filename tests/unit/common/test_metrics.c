@@ -56,12 +56,29 @@ static void test_values_are_written_exactly(void **state)
 	}
 }
 
+static void test_a_histogram_adds_up_its_classes(void **state)
+{
+	static const double bounds[] = { 0.001, 0.5 };
+	static const uint64_t counts[] = { 3, 0, 2 };
+	_cleanup_(buf_free) struct buf out = BUF_MAX(1000);
+
+	metrics_histogram(&out, "t_seconds", "Times.", bounds, counts, 2, 4.5);
+	assert_string_equal(buf_text(&out), "# HELP t_seconds Times.\n"
+					    "# TYPE t_seconds histogram\n"
+					    "t_seconds_bucket{le=\"0.001\"} 3\n"
+					    "t_seconds_bucket{le=\"0.5\"} 3\n"
+					    "t_seconds_bucket{le=\"+Inf\"} 5\n"
+					    "t_seconds_sum 4.5\n"
+					    "t_seconds_count 5\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_family_has_help_type_and_samples),
 		cmocka_unit_test(test_label_values_and_help_are_escaped),
 		cmocka_unit_test(test_values_are_written_exactly),
+		cmocka_unit_test(test_a_histogram_adds_up_its_classes),
 	};
 
 	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

@@ -43,8 +43,8 @@ static const struct {
 } cases[] = {
 	{ "no match", { .verdict = RULESET_DROP }, "immediate reg 0 drop" },
 	{ "a counter stands before the verdict",
-	  { .verdict = RULESET_ACCEPT, .counter = true },
-	  "counter pkts 0 bytes 0; immediate reg 0 accept" },
+	  { .verdict = RULESET_ACCEPT, .counter = (char *)"n" },
+	  "objref type 1 name n; immediate reg 0 accept" },
 	{ "a jump", { .verdict = RULESET_JUMP, .target = (char *)"c" }, "immediate reg 0 jump -> c" },
 	{ "packets of a connection",
 	  { .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1 },

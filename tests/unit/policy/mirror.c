@@ -58,6 +58,8 @@ static void put_chain(struct ruleset *mirror, const struct ruleset_chain *chain)
 				rules[i].matches[j].set = strdup(rules[i].matches[j].set);
 		if (rules[i].target)
 			rules[i].target = strdup(rules[i].target);
+		if (rules[i].counter)
+			rules[i].counter = strdup(rules[i].counter);
 		if (rules[i].comment)
 			rules[i].comment = strdup(rules[i].comment);
 	}
@@ -80,6 +82,8 @@ static void assert_references_hold(const struct ruleset *mirror)
 
 			if (rule->verdict == RULESET_JUMP)
 				assert_no_dangling_chain(mirror, rule->target);
+			if (rule->counter)
+				assert_non_null(ruleset_counter_find(mirror, rule->counter));
 			for (size_t j = 0; j < rule->n_matches; j++)
 				if (rule->matches[j].set)
 					assert_non_null(ruleset_set_find(mirror, rule->matches[j].set));
@@ -104,10 +108,22 @@ static void delete_doomed(struct ruleset *mirror, const struct ruleset *wanted)
 		assert_non_null(ruleset_set_find(mirror, set->name));
 		ruleset_set_remove(mirror, set->name);
 	}
+	for (struct ruleset_counter *counter = NULL; (counter = ruleset_next_pending_counter(wanted, counter));) {
+		if (counter->state != RULESET_DOOMED)
+			continue;
+		assert_non_null(ruleset_counter_find(mirror, counter->name));
+		ruleset_counter_remove(mirror, counter->name);
+	}
 }
 
 void mirror_apply(struct ruleset *mirror, struct ruleset *wanted)
 {
+	for (struct ruleset_counter *counter = NULL; (counter = ruleset_next_pending_counter(wanted, counter));) {
+		if (counter->state != RULESET_NEW)
+			continue;
+		assert_null(ruleset_counter_find(mirror, counter->name));
+		assert_int_equal(ruleset_counter_add(mirror, counter->name, NULL), 0);
+	}
 	for (struct ruleset_set *set = NULL; (set = ruleset_next_pending_set(wanted, set));) {
 		if (set->state == RULESET_NEW)
 			create_set(mirror, set);
@@ -128,6 +144,8 @@ struct ruleset *mirror_read(const struct ruleset *mirror)
 	struct ruleset *kernel = ruleset_new();
 
 	assert_non_null(kernel);
+	for (struct ruleset_counter *counter = NULL; (counter = ruleset_next_counter(mirror, counter));)
+		assert_int_equal(ruleset_counter_add(kernel, counter->name, NULL), 0);
 	for (struct ruleset_set *set = NULL; (set = ruleset_next_set(mirror, set));)
 		create_set(kernel, set);
 	for (struct ruleset_chain *chain = NULL; (chain = ruleset_next_chain(mirror, chain));)

@@ -277,10 +277,11 @@ static void test_prints_as_nft_would(void **state)
 			     { .type = RULESET_PORT_IN, .set = strdup("p") } },
 		.n_matches = 3,
 		.verdict = RULESET_ACCEPT,
-		.counter = true,
+		.counter = strdup("web/0"),
 		.comment = strdup("say \"so\""),
 	};
 
+	assert_int_equal(ruleset_counter_add(ruleset, "web/0", NULL), 0);
 	add(put_set(ruleset, "s", false), one, NULL);
 	assert_int_equal(ruleset_set_add(ruleset, "p", RULESET_KEY_PORT, true, false, "", &ports, NULL), 0);
 	add(ports, interval, NULL);
@@ -288,11 +289,63 @@ static void test_prints_as_nft_would(void **state)
 	ruleset_print(ruleset, &out);
 	assert_string_equal(buf_text(&out),
 			    "table inet holdfast {\n"
+			    "\tcounter web/0 {\n\t}\n\n"
 			    "\tset p {\n\t\ttype inet_service\n\t\tflags interval\n\t\telements = {\n\t\t\t80-90,\n\t\t}\n\t}\n\n"
 			    "\tset s {\n\t\ttype ipv4_addr\n\t\telements = {\n\t\t\t10.0.0.1,\n\t\t}\n\t}\n\n"
 			    "\tchain c {\n\t\ttype filter hook input priority -10; policy accept;\n"
-			    "\t\tip saddr @s meta l4proto tcp th dport @p counter accept comment \"say _so_\"\n\t}\n\n"
+			    "\t\tip saddr @s meta l4proto tcp th dport @p counter name \"web/0\" accept comment \"say _so_\"\n\t}\n\n"
 			    "}\n");
+}
+
+static int put_counting_chain(struct ruleset *ruleset, enum ruleset_verdict verdict, const char *counter, struct error *err)
+{
+	struct ruleset_rule rule = { .verdict = verdict, .counter = strdup(counter) };
+
+	return ruleset_chain_put(ruleset, "c", RULESET_NO_HOOK, 0, "", &rule, 1, err);
+}
+
+static void test_a_counter_outlives_the_rules_of_its_chain(void **state)
+{
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	struct error err;
+
+	assert_int_equal(put_counting_chain(ruleset, RULESET_DROP, "n", &err), -EINVAL);
+	assert_string_equal(err.message, "chain \"c\": a rule names counter \"n\", which is not there");
+	assert_int_equal(ruleset_counter_add(ruleset, "n", NULL), 0);
+	assert_int_equal(ruleset_counter_find(ruleset, "n")->state, RULESET_NEW);
+	assert_int_equal(put_counting_chain(ruleset, RULESET_DROP, "n", NULL), 0);
+	ruleset_committed(ruleset);
+	assert_int_equal(ruleset_counter_add(ruleset, "n", NULL), 0);
+	assert_false(ruleset_is_pending(ruleset));
+	assert_int_equal(put_counting_chain(ruleset, RULESET_ACCEPT, "n", NULL), 0);
+	assert_null(ruleset_next_pending_counter(ruleset, NULL));
+	ruleset_counter_remove(ruleset, "n");
+	assert_null(ruleset_counter_find(ruleset, "n"));
+	assert_int_equal(ruleset_counter_add(ruleset, "n", NULL), 0);
+	assert_int_equal(ruleset_counter_find(ruleset, "n")->state, RULESET_SAME);
+	ruleset_counter_remove(ruleset, "n");
+	assert_true(ruleset_is_pending(ruleset));
+	ruleset_committed(ruleset);
+	assert_null(ruleset_next_counter(ruleset, NULL));
+}
+
+static void test_rebase_keeps_the_kernels_counters_and_dooms_those_nobody_wants(void **state)
+{
+	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new(), *kernel = ruleset_new();
+
+	assert_int_equal(ruleset_counter_add(wanted, "kept", NULL), 0);
+	assert_int_equal(ruleset_counter_add(wanted, "new", NULL), 0);
+	assert_int_equal(ruleset_counter_add(kernel, "kept", NULL), 0);
+	assert_int_equal(ruleset_counter_add(kernel, "stale", NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ruleset_rebase(wanted, kernel, NULL), 0);
+		assert_int_equal(ruleset_counter_find(wanted, "kept")->state, RULESET_SAME);
+		assert_int_equal(ruleset_counter_find(wanted, "new")->state, RULESET_NEW);
+		assert_null(ruleset_counter_find(wanted, "stale"));
+		assert_int_equal(ruleset_next_pending_counter(wanted, ruleset_counter_find(wanted, "new"))->state, RULESET_DOOMED);
+	}
+	ruleset_committed(wanted);
+	assert_null(ruleset_next_counter(wanted, ruleset_counter_find(wanted, "new")));
 }
 
 static void test_elements_stay_sorted_in_any_order_of_arrival(void **state)
@@ -328,6 +381,8 @@ int main(void)
 		cmocka_unit_test(test_rebase_sends_only_the_difference),
 		cmocka_unit_test(test_rebase_on_an_empty_kernel_sends_everything),
 		cmocka_unit_test(test_rebase_refuses_a_set_of_another_type),
+		cmocka_unit_test(test_a_counter_outlives_the_rules_of_its_chain),
+		cmocka_unit_test(test_rebase_keeps_the_kernels_counters_and_dooms_those_nobody_wants),
 		cmocka_unit_test(test_prints_as_nft_would),
 		cmocka_unit_test(test_elements_stay_sorted_in_any_order_of_arrival),
 	};
