@@ -169,6 +169,8 @@ static int start(struct agent *agent, struct error *err)
 	if (r == 0)
 		r = restore(agent, err);
 	if (r == 0)
+		r = guard_start(agent, err);
+	if (r == 0)
 		r = follow(agent, err);
 	if (r == 0)
 		r = serve(agent, err);
@@ -211,6 +213,7 @@ static void stop(struct agent *agent)
 static void release(struct agent *agent)
 {
 	adopt_clear(agent);
+	guard_free(agent);
 	enforcer_close(agent->enforcer);
 	kube_store_free(agent->store);
 	attachments_clear(&agent->attachments);

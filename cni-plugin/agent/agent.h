@@ -34,6 +34,7 @@ struct agent {
 	struct http_endpoint *endpoint;
 	struct waiting *waiting;   /* add.c */
 	struct departed *departed; /* adopt.c */
+	struct guard *guard;       /* guard.c */
 
 	/* What came in this turn of the loop is applied at its end, in one transaction. */
 	bool dirty;
@@ -98,6 +99,11 @@ void reconcile_bridge(struct agent *agent);
 bool reconcile_is_gone(const struct attachment *attachment);
 int reconcile_start(struct agent *agent, struct error *err) must_check;
 void reconcile_stop(struct agent *agent);
+
+/* ── guard.c: other processes' changes of our tables ── */
+int guard_start(struct agent *agent, struct error *err) must_check;
+/* After the loop has closed its handles. */
+void guard_free(struct agent *agent);
 
 /* ── metrics.c ── */
 int metrics_start(struct agent *agent, struct error *err) must_check;

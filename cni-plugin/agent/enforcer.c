@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cni-plugin/nft/nft.h"
+#include "cni-plugin/nft/watch.h"
 #include "common/base/array.h"
 
 struct enforcer {
@@ -263,6 +264,11 @@ int enforcer_audit(struct enforcer *enforcer, struct error *err)
 	enforcer->stats.repaired += changed;
 	r = conclude(enforcer, send_pending(enforcer, err), err);
 	return r < 0 ? r : changed;
+}
+
+int enforcer_watch(const struct enforcer *enforcer, struct nft_watch **ret, struct error *err)
+{
+	return nft_watch_open(enforcer->nft, ret, err);
 }
 
 static int missing(struct error *err, const char *what, const char *name)

@@ -17,6 +17,7 @@
  * ones are not known yet; new pods are quarantined on top of them. Live: the policy engine says what is wanted.
  */
 struct enforcer;
+struct nft_watch;
 
 /* Opens netlink and reads what the kernel has. Writes nothing. `attachments` must outlive it. */
 int enforcer_open(const struct attachments *attachments, struct enforcer **ret, struct error *err) must_check;
@@ -47,6 +48,9 @@ int enforcer_apply(struct enforcer *enforcer, struct error *err) must_check;
 
 /* Reads the kernel and repairs it, if somebody else has changed our table. 1: it was so. */
 int enforcer_audit(struct enforcer *enforcer, struct error *err) must_check;
+
+/* Tells of other processes' changes of our tables. */
+int enforcer_watch(const struct enforcer *enforcer, struct nft_watch **ret, struct error *err) must_check;
 
 /* The kernel really has what the model wants for this attachment, and our base chains. ESTALE says what is missing. */
 int enforcer_check(struct enforcer *enforcer, const struct attachment *attachment, struct error *err) must_check;

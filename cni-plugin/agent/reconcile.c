@@ -2,7 +2,7 @@
 /*
  * Pods that went away without a DEL: the agent was down, or the runtime was killed. An attachment is dropped when neither its network
  * namespace nor its host veth exists any more. The kernel tells of deleted links, and a timer catches what was missed; the same timer
- * looks after what others may change under us: the bridge's sysctl and our table.
+ * looks after what others may change under us: the bridge's sysctl, and our table, of whose changes guard.c hears at once.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>

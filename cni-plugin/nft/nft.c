@@ -29,6 +29,11 @@ void nft_close(struct nft *nft)
 	free(nft);
 }
 
+uint32_t nft_port(const struct nft *nft)
+{
+	return mnl_socket_get_portid(nft->socket.mnl);
+}
+
 /* A set whose type differs from the wanted one cannot be changed, nor deleted while rules use it: then all of the table goes. */
 int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 {

@@ -55,6 +55,9 @@ int nft_read_counters(struct nft *nft, struct ruleset *ruleset, struct error *er
 /* 1 if the set or map has the element (and, for a map, with this target; NULL: any), 0 if not; for CNI CHECK. */
 int nft_has_element(struct nft *nft, const struct ruleset_set *set, const void *element, const char *target, struct error *err) must_check;
 
+/* The netlink port by which the kernel knows this writer. */
+uint32_t nft_port(const struct nft *nft);
+
 /* Deletes our table; no table is no error. */
 int nft_delete_table(struct nft *nft, struct error *err) must_check;
 

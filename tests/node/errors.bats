@@ -213,12 +213,14 @@ not_isolated() {
 @test "an ADD that the kernel does not take leaves nothing, and works once the kernel does" {
 	plain_veth
 	# A table of our name that another process owns: the kernel refuses every transaction.
+	in_node kill -STOP "$(cat "$NODE/agent.pid")"
 	in_node nft delete table inet holdfast
 	mkfifo "$NODE/hold"
 	in_node nft -i <"$NODE/hold" >/dev/null 2>&1 3>&- &
 	exec 7>"$NODE/hold"
 	echo 'add table inet holdfast { flags owner; }' >&7
 	wait_for "somebody owns the table" in_node nft list table inet holdfast
+	in_node kill -CONT "$(cat "$NODE/agent.pid")"
 	refused 11 "Operation not permitted" ADD <<<"$(bare 1.1.0 "$(previous)")"
 	has_journal 0
 	exec 7>&-

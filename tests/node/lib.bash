@@ -59,6 +59,7 @@ node_up() {
 node_down() {
 	local good=0
 	[[ ${UNSHARE:-} ]] || return 0
+	meddle_end
 	if [[ -s $NODE/agent.pid ]] && agent_runs; then agent_end || good=1; fi
 	! grep -A 30 -F Sanitizer "$NODE/log/agent" 2>/dev/null || good=1
 	if [[ -z ${BATS_TEST_COMPLETED:-} || $good != 0 ]]; then
@@ -93,7 +94,7 @@ config() {
 	  nodeName: $NODE_NAME
 	  source: {directory: $NODE/manifests}
 	  podWait: ${POD_WAIT:-1s}
-	  metricsAddress: "off"
+	  metricsAddress: "${METRICS:-off}"
 	END
 }
 
@@ -125,6 +126,14 @@ agent_end() {
 
 # log_has TEXT: the agent's log is written after the answer
 log_has() { wait_for "the log says \"$1\"" grep -qF -- "$1" "$NODE/log/agent"; }
+
+# meddle WORDS…: another process does this to nf_tables, again and again, until meddle_end; the agent does not keep up with it
+meddle() {
+	rm -f "$NODE/enough"
+	in_node sh -c 'until test -e "$0"; do nft "$@"; done' "$NODE/enough" "$@" >/dev/null 2>&1 &
+}
+
+meddle_end() { touch "$NODE/enough"; }
 
 # ── objects ──
 

@@ -86,9 +86,9 @@ count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[]
 	agent_start
 	attach shop/web
 	attach shop/db
-	in_node nft delete table inet holdfast
-	run cni check ptp shop/db
-	((status != 0))
+	meddle delete table inet holdfast
+	wait_for "CHECK reports it" eval '! cni check ptp shop/db'
+	meddle_end
 	blocked shop/web shop/db tcp/80
 	cni check ptp shop/db
 }

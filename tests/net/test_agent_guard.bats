@@ -1,0 +1,91 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Other processes' hands in our table, in a chain of it or in one element: repaired within a second, with a line that names them.
+load ../node/lib.bash
+
+setup_file() { node_needs; }
+
+setup() {
+	node_up
+	namespace shop
+	pod shop/web app=web
+	pod shop/db app=db
+	deny_all shop
+	METRICS=127.0.0.1:9470 config
+	agent_start
+	attach shop/web
+	attach shop/db
+	table >"$NODE/before"
+}
+
+teardown() { node_down; }
+
+table() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-9]*//' | sort; }
+is_whole() { diff "$NODE/before" <(table); }
+metric() { in_node curl -sf http://127.0.0.1:9470/metrics | sed -n "s/^$1 //p"; }
+cpu() { awk '{ print $14 + $15 }' "/proc/$(host_pid)/stat"; } # hundredths of a second
+host_pid() { pgrep -f "holdfast-net agent --config $NODE/holdfast.yaml" | tail -n 1; }
+
+# repaired_after COMMAND…: milliseconds until the table is as it was
+repaired_after() {
+	local begin=${EPOCHREALTIME/./}
+	in_node "$@"
+	! is_whole >/dev/null || begin=${EPOCHREALTIME/./} # already
+	wait_for "the table is whole" is_whole
+	echo $(((${EPOCHREALTIME/./} - begin) / 1000))
+}
+
+@test "whatever is deleted or edited is back within a second, and the log names the program and what it did" {
+	local command n=0
+	while read -r command; do
+		(($(repaired_after sh -c "$command") < 1000))
+		wait_for "it is counted" eval '(($(metric holdfast_net_repairs_total) > n))'
+		n=$(metric holdfast_net_repairs_total)
+	done <<-'END'
+	nft delete table inet holdfast
+	nft flush ruleset
+	nft flush chain inet holdfast forward-ingress
+	nft delete chain inet holdfast forward-egress
+	nft add table inet holdfast '{ flags dormant; }'
+	nft insert rule inet holdfast forward-ingress accept
+	nft flush map inet holdfast ingress4
+	END
+	log_has 'it is repaired" program=nft pid='
+	log_has 'change="deletion of a rule in chain \"forward-ingress\" of table inet holdfast"'
+	log_has 'change="creation or change of table inet holdfast"'
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+}
+
+@test "changes of other tables cost no reading of ours, and nothing is logged" {
+	local before
+	before=$(wc -l <"$NODE/log/agent")
+	in_node sh -c 'nft add table ip kube-proxy; nft add chain ip kube-proxy c
+		for i in $(seq 2000); do echo add rule ip kube-proxy c ip saddr 1.2.3.4 accept; done >/tmp/rules.$$
+		for i in $(seq 10); do nft -f /tmp/rules.$$; nft flush chain ip kube-proxy c; done; rm /tmp/rules.$$'
+	is_whole
+	[[ $(metric holdfast_net_repairs_total) == 0 ]]
+	[[ $(wc -l <"$NODE/log/agent") == "$before" ]]
+}
+
+@test "a program that edits in a loop is answered each second at least, and cannot keep the agent busy" {
+	meddle flush chain inet holdfast forward-ingress
+	wait_for "it is at work" grep -q "it is repaired" "$NODE/log/agent"
+	local begin=${EPOCHREALTIME/./} repairs used
+	repairs=$(metric holdfast_net_repairs_total) used=$(cpu)
+	wait_for "repairs go on" eval '(($(metric holdfast_net_repairs_total) >= repairs + 5))'
+	used=$(($(cpu) - used))
+	local took=$(((${EPOCHREALTIME/./} - begin) / 1000))
+	((took >= 1000 && took < 6000))
+	((used * 10 < took / 4)) || { echo "$used ticks of CPU in $took ms"; false; }
+	meddle_end
+	wait_for "the table is whole" is_whole
+}
+
+@test "a pod whose veth goes is forgotten at once, without a DEL" {
+	in_node ip netns del shop-web
+	local begin=${EPOCHREALTIME/./}
+	wait_for "the pod is forgotten" has_journal 1
+	(((${EPOCHREALTIME/./} - begin) / 1000 < 1000))
+	[[ $(elements shop/web) == 0 ]]
+	log_has "its namespace and its veth are gone"
+}
