@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cni-plugin/nft/elements.h"
 #include "cni-plugin/nft/internal.h"
@@ -289,18 +288,10 @@ static int check_replace(const struct ruleset *ruleset, struct error *err)
 	return all ? 0 : error_set(err, EINVAL, "the table has to be replaced; rebase the ruleset on what nft_read gave");
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err)
 {
 	struct apply apply = { .nft = nft, .ruleset = ruleset };
-	uint64_t start = now_us();
+	uint64_t start = nft_now_us();
 	int r = nft->replace ? check_replace(ruleset, err) : 0;
 
 	if (r == 0 && (nft->replace || ruleset_is_pending(ruleset)))
@@ -310,7 +301,7 @@ int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, 
 		return error_wrap(err, "cannot apply ruleset");
 	nft->replace = false;
 	ruleset_committed(ruleset);
-	apply.report.duration_us = now_us() - start;
+	apply.report.duration_us = nft_now_us() - start;
 	if (ret)
 		*ret = apply.report;
 	return 0;

@@ -16,6 +16,8 @@ struct nft {
  */
 #define NFT_TABLE_FLAGS 0
 
+uint64_t nft_now_us(void);
+
 /* attributes.c: of a message, or what stands for it when it is missing or of another kind. */
 const char *nft_text_of(const struct nlmsghdr *message, uint16_t type); /* "" */
 uint32_t nft_number_of(const struct nlmsghdr *message, uint16_t type, uint32_t otherwise);

@@ -2,6 +2,7 @@
 #include "cni-plugin/nft/nft.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "cni-plugin/nft/internal.h"
 #include "cni-plugin/nft/steps.h"
@@ -29,12 +30,23 @@ void nft_close(struct nft *nft)
 	free(nft);
 }
 
+uint64_t nft_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 uint32_t nft_port(const struct nft *nft)
 {
 	return mnl_socket_get_portid(nft->socket.mnl);
 }
 
-/* A set whose type differs from the wanted one cannot be changed, nor deleted while rules use it: then all of the table goes. */
+/*
+ * A set whose type differs from the wanted one cannot be changed, nor deleted while rules use it: then all of the table goes. So it does
+ * if somebody writes so fast that nothing can be read.
+ */
 int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 {
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
@@ -43,10 +55,9 @@ int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 	if (!nothing)
 		return error_nomem(err);
 	int r = nft_read(nft, &kernel, err);
-	if (r < 0)
-		return r;
-	r = ruleset_rebase(ruleset, kernel, err);
-	if (r != -EEXIST)
+	if (r == 0)
+		r = ruleset_rebase(ruleset, kernel, err);
+	if (r != -EEXIST && r != -EAGAIN)
 		return r;
 	nft->replace = true;
 	return ruleset_rebase(ruleset, nothing, err);

@@ -42,7 +42,7 @@ int nft_read(struct nft *nft, struct ruleset **ret, struct error *err) must_chec
 
 /*
  * What is pending in `ruleset` becomes its difference to what the kernel has. If that cannot be mended object by object (a set of a wanted
- * name has another type), the next nft_apply replaces the table as a whole.
+ * name has another type) or not be read (others write without a pause), the next nft_apply replaces the table as a whole.
  */
 int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err) must_check;
 

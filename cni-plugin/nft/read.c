@@ -20,7 +20,8 @@
 #include "cni-plugin/nft/steps.h"
 #include "cni-plugin/nft/userdata.h"
 
-#define ATTEMPTS 10
+#define ATTEMPTS 10 /* and PATIENCE_US: on a busy machine ten are over before a busy writer is */
+#define PATIENCE_US 500000
 #define CHAINS_MAX 1000000
 
 struct chain_read {
@@ -278,9 +279,10 @@ static int read_once(struct reading *reading, struct error *err)
 
 int nft_read(struct nft *nft, struct ruleset **ret, struct error *err)
 {
+	uint64_t start = nft_now_us();
 	int r = -EAGAIN;
 
-	for (int i = 0; i < ATTEMPTS && r == -EAGAIN; i++) {
+	for (int i = 0; r == -EAGAIN && (i < ATTEMPTS || nft_now_us() - start < PATIENCE_US); i++) {
 		_cleanup_(reading_free) struct reading reading = { .nft = nft };
 		r = read_once(&reading, err);
 		if (r < 0)

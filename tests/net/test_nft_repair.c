@@ -15,9 +15,12 @@ int __real_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *reques
 int __wrap_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_visit *visit, void *context, struct error *err);
 
 static int requests, meddle_before = -1;
+static bool never_pause;
 
 int __wrap_nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_visit *visit, void *context, struct error *err)
 {
+	if (never_pause)
+		run("nft flush chain inet holdfast web");
 	if (requests++ == meddle_before)
 		run("nft 'add chain inet holdfast theirs; add rule inet holdfast theirs drop; add rule inet holdfast web drop; "
 		    "add element inet holdfast peers { 99.9.9.9 }; add set inet holdfast theirs { type ipv4_addr; }'");
@@ -234,6 +237,24 @@ static void test_a_change_between_any_two_dumps_is_noticed(void **state)
 	assert_true(n > 6);
 }
 
+static void test_a_table_that_is_changed_faster_than_it_can_be_read_is_replaced(void **state)
+{
+	struct world *world = *state;
+	struct nft_report report;
+	struct error err;
+	int r;
+
+	build(world);
+	must_apply(world);
+	never_pause = true;
+	r = nft_reconcile(world->nft, world->ruleset, &report, &err);
+	never_pause = false;
+	if (r < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(report.transactions, 1);
+	assert_kernel_has_all(world);
+}
+
 static void test_rules_in_another_order_are_put_right(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
@@ -265,6 +286,7 @@ int main(void)
 		PROMISE(test_an_event_after_the_table_went_fails_and_reconcile_repairs),
 		PROMISE(test_a_table_to_replace_refuses_a_ruleset_that_was_not_rebased),
 		cmocka_unit_test(test_a_change_between_any_two_dumps_is_noticed),
+		PROMISE(test_a_table_that_is_changed_faster_than_it_can_be_read_is_replaced),
 		PROMISE(test_rules_in_another_order_are_put_right),
 		PROMISE(test_a_read_beside_a_busy_writer_is_whole),
 	};
