@@ -18,7 +18,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 
-#define KINDS (1u << KUBE_POD | 1u << KUBE_NAMESPACE | 1u << KUBE_NETWORK_POLICY | 1u << KUBE_NODE)
+#define KINDS (1u << KUBE_POD | 1u << KUBE_NAMESPACE | 1u << KUBE_NETWORK_POLICY | 1u << KUBE_NODE | 1u << KUBE_SERVICE)
 
 static void report_change_lost(const struct kube_object *object, const struct error *why)
 {

@@ -15,6 +15,7 @@ static const struct {
 	[KUBE_NAMESPACE] = { "/api/v1/namespaces", "namespaces" },
 	[KUBE_NETWORK_POLICY] = { "/apis/networking.k8s.io/v1/networkpolicies", "networkpolicies.networking.k8s.io" },
 	[KUBE_NODE] = { "/api/v1/nodes", "nodes" },
+	[KUBE_SERVICE] = { "/api/v1/services", "services" },
 };
 
 const char *api_resource_name(enum kube_kind kind)

@@ -131,6 +131,24 @@ static bool same_pod(const struct kube_pod *a, const struct kube_pod *b)
 	       same_container_ports(a, b);
 }
 
+static bool same_service_ports(const struct kube_service *a, const struct kube_service *b)
+{
+	if (a->n_ports != b->n_ports)
+		return false;
+	for (size_t i = 0; i < a->n_ports; i++) {
+		if (a->ports[i].port != b->ports[i].port || a->ports[i].protocol != b->ports[i].protocol ||
+		    a->ports[i].target != b->ports[i].target || !same_text(a->ports[i].target_name, b->ports[i].target_name))
+			return false;
+	}
+	return true;
+}
+
+static bool same_service(const struct kube_service *a, const struct kube_service *b)
+{
+	return same_text(a->external_name, b->external_name) && a->headless == b->headless && same_labels(&a->selector, &b->selector) &&
+	       a->n_addresses == b->n_addresses && same_addresses(a->addresses, b->addresses, a->n_addresses) && same_service_ports(a, b);
+}
+
 bool kube_object_equals(const struct kube_object *a, const struct kube_object *b)
 {
 	if (a->kind != b->kind || !same_text(a->namespace, b->namespace) || !same_text(a->name, b->name) || !same_text(a->uid, b->uid) ||
@@ -144,6 +162,8 @@ bool kube_object_equals(const struct kube_object *a, const struct kube_object *b
 	case KUBE_NODE:
 		return a->node.n_addresses == b->node.n_addresses &&
 		       same_addresses(a->node.addresses, b->node.addresses, a->node.n_addresses);
+	case KUBE_SERVICE:
+		return same_service(&a->service, &b->service);
 	case KUBE_NAMESPACE:
 	case KUBE_KIND_COUNT:
 		break;

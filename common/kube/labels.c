@@ -32,6 +32,17 @@ const char *kube_labels_get(const struct kube_labels *labels, const char *key)
 	return NULL;
 }
 
+bool kube_labels_include(const struct kube_labels *labels, const struct kube_labels *wanted)
+{
+	for (size_t i = 0; i < wanted->n; i++) {
+		const char *value = kube_labels_get(labels, wanted->items[i].key);
+
+		if (!value || strcmp(value, wanted->items[i].value) != 0)
+			return false;
+	}
+	return true;
+}
+
 static int count_labels(const struct json_view *at, const char *extra_key, size_t *ret, struct error *err)
 {
 	size_t n = extra_key ? 1 : 0;

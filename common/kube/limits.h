@@ -20,6 +20,8 @@
 #define KUBE_EXCEPT_MAX 16384         /* in one ipBlock */
 #define KUBE_CONTAINERS_MAX 1024      /* in one pod, init containers counted apart */
 #define KUBE_CONTAINER_PORTS_MAX 4096 /* in one container */
+#define KUBE_SERVICE_PORTS_MAX 4096
+#define KUBE_SERVICE_ADDRESSES_MAX 8
 #define KUBE_NODE_ADDRESSES_MAX 64
 #define KUBE_TEXT_MAX 253 /* UIDs, resource versions, node names, hashes: bytes */
 

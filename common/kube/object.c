@@ -17,21 +17,28 @@ struct kind_row {
 	const char *name;
 	const char *api_version;
 	bool namespaced;
-	bool keeps_labels; /* nobody selects nodes or policies by label: not kept */
+	bool keeps_labels; /* nobody selects the other kinds by label: not kept */
+	bool optional;
 };
 
 static char empty[] = "";
 
 static const struct kind_row kind_rows[KUBE_KIND_COUNT] = {
-	[KUBE_POD] = { "Pod", "v1", true, true },
-	[KUBE_NAMESPACE] = { "Namespace", "v1", false, true },
-	[KUBE_NETWORK_POLICY] = { "NetworkPolicy", "networking.k8s.io/v1", true, false },
-	[KUBE_NODE] = { "Node", "v1", false, false },
+	[KUBE_POD] = { "Pod", "v1", true, true, false },
+	[KUBE_NAMESPACE] = { "Namespace", "v1", false, true, false },
+	[KUBE_NETWORK_POLICY] = { "NetworkPolicy", "networking.k8s.io/v1", true, false, false },
+	[KUBE_NODE] = { "Node", "v1", false, false, false },
+	[KUBE_SERVICE] = { "Service", "v1", true, false, true },
 };
 
 const char *kube_kind_name(enum kube_kind kind)
 {
 	return kind_rows[kind].name;
+}
+
+bool kube_kind_is_optional(enum kube_kind kind)
+{
+	return kind_rows[kind].optional;
 }
 
 int kube_read_string(struct kube_arena *arena, const struct json_view *object, const char *key, size_t bytes_max, char **ret,
@@ -152,6 +159,8 @@ static int read_body(struct kube_arena *arena, const struct json_view *at, struc
 		return kube_policy_read(arena, at, &object->policy, err);
 	case KUBE_NODE:
 		return kube_node_read(arena, at, &object->node, err);
+	case KUBE_SERVICE:
+		return kube_service_read(arena, at, &object->service, err);
 	case KUBE_NAMESPACE:
 	case KUBE_KIND_COUNT:
 		break;

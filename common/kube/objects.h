@@ -16,9 +16,12 @@
  * the JSON are ignored, as every Kubernetes client does.
  */
 
-enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_KIND_COUNT };
+enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_SERVICE, KUBE_KIND_COUNT };
 
 const char *kube_kind_name(enum kube_kind kind); /* "Pod", "Namespace", ... */
+
+/* A kind that only explains: a source that cannot have it (a role may lack the right) is complete without it. */
+bool kube_kind_is_optional(enum kube_kind kind);
 
 /* An address of either family, in network byte order; IPv4 in the first four bytes, the rest zero. */
 struct kube_address {
@@ -67,6 +70,9 @@ struct kube_selector {
 	size_t n;
 };
 
+/* Whether `labels` has every one of `wanted`: a Service's selector. */
+bool kube_labels_include(const struct kube_labels *labels, const struct kube_labels *wanted);
+
 /* NotIn and DoesNotExist match an absent key (facts S7). */
 bool kube_selector_matches(const struct kube_selector *selector, const struct kube_labels *labels);
 
@@ -104,6 +110,23 @@ struct kube_pod {
 struct kube_node {
 	struct kube_address *addresses; /* InternalIP and ExternalIP */
 	size_t n_addresses;
+};
+
+struct kube_service_port {
+	uint16_t port;
+	uint8_t protocol;
+	uint16_t target;   /* the pods' port; 0 if target_name says it */
+	char *target_name; /* a named port of the pods, or NULL */
+};
+
+struct kube_service {
+	char *external_name;            /* ExternalName: a DNS alias, and none of the rest means anything; else NULL */
+	bool headless;                  /* no address of its own: clients speak to the pods */
+	struct kube_labels selector;    /* none: its endpoints are written by hand, and Holdfast does not read them */
+	struct kube_address *addresses; /* clusterIPs, else clusterIP */
+	size_t n_addresses;
+	struct kube_service_port *ports;
+	size_t n_ports;
 };
 
 struct kube_policy_port {
@@ -157,6 +180,7 @@ struct kube_object {
 		struct kube_pod pod;
 		struct kube_network_policy policy;
 		struct kube_node node;
+		struct kube_service service;
 	};
 };
 

@@ -30,6 +30,7 @@ int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const
 int kube_selector_read(struct kube_arena *arena, const struct json_view *at, struct kube_selector *ret, struct error *err) must_check;
 
 int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err) must_check;
+int kube_service_read(struct kube_arena *arena, const struct json_view *at, struct kube_service *ret, struct error *err) must_check;
 int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err) must_check;
 
 /* Only -ENOMEM: what is wrong with the spec is in ret->invalid. */

@@ -111,7 +111,7 @@ static void status(const struct kube_source *base, struct kube_source_status *re
 
 	for (size_t i = 0; i < source->n_reflectors; i++) {
 		const struct reflector *reflector = &source->reflectors[i];
-		result.connected &= reflector_is_following(reflector);
+		result.connected &= reflector_is_following(reflector) || kube_kind_is_optional(reflector->kind);
 		result.restarts += reflector->restarts;
 		if (reflector->heard_ms > result.last_heard_ms)
 			result.last_heard_ms = reflector->heard_ms;

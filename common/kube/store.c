@@ -175,7 +175,7 @@ void kube_store_begin(struct kube_store *store, enum kube_kind kind)
 static bool everything_listed(const struct kube_store *store)
 {
 	for (size_t i = 0; i < KUBE_KIND_COUNT; i++) {
-		if (store->tables[i].follows && !store->tables[i].listed)
+		if (store->tables[i].follows && !store->tables[i].listed && !kube_kind_is_optional((enum kube_kind)i))
 			return false;
 	}
 	return true;
@@ -204,6 +204,11 @@ void kube_store_end(struct kube_store *store, enum kube_kind kind)
 bool kube_store_follows(const struct kube_store *store, enum kube_kind kind)
 {
 	return store->tables[kind].follows;
+}
+
+bool kube_store_listed(const struct kube_store *store, enum kube_kind kind)
+{
+	return store->tables[kind].listed;
 }
 
 bool kube_store_synced(const struct kube_store *store)

@@ -21,7 +21,7 @@ struct kube_store_observer {
 	 * store; `before` is freed when the call returns. Namespaces and pods come in any order.
 	 */
 	void (*changed)(void *context, const struct kube_object *before, const struct kube_object *after);
-	/* Every kind that the store follows has been listed once. Called once, and never again. */
+	/* Every kind that the store follows, but for optional ones, has been listed once. Called once, and never again. */
 	void (*synced)(void *context);
 	void *context;
 };
@@ -46,6 +46,7 @@ void kube_store_begin(struct kube_store *store, enum kube_kind kind);
 void kube_store_end(struct kube_store *store, enum kube_kind kind);
 
 bool kube_store_follows(const struct kube_store *store, enum kube_kind kind);
+bool kube_store_listed(const struct kube_store *store, enum kube_kind kind); /* to its end, at least once */
 bool kube_store_synced(const struct kube_store *store);
 size_t kube_store_count(const struct kube_store *store, enum kube_kind kind);
 

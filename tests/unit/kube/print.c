@@ -88,6 +88,20 @@ static void print_policy(const struct kube_network_policy *policy, struct buf *o
 	print_rules("egress", policy->egress, policy->n_egress, out);
 }
 
+static void print_service(const struct kube_service *service, struct buf *out)
+{
+	buf_printf(out, "external name %s\nheadless %s\n", service->external_name ? service->external_name : "-",
+		   service->headless ? "yes" : "no");
+	for (size_t i = 0; i < service->selector.n; i++)
+		buf_printf(out, "selects %s=%s\n", service->selector.items[i].key, service->selector.items[i].value);
+	print_addresses(service->addresses, service->n_addresses, out);
+	for (size_t i = 0; i < service->n_ports; i++) {
+		const struct kube_service_port *port = &service->ports[i];
+		buf_printf(out, "port %u/%s to %u %s\n", port->port, kube_protocol_name(port->protocol), port->target,
+			   port->target_name ? port->target_name : "-");
+	}
+}
+
 void print_object(const struct kube_object *object, struct buf *out)
 {
 	buf_printf(out, "%s %s/%s uid \"%s\" version \"%s\"\n", kube_kind_name(object->kind), object->namespace, object->name, object->uid,
@@ -100,6 +114,8 @@ void print_object(const struct kube_object *object, struct buf *out)
 		print_policy(&object->policy, out);
 	else if (object->kind == KUBE_NODE)
 		print_addresses(object->node.addresses, object->node.n_addresses, out);
+	else if (object->kind == KUBE_SERVICE)
+		print_service(&object->service, out);
 }
 
 int read_object_text(const char *text, struct kube_object **ret, struct error *err)

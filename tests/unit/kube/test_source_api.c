@@ -329,6 +329,19 @@ static void test_names_the_right_that_the_role_lacks(void **state)
 	fixture_close(&f);
 }
 
+static void test_a_kind_that_only_explains_is_said_to_be_missing_and_no_more(void **state)
+{
+	static const struct step steps[] = { { .expect = { "GET /api/v1/services?watch=1" }, REFUSES(403, "services is forbidden") } };
+	struct kube_source_status status;
+	struct source_fixture f = {};
+
+	START(&f, 1u << KUBE_SERVICE, steps);
+	fixture_wait_error(&f, "the role lacks the verb \"watch\" on services: the server answers 403: services is forbidden");
+	kube_source_status(f.source, &status);
+	assert_true(status.connected);
+	fixture_close(&f);
+}
+
 static void rotate_token(void *context)
 {
 	fixture_write(context, "token", "new-token\n");
@@ -531,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_survives_garbage_and_says_so),
 		cmocka_unit_test(test_waits_as_long_as_the_server_asks),
 		cmocka_unit_test(test_names_the_right_that_the_role_lacks),
+		cmocka_unit_test(test_a_kind_that_only_explains_is_said_to_be_missing_and_no_more),
 		cmocka_unit_test(test_reads_the_token_again_when_it_is_refused),
 		cmocka_unit_test(test_gives_up_a_connection_on_which_nothing_is_heard),
 		cmocka_unit_test(test_many_fruitless_watches_end_in_a_new_list),

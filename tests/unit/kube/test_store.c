@@ -177,6 +177,20 @@ static void test_is_synced_once_when_every_kind_was_listed(void **state)
 	assert_true(kube_store_synced(f->store));
 }
 
+static void test_is_synced_without_a_kind_that_only_explains(void **state)
+{
+	struct kube_store *store = kube_store_new(1u << KUBE_POD | 1u << KUBE_SERVICE, &(struct kube_store_observer){});
+
+	kube_store_begin(store, KUBE_POD);
+	kube_store_end(store, KUBE_POD);
+	assert_true(kube_store_synced(store));
+	assert_false(kube_store_listed(store, KUBE_SERVICE));
+	kube_store_begin(store, KUBE_SERVICE);
+	kube_store_end(store, KUBE_SERVICE);
+	assert_true(kube_store_listed(store, KUBE_SERVICE));
+	kube_store_free(store);
+}
+
 static void test_ignores_kinds_that_it_does_not_follow(void **state)
 {
 	struct fixture *f = *state;
@@ -248,6 +262,7 @@ int main(void)
 		STORE_TEST(test_a_list_that_starts_again_counts_from_there),
 		STORE_TEST(test_an_end_without_a_begin_removes_nothing),
 		STORE_TEST(test_is_synced_once_when_every_kind_was_listed),
+		STORE_TEST(test_is_synced_without_a_kind_that_only_explains),
 		STORE_TEST(test_ignores_kinds_that_it_does_not_follow),
 		STORE_TEST(test_a_visit_ends_when_its_visitor_says_so),
 		STORE_TEST(test_10000_pods_cost_less_than_6_mib),
