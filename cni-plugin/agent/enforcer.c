@@ -42,7 +42,7 @@ static int quarantine(struct enforcer *enforcer, const struct attachment *attach
 
 static int begin_anew(struct enforcer *enforcer, struct ruleset **ret, struct error *err)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	int r = ruleset ? policy_skeleton(ruleset, err) : error_nomem(err);
 
 	if (r == 0)
@@ -58,7 +58,7 @@ static int pin(struct enforcer *enforcer, struct error *err)
 {
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL, *anew = NULL;
 
-	int r = nft_read(enforcer->nft, &kernel, err);
+	int r = nft_read(enforcer->nft, RULESET_INET, &kernel, err);
 	if (r < 0)
 		return r;
 	ruleset_committed(kernel); /* all of it is there: from here on only what we add is pending */
@@ -297,7 +297,7 @@ static int check_chains(struct enforcer *enforcer, struct error *err)
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
 	const struct ruleset_chain *chain = NULL;
 
-	int r = nft_read(enforcer->nft, &kernel, err);
+	int r = nft_read(enforcer->nft, RULESET_INET, &kernel, err);
 	if (r < 0)
 		return r;
 	while ((chain = ruleset_next_chain(wanted(enforcer), chain))) {

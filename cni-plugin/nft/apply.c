@@ -30,15 +30,16 @@ struct apply {
 	struct ruleset *ruleset;
 	struct nft_transaction tx;
 	struct nft_report report;
+	bool replace; /* the table as a whole */
 	bool in_parts;
 	uint32_t set_id;
 };
 
 static void begin(struct apply *apply)
 {
-	nft_transaction_begin(&apply->tx, apply->nft->socket.sequence, WHOLE_BYTES);
+	nft_transaction_begin(&apply->tx, nft_family(ruleset_family(apply->ruleset)), apply->nft->socket.sequence, WHOLE_BYTES);
 	nft_step_table_add(&apply->tx);
-	if (apply->nft->replace) {
+	if (apply->replace) {
 		nft_step_table_delete(&apply->tx);
 		nft_step_table_add(&apply->tx);
 	}
@@ -68,7 +69,7 @@ static size_t part_bytes(const struct apply *apply)
 /* After each unseen step. A full transaction is sent, or, as long as we hope for one only, ends that hope. */
 static int check_part(struct apply *apply, struct error *err)
 {
-	if (apply->nft->replace || (apply->tx.n_steps < PART_STEPS && apply->tx.bytes.n < part_bytes(apply)))
+	if (apply->replace || (apply->tx.n_steps < PART_STEPS && apply->tx.bytes.n < part_bytes(apply)))
 		return 0;
 	if (!apply->in_parts) {
 		nft_transaction_fail(&apply->tx, EMSGSIZE);
@@ -265,7 +266,7 @@ static int apply_pending(struct apply *apply, struct error *err)
 	int r = apply_once(apply, err);
 
 	/* Found while it was built or before it was sent; the kernel has seen nothing. */
-	if (r != -EMSGSIZE || apply->in_parts || apply->nft->replace)
+	if (r != -EMSGSIZE || apply->in_parts || apply->replace)
 		return r;
 	apply->in_parts = true;
 	return apply_once(apply, err);
@@ -290,16 +291,17 @@ static int check_replace(const struct ruleset *ruleset, struct error *err)
 
 int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err)
 {
-	struct apply apply = { .nft = nft, .ruleset = ruleset };
+	bool *replace = &nft->replace[ruleset_family(ruleset)];
+	struct apply apply = { .nft = nft, .ruleset = ruleset, .replace = *replace };
 	uint64_t start = nft_now_us();
-	int r = nft->replace ? check_replace(ruleset, err) : 0;
+	int r = *replace ? check_replace(ruleset, err) : 0;
 
-	if (r == 0 && (nft->replace || ruleset_is_pending(ruleset)))
+	if (r == 0 && (*replace || ruleset_is_pending(ruleset)))
 		r = apply_pending(&apply, err);
 	nft_transaction_free(&apply.tx);
 	if (r < 0)
 		return error_wrap(err, "cannot apply ruleset");
-	nft->replace = false;
+	*replace = false;
 	ruleset_committed(ruleset);
 	apply.report.duration_us = nft_now_us() - start;
 	if (ret)

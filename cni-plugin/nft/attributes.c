@@ -26,9 +26,14 @@ uint32_t nft_number_of(const struct nlmsghdr *message, uint16_t type, uint32_t o
 	return otherwise;
 }
 
-bool nft_is_ours(const struct nlmsghdr *message, uint16_t table_attribute)
+uint8_t nft_family(enum ruleset_family family)
+{
+	return family == RULESET_NETDEV ? NFPROTO_NETDEV : NFPROTO_INET;
+}
+
+bool nft_is_ours(const struct nlmsghdr *message, enum ruleset_family family, uint16_t table_attribute)
 {
 	const struct nfgenmsg *extra = mnl_nlmsg_get_payload(message);
 
-	return extra->nfgen_family == NFPROTO_INET && strcmp(nft_text_of(message, table_attribute), RULESET_TABLE) == 0;
+	return extra->nfgen_family == nft_family(family) && strcmp(nft_text_of(message, table_attribute), RULESET_TABLE) == 0;
 }

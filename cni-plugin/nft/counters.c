@@ -41,7 +41,7 @@ static int visit_object(const struct nlmsghdr *message, void *context, struct er
 	const char *name = nft_text_of(message, NFTA_OBJ_NAME);
 	struct dump *dump = context;
 
-	if (!nft_is_ours(message, NFTA_OBJ_TABLE))
+	if (!nft_is_ours(message, ruleset_family(dump->ruleset), NFTA_OBJ_TABLE))
 		return 0;
 	if (nft_number_of(message, NFTA_OBJ_TYPE, NFT_OBJECT_UNSPEC) != NFT_OBJECT_COUNTER) {
 		dump->has_others = true;
@@ -56,9 +56,10 @@ static int visit_object(const struct nlmsghdr *message, void *context, struct er
 
 int nft_dump_counters(struct nft *nft, struct ruleset *ruleset, bool add, struct error *err)
 {
+	enum ruleset_family family = ruleset_family(ruleset);
 	struct dump dump = { .ruleset = ruleset, .add = add };
 	uint8_t buffer[NFT_REQUEST_MAX];
-	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETOBJ, NLM_F_DUMP, NFPROTO_INET);
+	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETOBJ, NLM_F_DUMP, nft_family(family));
 
 	mnl_attr_put_strz(request, NFTA_OBJ_TABLE, RULESET_TABLE);
 	int r = nft_socket_request(&nft->socket, request, visit_object, &dump, err);

@@ -7,7 +7,7 @@
 
 struct nft {
 	struct nft_socket socket;
-	bool replace; /* the table in the kernel is not as we make it: the next apply replaces it as a whole */
+	bool replace[RULESET_FAMILIES]; /* the table in the kernel is not as we make it: the next apply replaces it as a whole */
 };
 
 /*
@@ -18,10 +18,12 @@ struct nft {
 
 uint64_t nft_now_us(void);
 
+uint8_t nft_family(enum ruleset_family family); /* NFPROTO_* */
+
 /* attributes.c: of a message, or what stands for it when it is missing or of another kind. */
 const char *nft_text_of(const struct nlmsghdr *message, uint16_t type); /* "" */
 uint32_t nft_number_of(const struct nlmsghdr *message, uint16_t type, uint32_t otherwise);
-bool nft_is_ours(const struct nlmsghdr *message, uint16_t table_attribute);
+bool nft_is_ours(const struct nlmsghdr *message, enum ruleset_family family, uint16_t table_attribute);
 
 /* Fills the empty `set` with what the kernel has under its name. -ENOENT, -EAGAIN (see nft_socket_request). */
 int nft_read_elements(struct nft *nft, struct ruleset_set *set, struct error *err) must_check;

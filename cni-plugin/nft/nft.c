@@ -49,17 +49,18 @@ uint32_t nft_port(const struct nft *nft)
  */
 int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 {
+	enum ruleset_family family = ruleset_family(ruleset);
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
-	_cleanup_(ruleset_freep) struct ruleset *nothing = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *nothing = ruleset_new(family);
 
 	if (!nothing)
 		return error_nomem(err);
-	int r = nft_read(nft, &kernel, err);
+	int r = nft_read(nft, family, &kernel, err);
 	if (r == 0)
 		r = ruleset_rebase(ruleset, kernel, err);
 	if (r != -EEXIST && r != -EAGAIN)
 		return r;
-	nft->replace = true;
+	nft->replace[family] = true;
 	return ruleset_rebase(ruleset, nothing, err);
 }
 
@@ -71,11 +72,11 @@ int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *r
 }
 
 /* Adding it first makes a missing table no error, on kernels before NFT_MSG_DESTROYTABLE (6.3) too. */
-int nft_delete_table(struct nft *nft, struct error *err)
+int nft_delete_table(struct nft *nft, enum ruleset_family family, struct error *err)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
 
-	nft_transaction_begin(&tx, nft->socket.sequence, DELETE_BYTES_MAX);
+	nft_transaction_begin(&tx, nft_family(family), nft->socket.sequence, DELETE_BYTES_MAX);
 	nft_step_table_add(&tx);
 	nft_step_table_delete(&tx);
 	int r = nft_transaction_run(&tx, &nft->socket, err);

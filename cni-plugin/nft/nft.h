@@ -7,8 +7,8 @@
 #include "cni-plugin/policy/ruleset.h"
 
 /*
- * The only writer of nf_tables: rulesets in, transactions out, over netlink (libmnl, libnftnl). Touches `table inet holdfast` and nothing
- * else. Works in the network namespace in which it was opened. Blocking, but only for the kernel's own time.
+ * The only writer of nf_tables: rulesets in, transactions out, over netlink (libmnl, libnftnl). Touches `table inet holdfast` and
+ * `table netdev holdfast` and nothing else. Works in the network namespace in which it was opened. Blocking, but only for the kernel's own time.
  */
 struct nft;
 
@@ -38,7 +38,7 @@ int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, 
  * of a type that we never make) reads as empty, and the next nft_apply replaces it as a whole, in one transaction.
  * -EAGAIN: others change nf_tables faster than it can be read.
  */
-int nft_read(struct nft *nft, struct ruleset **ret, struct error *err) must_check;
+int nft_read(struct nft *nft, enum ruleset_family family, struct ruleset **ret, struct error *err) must_check;
 
 /*
  * What is pending in `ruleset` becomes its difference to what the kernel has. If that cannot be mended object by object (a set of a wanted
@@ -58,7 +58,7 @@ int nft_has_element(struct nft *nft, const struct ruleset_set *set, const void *
 /* The netlink port by which the kernel knows this writer. */
 uint32_t nft_port(const struct nft *nft);
 
-/* Deletes our table; no table is no error. */
-int nft_delete_table(struct nft *nft, struct error *err) must_check;
+/* Deletes our table of the family; no table is no error. */
+int nft_delete_table(struct nft *nft, enum ruleset_family family, struct error *err) must_check;
 
 #endif

@@ -22,8 +22,9 @@ static int visit_elements(const struct nlmsghdr *message, void *context, struct 
 static int dump_elements(struct nft *nft, struct ruleset_set *set, struct error *err)
 {
 	_cleanup_(nft_elements_reader_free) struct nft_elements_reader reader = NFT_ELEMENTS_READER(set);
+	uint8_t family = nft_family(ruleset_family(set->ruleset));
 	uint8_t buffer[NFT_REQUEST_MAX];
-	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET);
+	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, family);
 
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set->name);
@@ -43,8 +44,9 @@ int nft_read_elements(struct nft *nft, struct ruleset_set *set, struct error *er
 static int read_one(struct nft *nft, struct ruleset_set *set, const void *element, struct error *err)
 {
 	_cleanup_(nft_elements_reader_free) struct nft_elements_reader reader = NFT_ELEMENTS_READER(set);
+	uint8_t family = nft_family(ruleset_family(set->ruleset));
 	uint8_t buffer[NFT_REQUEST_MAX];
-	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETSETELEM, 0, NFPROTO_INET);
+	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETSETELEM, 0, family);
 
 	nft_elements_put_key(request, set, element);
 	int r = nft_socket_request(&nft->socket, request, visit_elements, &reader, err);
@@ -55,7 +57,7 @@ static int read_one(struct nft *nft, struct ruleset_set *set, const void *elemen
 
 int nft_has_element(struct nft *nft, const struct ruleset_set *set, const void *element, const char *target, struct error *err)
 {
-	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new(ruleset_family(set->ruleset));
 	struct ruleset_set *there;
 
 	if (!kernel)

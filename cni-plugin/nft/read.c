@@ -33,6 +33,7 @@ struct chain_read {
 
 struct reading {
 	struct nft *nft;
+	enum ruleset_family family;
 	struct ruleset *ruleset;
 	struct chain_read *chains; /* sorted by name once all are known */
 	size_t n_chains, capacity;
@@ -77,7 +78,7 @@ static int visit_table(const struct nlmsghdr *message, void *context, struct err
 static int read_table(struct reading *reading, struct error *err)
 {
 	uint8_t buffer[NFT_REQUEST_MAX];
-	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETTABLE, 0, NFPROTO_INET);
+	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETTABLE, 0, nft_family(reading->family));
 
 	mnl_attr_put_strz(request, NFTA_TABLE_NAME, RULESET_TABLE);
 	int r = nft_socket_request(&reading->nft->socket, request, visit_table, reading, err);
@@ -94,7 +95,7 @@ static int visit_chain(const struct nlmsghdr *message, void *context, struct err
 	struct reading *reading = context;
 	struct chain_read chain = {};
 
-	if (!nft_is_ours(message, NFTA_CHAIN_TABLE))
+	if (!nft_is_ours(message, reading->family, NFTA_CHAIN_TABLE))
 		return 0;
 	if (reading->n_chains >= CHAINS_MAX)
 		return error_set(err, E2BIG, "the table has more than %d chains", CHAINS_MAX);
@@ -140,7 +141,7 @@ static int visit_rule(const struct nlmsghdr *message, void *context, struct erro
 	struct chain_read *chain;
 	struct nft_rule_mark mark;
 
-	if (!nft_is_ours(message, NFTA_RULE_TABLE))
+	if (!nft_is_ours(message, reading->family, NFTA_RULE_TABLE))
 		return 0;
 	chain = find_chain(reading, nft_text_of(message, NFTA_RULE_CHAIN));
 	if (!chain) /* born after the chains were read; the generation tells */
@@ -179,7 +180,7 @@ static int visit_set(const struct nlmsghdr *message, void *context, struct error
 	enum ruleset_key key;
 	bool interval, map;
 
-	if (!nft_is_ours(message, NFTA_SET_TABLE))
+	if (!nft_is_ours(message, reading->family, NFTA_SET_TABLE))
 		return 0;
 	if (!find_set_type(message, &key, &interval, &map)) {
 		reading->strange = true;
@@ -191,7 +192,7 @@ static int visit_set(const struct nlmsghdr *message, void *context, struct error
 static int dump(struct reading *reading, uint16_t type, uint16_t table_attribute, nft_visit *visit, const char *what, struct error *err)
 {
 	uint8_t buffer[NFT_REQUEST_MAX];
-	struct nlmsghdr *request = nft_request(buffer, type, NLM_F_DUMP, NFPROTO_INET);
+	struct nlmsghdr *request = nft_request(buffer, type, NLM_F_DUMP, nft_family(reading->family));
 
 	mnl_attr_put_strz(request, table_attribute, RULESET_TABLE);
 	int r = nft_socket_request(&reading->nft->socket, request, visit, reading, err);
@@ -201,7 +202,7 @@ static int dump(struct reading *reading, uint16_t type, uint16_t table_attribute
 /* A chain without rules has nobody to carry its mark; its fingerprint is that of no rules. */
 static int find_empty_fingerprint(char fingerprint[static NFT_FINGERPRINT_SIZE], struct error *err)
 {
-	_cleanup_(ruleset_freep) struct ruleset *empty = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *empty = ruleset_new(RULESET_INET);
 
 	if (!empty)
 		return error_nomem(err);
@@ -258,7 +259,7 @@ static int read_once(struct reading *reading, struct error *err)
 {
 	uint32_t generation = 0;
 
-	reading->ruleset = ruleset_new();
+	reading->ruleset = ruleset_new(reading->family);
 	if (!reading->ruleset)
 		return error_nomem(err);
 	int r = read_generation(reading->nft, &reading->generation, err);
@@ -277,20 +278,20 @@ static int read_once(struct reading *reading, struct error *err)
 	return r;
 }
 
-int nft_read(struct nft *nft, struct ruleset **ret, struct error *err)
+int nft_read(struct nft *nft, enum ruleset_family family, struct ruleset **ret, struct error *err)
 {
 	uint64_t start = nft_now_us();
 	int r = -EAGAIN;
 
 	for (int i = 0; r == -EAGAIN && (i < ATTEMPTS || nft_now_us() - start < PATIENCE_US); i++) {
-		_cleanup_(reading_free) struct reading reading = { .nft = nft };
+		_cleanup_(reading_free) struct reading reading = { .nft = nft, .family = family };
 		r = read_once(&reading, err);
 		if (r < 0)
 			continue;
-		nft->replace = reading.strange;
+		nft->replace[family] = reading.strange;
 		if (reading.strange) {
 			ruleset_free(reading.ruleset);
-			reading.ruleset = ruleset_new();
+			reading.ruleset = ruleset_new(family);
 			if (!reading.ruleset)
 				return error_nomem(err);
 		}

@@ -55,12 +55,13 @@ static void put_frame(struct nft_transaction *tx, uint16_t type, uint32_t sequen
 		nft_transaction_fail(tx, tx->bytes.failed);
 }
 
-void nft_transaction_begin(struct nft_transaction *tx, uint32_t sequence, size_t bytes_max)
+void nft_transaction_begin(struct nft_transaction *tx, uint8_t family, uint32_t sequence, size_t bytes_max)
 {
 	tx->bytes.maximum = tx->sentences.maximum = SIZE_MAX / 4; /* bytes_max is watched in _put, when a step's true size is known */
 	buf_clear(&tx->bytes);
 	buf_clear(&tx->sentences);
 	tx->bytes_max = bytes_max;
+	tx->family = family;
 	tx->sequence = sequence;
 	tx->n_steps = 0;
 	tx->failed = 0;
@@ -101,7 +102,7 @@ struct nlmsghdr *nft_transaction_step(struct nft_transaction *tx, uint16_t type,
 		return NULL;
 	}
 	uint32_t sequence = tx->sequence + 1 + (uint32_t)tx->n_steps;
-	return put_header(at, (NFNL_SUBSYS_NFTABLES << 8) | type, flags, sequence, NFPROTO_INET, 0);
+	return put_header(at, (NFNL_SUBSYS_NFTABLES << 8) | type, flags, sequence, tx->family, 0);
 }
 
 void nft_transaction_put(struct nft_transaction *tx, const struct nlmsghdr *message)

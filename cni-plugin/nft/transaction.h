@@ -10,7 +10,7 @@
  * `rule "shop/db ingress[3]" in chain "policy/shop/db": kernel: No such file or directory`. Errors stick: add steps freely, run once.
  *
  *	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
- *	nft_transaction_begin(&tx, socket->sequence, bytes_max);
+ *	nft_transaction_begin(&tx, NFPROTO_INET, socket->sequence, bytes_max);
  *	message = nft_transaction_step(&tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"%s\"", name);
  *	if (message)
  *		... attributes ..., then nft_transaction_put(&tx, message);
@@ -23,6 +23,7 @@ struct nft_transaction {
 	size_t n_steps, capacity;
 	size_t last; /* where the last step starts in `bytes` */
 	size_t bytes_max;
+	uint8_t family;    /* NFPROTO_* of the table that it changes */
 	uint32_t sequence; /* of BATCH_BEGIN; step i has sequence + 1 + i */
 	int failed;        /* 0 or a positive errno */
 };
@@ -34,10 +35,10 @@ struct nft_transaction {
 #define NFT_STEP_ROOM (8 * 1024)
 
 /* Starts empty; keeps the memory of an earlier use. More than `bytes_max` in all is EMSGSIZE. */
-void nft_transaction_begin(struct nft_transaction *tx, uint32_t sequence, size_t bytes_max);
+void nft_transaction_begin(struct nft_transaction *tx, uint8_t family, uint32_t sequence, size_t bytes_max);
 void nft_transaction_free(struct nft_transaction *tx);
 
-/* A message of family inet with `room` bytes for its attributes, or NULL if the transaction has failed already. Complete it with _put. */
+/* A message of the transaction's family with `room` bytes for its attributes, or NULL if the transaction has failed already. Complete it with _put. */
 struct nlmsghdr *nft_transaction_step(struct nft_transaction *tx, uint16_t type, uint16_t flags, size_t room, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void nft_transaction_put(struct nft_transaction *tx, const struct nlmsghdr *message);

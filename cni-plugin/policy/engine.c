@@ -51,7 +51,7 @@ struct policy_engine *policy_engine_new(void)
 
 	if (!engine)
 		return NULL;
-	engine->ruleset = ruleset_new();
+	engine->ruleset = ruleset_new(RULESET_INET);
 	if (!engine->ruleset || policy_skeleton(engine->ruleset, NULL) < 0)
 		return NULL;
 	for (int side = EGRESS; side < SIDES; side++)

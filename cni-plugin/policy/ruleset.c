@@ -34,9 +34,18 @@ void ruleset_mark_counter(struct ruleset *ruleset, struct ruleset_counter *count
 	mark(&ruleset->pending_counters, counter->name, counter);
 }
 
-struct ruleset *ruleset_new(void)
+struct ruleset *ruleset_new(enum ruleset_family family)
 {
-	return calloc(1, sizeof(struct ruleset));
+	struct ruleset *ruleset = calloc(1, sizeof(*ruleset));
+
+	if (ruleset)
+		ruleset->family = family;
+	return ruleset;
+}
+
+enum ruleset_family ruleset_family(const struct ruleset *ruleset)
+{
+	return ruleset->family;
 }
 
 void ruleset_free(struct ruleset *ruleset)

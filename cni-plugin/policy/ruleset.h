@@ -12,13 +12,19 @@
 #include "common/kube/objects.h"
 
 /*
- * The wanted content of `table inet holdfast`: chains, sets, verdict maps and counters. Pure data: no kernel, no I/O. Its print is the
+ * The wanted content of one table: chains, sets, verdict maps and counters. Pure data: no kernel, no I/O. Its print is the
  *golden file. A ruleset also remembers what the kernel still lacks, so that an event costs a few elements:
  *
  *	change it freely → nft_apply sends what is pending in one transaction → ruleset_committed
  *
  * After a restart or a refused transaction, ruleset_rebase(wanted, kernel) recomputes what is pending from what nft_read found.
  */
+
+/* The family makes the table: `table inet holdfast` judges connections, `table netdev holdfast` what enters from a pod's interface. */
+enum ruleset_family { RULESET_INET, RULESET_NETDEV };
+#define RULESET_FAMILIES 2
+
+const char *ruleset_family_name(enum ruleset_family family); /* "inet", "netdev" */
 
 #define RULESET_TABLE "holdfast"
 #define RULESET_NAME_MAX 255    /* NFT_NAME_MAXLEN 256 with the NUL, linux/netfilter/nf_tables.h */
@@ -138,7 +144,8 @@ struct ruleset_chain {
 
 struct ruleset;
 
-struct ruleset *ruleset_new(void) must_check;
+struct ruleset *ruleset_new(enum ruleset_family family) must_check;
+enum ruleset_family ruleset_family(const struct ruleset *ruleset);
 void ruleset_free(struct ruleset *ruleset);
 DEFINE_CLEANUP(struct ruleset *, ruleset_free);
 

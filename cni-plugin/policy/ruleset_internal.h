@@ -7,6 +7,7 @@
 
 /* The pending lists have room for every object, so marking one cannot fail. An object may stay in them after its change was undone. */
 struct ruleset {
+	enum ruleset_family family;
 	struct named sets, chains, counters;
 	struct named pending_sets, pending_chains, pending_counters;
 };

@@ -9,6 +9,11 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+const char *ruleset_family_name(enum ruleset_family family)
+{
+	return family == RULESET_NETDEV ? "netdev" : "inet";
+}
+
 static bool key_is_ipv6(enum ruleset_key key)
 {
 	return key == RULESET_KEY_IPV6 || key == RULESET_KEY_IPV6_PORT;
@@ -247,7 +252,7 @@ static void print_chain(const struct ruleset_chain *chain, struct buf *out)
 
 void ruleset_print(const struct ruleset *ruleset, struct buf *out)
 {
-	buf_printf(out, "table inet %s {\n", RULESET_TABLE);
+	buf_printf(out, "table %s %s {\n", ruleset_family_name(ruleset->family), RULESET_TABLE);
 	for (size_t i = 0; i < ruleset->counters.n; i++) {
 		const struct ruleset_counter *counter = ruleset->counters.items[i];
 

@@ -117,7 +117,7 @@ static void bench_load_and_read(const char *name, void (*build)(struct world *wo
 		reconcile[i] = now_us() - start;
 		nft_read_all[i] = time_command("nft list table inet holdfast");
 		write_print(world->ruleset, path);
-		assert_int_equal(nft_delete_table(world->nft, &err), 0);
+		assert_int_equal(nft_delete_table(world->nft, RULESET_INET, &err), 0);
 		snprintf(command, sizeof(command), "nft -f %s", path);
 		nft_load[i] = time_command(command);
 		world_teardown((void **)&world);

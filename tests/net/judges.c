@@ -196,7 +196,7 @@ int judges_restart(struct judges *judges, struct scenario *scenario, struct erro
 	judges->engine = scenario_engine(&judges->scenario);
 	if (!judges->engine)
 		return error_nomem(err);
-	int r = nft_read(judges->nft, &kernel, err);
+	int r = nft_read(judges->nft, RULESET_INET, &kernel, err);
 	if (r == 0)
 		r = ruleset_rebase(policy_engine_ruleset(judges->engine), kernel, err);
 	return r == 0 ? judges_apply(judges, err) : r;

@@ -78,7 +78,7 @@ int world_setup(void **state)
 	enter_fresh_namespace();
 	if (nft_open(&world->nft, &err) < 0)
 		fail_msg("%s", err.message);
-	world->ruleset = ruleset_new();
+	world->ruleset = ruleset_new(RULESET_INET);
 	assert_non_null(world->ruleset);
 	*state = world;
 	return 0;
@@ -109,7 +109,7 @@ struct ruleset *must_read(struct world *world)
 	struct ruleset *kernel = NULL;
 	struct error err;
 
-	if (nft_read(world->nft, &kernel, &err) < 0)
+	if (nft_read(world->nft, RULESET_INET, &kernel, &err) < 0)
 		fail_msg("%s", err.message);
 	return kernel;
 }

@@ -125,7 +125,7 @@ static void test_what_nft_loads_from_our_print_is_what_we_load(void **state)
 	must_apply(world);
 	_cleanup_free_ char *ours = output_of("nft list table inet holdfast | sort");
 	struct error err;
-	assert_int_equal(nft_delete_table(world->nft, &err), 0);
+	assert_int_equal(nft_delete_table(world->nft, RULESET_INET, &err), 0);
 	FILE *nft = popen("nft -f -", "w");
 	assert_non_null(nft);
 	fwrite(text.p, 1, text.n, nft);
@@ -237,7 +237,7 @@ static void test_what_is_new_to_us_must_be_new_to_the_kernel(void **state)
 	build_everything(world);
 	must_apply(world);
 	ruleset_free(world->ruleset);
-	world->ruleset = ruleset_new();
+	world->ruleset = ruleset_new(RULESET_INET);
 	chain_of(world, "empty", RULESET_NO_HOOK, NULL, 0);
 	assert_refused(world, "cannot apply ruleset: new chain \"empty\": kernel: File exists (attribute at byte 36)");
 	ruleset_chain_remove(world->ruleset, "empty");
@@ -293,7 +293,7 @@ static void test_another_table_is_not_touched(void **state)
 	must_apply(world);
 	assert_int_equal(nft_reconcile(world->nft, world->ruleset, NULL, &err), 0);
 	_cleanup_free_ char *meanwhile = output_of("nft -a list table inet other");
-	assert_int_equal(nft_delete_table(world->nft, &err), 0);
+	assert_int_equal(nft_delete_table(world->nft, RULESET_INET, &err), 0);
 	_cleanup_free_ char *after = output_of("nft -a list table inet other");
 	assert_string_equal(before, meanwhile);
 	assert_string_equal(before, after);
@@ -304,10 +304,10 @@ static void test_deleting_a_table_that_is_not_there_is_no_error(void **state)
 	struct world *world = *state;
 	struct error err;
 
-	assert_int_equal(nft_delete_table(world->nft, &err), 0);
+	assert_int_equal(nft_delete_table(world->nft, RULESET_INET, &err), 0);
 	build_everything(world);
 	must_apply(world);
-	assert_int_equal(nft_delete_table(world->nft, &err), 0);
+	assert_int_equal(nft_delete_table(world->nft, RULESET_INET, &err), 0);
 	run("test -z \"$(nft list tables)\"");
 }
 
@@ -338,7 +338,7 @@ static void test_a_counter_outlives_its_rules_and_the_one_who_made_it(void **sta
 	must_apply(world);
 	assert_int_equal(count(world, 2), before + 4);
 	ruleset_free(world->ruleset);
-	world->ruleset = ruleset_new();
+	world->ruleset = ruleset_new(RULESET_INET);
 	chain_of(world, "input", RULESET_HOOK_INPUT, first, 1);
 	assert_int_equal(nft_reconcile(world->nft, world->ruleset, NULL, &err), 0);
 	assert_int_equal(count(world, 1), before + 6);

@@ -170,7 +170,7 @@ static void load_a_cluster(struct world *world)
 	add_numbered(set_of(world, "s", RULESET_KEY_IPV4), 0, 10000, NULL);
 	add_numbered(set_of(world, "t", RULESET_KEY_IPV6), 0, 40000, NULL);
 	succeed(nft_apply(world->nft, world->ruleset, &report, &err), &err);
-	succeed(nft_read(world->nft, &kernel, &err), &err);
+	succeed(nft_read(world->nft, RULESET_INET, &kernel, &err), &err);
 	succeed(ruleset_rebase(world->ruleset, kernel, &err), &err);
 	if (report.transactions < 5 || ruleset_is_pending(world->ruleset))
 		_exit(1);
@@ -195,7 +195,7 @@ static void with_a_small_send_buffer(void (*body)(struct world *world))
 	pid_t child = fork();
 
 	if (child == 0) {
-		struct world world = { .ruleset = ruleset_new() };
+		struct world world = { .ruleset = ruleset_new(RULESET_INET) };
 		struct error err = {};
 		if (unshare(CLONE_NEWNET) < 0 || !forbid_large_send_buffers())
 			_exit(77);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <linux/netfilter.h>
 #include <string.h>
 
 #include "common/base/array.h"
@@ -151,7 +152,7 @@ static void test_a_restarted_agent_takes_over_without_a_change(void **state)
 	_cleanup_free_ char *before = output_of("nft -a list table inet holdfast");
 	ruleset_free(world->ruleset);
 	nft_close(world->nft);
-	world->ruleset = ruleset_new();
+	world->ruleset = ruleset_new(RULESET_INET);
 	assert_int_equal(nft_open(&world->nft, &err), 0);
 	build(world);
 	assert_int_equal(nft_reconcile(world->nft, world->ruleset, &report, &err), 0);
@@ -264,7 +265,7 @@ static void test_rules_in_another_order_are_put_right(void **state)
 	build(world);
 	must_apply(world);
 	const struct ruleset_chain *web = ruleset_chain_find(world->ruleset, "web");
-	nft_transaction_begin(&tx, world->nft->socket.sequence, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, world->nft->socket.sequence, SIZE_MAX);
 	nft_step_chain_flush(&tx, web);
 	for (size_t i = web->n_rules; i-- > 0;)
 		assert_int_equal(nft_step_rule_add(&tx, web, i, &err), 0);

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
@@ -60,11 +61,11 @@ static void assert_same(const struct ruleset_set *a, const struct ruleset_set *b
 static void assert_round_trip(const struct ruleset_set *set)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *other = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *other = ruleset_new(RULESET_INET);
 	struct ruleset_set *copy = set_in(other, set->key, set->interval, set->map);
 	struct error err;
 
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	for (size_t at = 0; at < set->elements.n;)
 		at += nft_elements_step(&tx, true, set, &set->elements, at);
 	assert_int_equal(tx.failed, 0);
@@ -89,7 +90,7 @@ static void test_intervals_at_both_ends_and_touching_bytes_come_back(void **stat
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-		_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+		_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 		struct ruleset_set *set = set_in(ruleset, cases[i].key, true, false);
 		add(set, cases[i].first, cases[i].last, NULL);
 		assert_round_trip(set);
@@ -99,13 +100,13 @@ static void test_intervals_at_both_ends_and_touching_bytes_come_back(void **stat
 static void test_an_interval_to_the_top_has_no_end_element(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV4, true, false);
 	struct nft_elements_reader reader = NFT_ELEMENTS_READER(set);
 	struct error err;
 
 	add(set, "10.0.0.0", "255.255.255.255", NULL);
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	nft_elements_step(&tx, true, set, &set->elements, 0);
 	assert_int_equal(nft_elements_take(&reader, (struct nlmsghdr *)(tx.bytes.p + tx.last), &err), 0);
 	assert_int_equal(reader.records.n, set->stride / 2 + 1 + sizeof(uint32_t)); /* one */
@@ -114,7 +115,7 @@ static void test_an_interval_to_the_top_has_no_end_element(void **state)
 
 static void test_a_map_comes_back_with_its_targets(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV4, false, true);
 	char longest[RULESET_NAME_MAX + 1] = {};
 
@@ -128,7 +129,7 @@ static void test_a_map_comes_back_with_its_targets(void **state)
 static void test_no_message_comes_near_64_kib(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV6, false, true);
 	char target[RULESET_NAME_MAX + 1] = {};
 	uint8_t key[16] = {};
@@ -140,7 +141,7 @@ static void test_no_message_comes_near_64_kib(void **state)
 		memcpy(key, &i, sizeof(i));
 		assert_int_equal(ruleset_element_add(set, key, target, &err), 0);
 	}
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	for (size_t at = 0; at < set->elements.n; messages++) {
 		at += nft_elements_step(&tx, true, set, &set->elements, at);
 		assert_true(((struct nlmsghdr *)(tx.bytes.p + tx.last))->nlmsg_len < 20 * 1024);
@@ -171,12 +172,12 @@ static void put_raw(struct nft_transaction *tx, const char *address, bool end)
 static void test_the_end_at_zero_that_nft_writes_is_no_interval(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(), *expected = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET), *expected = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV4, true, false), *wanted = set_in(expected, RULESET_KEY_IPV4, true, false);
 	struct error err;
 
 	add(wanted, "10.0.0.0", "10.0.0.255", NULL);
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	put_raw(&tx, "10.0.1.0", true);
 	put_raw(&tx, "10.0.0.0", false);
 	put_raw(&tx, "0.0.0.0", true);
@@ -187,13 +188,13 @@ static void test_the_end_at_zero_that_nft_writes_is_no_interval(void **state)
 static void test_neighbouring_intervals_stay_apart(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(), *expected = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET), *expected = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV4, true, false), *wanted = set_in(expected, RULESET_KEY_IPV4, true, false);
 	struct error err;
 
 	add(wanted, "10.0.0.0", "10.0.0.255", NULL);
 	add(wanted, "10.0.1.0", "10.0.1.9", NULL);
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	put_raw(&tx, "10.0.1.0", false);
 	put_raw(&tx, "10.0.1.0", true);
 	put_raw(&tx, "10.0.1.10", true);
@@ -205,11 +206,11 @@ static void test_neighbouring_intervals_stay_apart(void **state)
 static void test_an_element_met_twice_means_that_others_are_missing(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV4, false, false);
 	struct error err;
 
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	put_raw(&tx, "10.0.0.1", false);
 	put_raw(&tx, "10.0.0.2", false);
 	put_raw(&tx, "10.0.0.1", false);
@@ -220,11 +221,11 @@ static void test_an_element_met_twice_means_that_others_are_missing(void **state
 static void test_a_key_of_another_size_is_refused(void **state)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = set_in(ruleset, RULESET_KEY_IPV6, false, false);
 	struct error err;
 
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	put_raw(&tx, "10.0.0.1", false);
 	assert_int_equal(read_back(&tx, set, &err), -EPROTO);
 	assert_string_equal(err.message, "the kernel has an element of 4 bytes in a set of keys of 16");

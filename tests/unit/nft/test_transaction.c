@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static void test_steps_are_numbered_after_the_frame(void **state)
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
 	uint32_t expected = 1000;
 
-	nft_transaction_begin(&tx, 1000, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1000, SIZE_MAX);
 	for (int i = 0; i < 5; i++)
 		put_step(&tx, i);
 	const struct nlmsghdr *message = (const struct nlmsghdr *)tx.bytes.p;
@@ -52,7 +53,7 @@ static void test_a_transaction_above_its_limit_is_never_sent(void **state)
 	struct nft_socket socket = {};
 	struct error err;
 
-	nft_transaction_begin(&tx, 1, 100);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, 100);
 	for (int i = 0; i < 5; i++)
 		put_step(&tx, i);
 	assert_int_equal(nft_transaction_run(&tx, &socket, &err), -EMSGSIZE);
@@ -65,7 +66,7 @@ static void test_the_first_failure_sticks(void **state)
 	struct nft_socket socket = {};
 	struct error err;
 
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	nft_transaction_fail(&tx, ENOMEM);
 	nft_transaction_fail(&tx, EMSGSIZE);
 	put_step(&tx, 1);
@@ -79,10 +80,10 @@ static void test_beginning_again_forgets_failure_and_steps(void **state)
 	struct nft_socket socket = {};
 	struct error err;
 
-	nft_transaction_begin(&tx, 1, 100);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, 100);
 	for (int i = 0; i < 5; i++)
 		put_step(&tx, i);
-	nft_transaction_begin(&tx, 1, SIZE_MAX);
+	nft_transaction_begin(&tx, NFPROTO_INET, 1, SIZE_MAX);
 	assert_int_equal(tx.failed, 0);
 	assert_int_equal(nft_transaction_run(&tx, &socket, &err), 0); /* nothing to send */
 }

@@ -141,7 +141,7 @@ void mirror_apply(struct ruleset *mirror, struct ruleset *wanted)
 
 struct ruleset *mirror_read(const struct ruleset *mirror)
 {
-	struct ruleset *kernel = ruleset_new();
+	struct ruleset *kernel = ruleset_new(RULESET_INET);
 
 	assert_non_null(kernel);
 	for (struct ruleset_counter *counter = NULL; (counter = ruleset_next_counter(mirror, counter));)

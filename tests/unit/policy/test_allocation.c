@@ -172,7 +172,7 @@ static void test_every_allocation_may_fail_in_a_rebase(void **state)
 		balance = 0;
 		countdown = i;
 		counting = true;
-		wanted = ruleset_new();
+		wanted = ruleset_new(RULESET_INET);
 		r = wanted ? policy_skeleton(wanted, NULL) : -ENOMEM;
 		if (r == 0)
 			r = ruleset_rebase(wanted, policy_engine_ruleset(engine), NULL);

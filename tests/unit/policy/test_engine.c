@@ -305,7 +305,7 @@ static void test_endpoint_put_again_unchanged_costs_nothing(void **state)
 
 static void test_quarantine_can_be_put_into_any_ruleset_with_the_fixed_part(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct policy_endpoint endpoint = { .id = "c1/eth0",
 					    .namespace = "shop",
 					    .pod = "db",

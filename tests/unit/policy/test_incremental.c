@@ -194,7 +194,7 @@ static void compare_with_a_new_engine(struct world *world)
 
 static void world_start(struct world *world, uint64_t seed)
 {
-	*world = (struct world){ .random = { seed }, .engine = policy_engine_new(), .mirror = ruleset_new() };
+	*world = (struct world){ .random = { seed }, .engine = policy_engine_new(), .mirror = ruleset_new(RULESET_INET) };
 	assert_non_null(world->engine);
 	assert_non_null(world->mirror);
 	world->now.objects_capacity = 256;

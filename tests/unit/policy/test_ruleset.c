@@ -43,7 +43,7 @@ static int put_chain(struct ruleset *ruleset, const char *name, enum ruleset_ver
 
 static void test_new_objects_are_pending_until_committed(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 
 	assert_false(ruleset_is_pending(ruleset));
 	struct ruleset_set *set = put_set(ruleset, "s", false);
@@ -59,7 +59,7 @@ static void test_new_objects_are_pending_until_committed(void **state)
 
 static void test_element_that_goes_and_comes_back_leaves_nothing_pending(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = put_set(ruleset, "s", false);
 
 	add(set, one, NULL);
@@ -74,7 +74,7 @@ static void test_element_that_goes_and_comes_back_leaves_nothing_pending(void **
 
 static void test_adding_what_is_there_changes_nothing(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = put_set(ruleset, "s", false);
 
 	add(set, one, NULL);
@@ -87,7 +87,7 @@ static void test_adding_what_is_there_changes_nothing(void **state)
 
 static void test_changed_target_is_removed_and_added(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *map = put_set(ruleset, "m", true);
 
 	add(map, one, "a");
@@ -105,7 +105,7 @@ static void test_changed_target_is_removed_and_added(void **state)
 
 static void test_element_of_a_map_needs_a_target_and_of_a_set_has_none(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct error err;
 
 	assert_int_equal(ruleset_element_add(put_set(ruleset, "m", true), one, NULL, &err), -EINVAL);
@@ -114,7 +114,7 @@ static void test_element_of_a_map_needs_a_target_and_of_a_set_has_none(void **st
 
 static void test_object_that_the_kernel_never_had_goes_at_once(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 
 	put_set(ruleset, "s", false);
 	assert_int_equal(put_chain(ruleset, "c", RULESET_DROP, NULL, NULL), 0);
@@ -127,7 +127,7 @@ static void test_object_that_the_kernel_never_had_goes_at_once(void **state)
 
 static void test_object_that_the_kernel_has_is_doomed_until_committed(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 
 	put_set(ruleset, "s", false);
 	assert_int_equal(put_chain(ruleset, "c", RULESET_DROP, NULL, NULL), 0);
@@ -145,7 +145,7 @@ static void test_object_that_the_kernel_has_is_doomed_until_committed(void **sta
 
 static void test_doomed_set_that_comes_back_knows_what_the_kernel_has(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = put_set(ruleset, "s", false);
 
 	add(set, one, NULL);
@@ -163,7 +163,7 @@ static void test_doomed_set_that_comes_back_knows_what_the_kernel_has(void **sta
 
 static void test_set_of_another_type_is_refused(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set;
 	struct error err;
 
@@ -174,7 +174,7 @@ static void test_set_of_another_type_is_refused(void **state)
 
 static void test_equal_rules_change_nothing_and_others_do(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 
 	assert_int_equal(put_chain(ruleset, "c", RULESET_DROP, NULL, NULL), 0);
 	ruleset_committed(ruleset);
@@ -188,7 +188,7 @@ static void test_equal_rules_change_nothing_and_others_do(void **state)
 
 static void test_rule_that_names_an_unknown_set_is_refused(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct error err;
 
 	assert_int_equal(put_chain(ruleset, "c", RULESET_DROP, "s", &err), -EINVAL);
@@ -198,7 +198,7 @@ static void test_rule_that_names_an_unknown_set_is_refused(void **state)
 
 static void test_too_long_names_are_refused(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	char name[RULESET_NAME_MAX + 2];
 	struct error err;
 
@@ -211,8 +211,8 @@ static void test_too_long_names_are_refused(void **state)
 
 static void test_rebase_sends_only_the_difference(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new();
-	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new(RULESET_INET);
+	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = put_set(wanted, "s", false), *map = put_set(wanted, "m", true);
 
 	add(set, one, NULL);
@@ -239,8 +239,8 @@ static void test_rebase_sends_only_the_difference(void **state)
 
 static void test_rebase_on_an_empty_kernel_sends_everything(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new();
-	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new(RULESET_INET);
+	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = put_set(wanted, "s", false);
 
 	put_set(wanted, "gone", false);
@@ -255,8 +255,8 @@ static void test_rebase_on_an_empty_kernel_sends_everything(void **state)
 
 static void test_rebase_refuses_a_set_of_another_type(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new();
-	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new(RULESET_INET);
+	_cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new(RULESET_INET);
 	struct error err;
 
 	put_set(wanted, "s", false);
@@ -268,7 +268,7 @@ static void test_rebase_refuses_a_set_of_another_type(void **state)
 static void test_prints_as_nft_would(void **state)
 {
 	static const uint8_t interval[4] = { 0, 80, 0, 90 };
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	_cleanup_(buf_free) struct buf out = BUF_MAX(4096);
 	struct ruleset_set *ports;
 	struct ruleset_rule rule = {
@@ -306,7 +306,7 @@ static int put_counting_chain(struct ruleset *ruleset, enum ruleset_verdict verd
 
 static void test_a_counter_outlives_the_rules_of_its_chain(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct error err;
 
 	assert_int_equal(put_counting_chain(ruleset, RULESET_DROP, "n", &err), -EINVAL);
@@ -331,7 +331,7 @@ static void test_a_counter_outlives_the_rules_of_its_chain(void **state)
 
 static void test_rebase_keeps_the_kernels_counters_and_dooms_those_nobody_wants(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new(), *kernel = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *wanted = ruleset_new(RULESET_INET), *kernel = ruleset_new(RULESET_INET);
 
 	assert_int_equal(ruleset_counter_add(wanted, "kept", NULL), 0);
 	assert_int_equal(ruleset_counter_add(wanted, "new", NULL), 0);
@@ -350,7 +350,7 @@ static void test_rebase_keeps_the_kernels_counters_and_dooms_those_nobody_wants(
 
 static void test_elements_stay_sorted_in_any_order_of_arrival(void **state)
 {
-	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
 	struct ruleset_set *set = put_set(ruleset, "s", false);
 
 	for (unsigned i = 0; i < 5000; i++) {
