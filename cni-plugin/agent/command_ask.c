@@ -9,20 +9,30 @@
 #include "cni-plugin/agent/commands.h"
 #include "cni-plugin/plugin/client.h"
 #include "cni-plugin/plugin/cni.h"
+#include "common/base/array.h"
 
 #define TIMEOUT_MS 20000
 #define EXIT_USAGE 2 /* also: the agent cannot be asked */
 
 static const char status_usage[] = "usage: holdfast-net status [-o json] [--socket PATH]\n";
 static const char dump_usage[] = "usage: holdfast-net dump [--socket PATH]\n";
-static const char explain_usage[] =
-	"usage: holdfast-net explain --from NAMESPACE/POD|ADDRESS --to NAMESPACE/POD|ADDRESS --port PORT[/tcp|/udp|/sctp] [-o json] "
-	"[--socket PATH]\n"
-	"\n"
-	"Says whether the policies allow this connection, and which one decides. Exit code 0: allowed, 1: denied, 2: cannot say.\n"
-	"\n"
-	"  holdfast-net explain --from shop/web --to shop/db --port 5432/tcp\n"
-	"  holdfast-net explain --from shop/web --to 192.0.2.7 --port 443\n";
+static const char explain_usage[] = "usage: holdfast-net explain --from NAMESPACE/POD|--from-ip ADDRESS --to NAMESPACE/POD|--to-ip "
+				    "ADDRESS|--to-service NAMESPACE/NAME\n"
+				    "                            --port PORT[/tcp|/udp|/sctp] [-o json] [--socket PATH]\n"
+				    "\n"
+				    "Says whether the policies allow this connection, and which one decides; for a Service, whether they "
+				    "allow it to each pod behind it.\n"
+				    "Exit code 0: allowed, 1: denied (to one pod or more), 2: cannot say.\n"
+				    "\n"
+				    "  holdfast-net explain --from shop/web --to shop/db --port 5432/tcp\n"
+				    "  holdfast-net explain --from shop/web --to-service shop/db --port 5432\n"
+				    "  holdfast-net explain --from shop/web --to-ip 192.0.2.7 --port 443\n";
+
+struct ask_command {
+	const char *usage;
+	const struct option *options;
+	const char *const *formats; /* NULL-terminated */
+};
 
 struct ask_options {
 	const char *socket;
@@ -39,29 +49,51 @@ static void add_argument(struct ask_options *options, const char *key, const cha
 	buf_printf(&options->arguments, "%s%s=%s", options->arguments.n ? ";" : "", key, value);
 }
 
-static void parse(int argc, char **argv, const struct option *known, struct ask_options *options)
+static void check_format(const char *const *formats, const char *given, struct ask_options *options)
+{
+	for (size_t i = 0; formats[i]; i++) {
+		if (strcmp(given, formats[i]) == 0)
+			return;
+	}
+	fprintf(stderr, "holdfast-net: -o takes");
+	for (size_t i = 0; formats[i]; i++)
+		fprintf(stderr, "%s %s", i == 0 ? "" : formats[i + 1] ? "," : " or", formats[i]);
+	fprintf(stderr, ", not \"%s\"\n", given);
+	options->bad = true;
+}
+
+static const char *key_of(int option)
+{
+	static const struct {
+		int option;
+		const char *key;
+	} keys[] = {
+		{ 'o', "OUTPUT" }, { 'f', "FROM" },       { 'F', "FROM_IP" }, { 't', "TO" },
+		{ 'T', "TO_IP" },  { 'S', "TO_SERVICE" }, { 'p', "PORT" },
+	};
+
+	for (size_t i = 0; i < ELEMENTS_OF(keys); i++) {
+		if (keys[i].option == option)
+			return keys[i].key;
+	}
+	return NULL;
+}
+
+static void parse(int argc, char **argv, const struct ask_command *command, struct ask_options *options)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "ho:", known, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "ho:", command->options, NULL)) != -1) {
 		if (c == 's')
 			options->socket = optarg;
-		else if (c == 'o')
-			add_argument(options, "OUTPUT", optarg);
-		else if (c == 'f')
-			add_argument(options, "FROM", optarg);
-		else if (c == 't')
-			add_argument(options, "TO", optarg);
-		else if (c == 'p')
-			add_argument(options, "PORT", optarg);
 		else if (c == 'h')
 			options->help = true;
+		else if (key_of(c))
+			add_argument(options, key_of(c), optarg);
 		else
 			options->bad = true;
-		if (c == 'o' && strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0) {
-			fprintf(stderr, "holdfast-net: -o takes json or text, not \"%s\"\n", optarg);
-			options->bad = true;
-		}
+		if (c == 'o')
+			check_format(command->formats, optarg, options);
 	}
 	options->bad |= optind != argc;
 }
@@ -94,43 +126,56 @@ static int ask(const char *command, const struct ask_options *options)
 	return (int)exit_code;
 }
 
-static int run(int argc, char **argv, const struct option *known, const char *usage)
+static int run(int argc, char **argv, const struct ask_command *command)
 {
 	_cleanup_(buf_free) struct buf arguments = BUF_MAX(4096);
 	struct ask_options options = { .socket = CNI_DEFAULT_SOCKET, .arguments = arguments };
 
-	parse(argc, argv, known, &options);
+	parse(argc, argv, command, &options);
 	arguments = options.arguments;
 	if (options.help || options.bad) {
-		fputs(usage, options.bad ? stderr : stdout);
+		fputs(command->usage, options.bad ? stderr : stdout);
 		return options.bad ? EXIT_USAGE : EXIT_SUCCESS;
 	}
 	return ask(argv[0], &options);
 }
 
-/* The first EXPLAIN_ONLY are for explain, the others for every command. */
-static const struct option rows[] = {
-	{ "from", required_argument, NULL, 'f' },
-	{ "to", required_argument, NULL, 't' },
-	{ "port", required_argument, NULL, 'p' },
-	{ "socket", required_argument, NULL, 's' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-#define EXPLAIN_ONLY 3
+static const char *const text_or_json[] = { "text", "json", NULL };
+
+#define FOR_EVERY_COMMAND                                                                                                                  \
+	{ "socket", required_argument, NULL, 's' }, { "output", required_argument, NULL, 'o' }, { "help", no_argument, NULL, 'h' },        \
+	{                                                                                                                                  \
+		0                                                                                                                          \
+	}
+
+static const struct option common_options[] = { FOR_EVERY_COMMAND };
 
 int command_status(int argc, char **argv)
 {
-	return run(argc, argv, rows + EXPLAIN_ONLY, status_usage);
+	static const struct ask_command command = { status_usage, common_options, text_or_json };
+
+	return run(argc, argv, &command);
 }
 
 int command_dump(int argc, char **argv)
 {
-	return run(argc, argv, rows + EXPLAIN_ONLY, dump_usage);
+	static const struct ask_command command = { dump_usage, common_options, text_or_json };
+
+	return run(argc, argv, &command);
 }
 
 int command_explain(int argc, char **argv)
 {
-	return run(argc, argv, rows, explain_usage);
+	static const struct option options[] = {
+		{ "from", required_argument, NULL, 'f' },
+		{ "from-ip", required_argument, NULL, 'F' },
+		{ "to", required_argument, NULL, 't' },
+		{ "to-ip", required_argument, NULL, 'T' },
+		{ "to-service", required_argument, NULL, 'S' },
+		{ "port", required_argument, NULL, 'p' },
+		FOR_EVERY_COMMAND,
+	};
+	static const struct ask_command command = { explain_usage, options, text_or_json };
+
+	return run(argc, argv, &command);
 }

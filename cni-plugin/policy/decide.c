@@ -11,8 +11,10 @@
 
 /* One end of the connection, as its policies see it. */
 struct question {
-	const struct policy_engine *engine;
+	const struct policy_view *view;
 	const struct policy_flow *flow;
+	const struct policy_port *ports;
+	size_t n_ports;
 	enum policy_side side;
 	const struct ns *ns; /* of the policy */
 	bool local;          /* the destination is a pod of this node */
@@ -58,7 +60,7 @@ static bool peer_has(const struct question *question, const struct kube_peer *pe
 {
 	const struct kube_address *address = question->side == EGRESS ? &question->flow->destination : &question->flow->source;
 	size_t n;
-	const struct claim *claims = engine_claims_of(question->engine, address, &n);
+	const struct claim *claims = engine_claims_of(question->view->engine, address, &n);
 
 	if (peer->is_ip_block)
 		return block_has(&peer->ip_block, address);
@@ -68,98 +70,157 @@ static bool peer_has(const struct question *question, const struct kube_peer *pe
 	return false;
 }
 
-static bool port_has(const struct question *question, const struct kube_policy_port *port)
+static bool port_has(const struct question *question, const struct kube_policy_port *port, const struct policy_port *asked)
 {
-	const struct policy_flow *flow = question->flow;
-
-	if (port->protocol != flow->protocol)
+	if (port->protocol != asked->protocol)
 		return false;
 	if (port->name)
-		return address_serves(question->engine, &flow->destination, port->name, port->protocol, flow->port, question->local);
-	return port->port == 0 || (flow->port >= port->port && flow->port <= port->end);
+		return address_serves(question->view->engine, &question->flow->destination, port->name, port->protocol, asked->port,
+				      question->local);
+	return port->port == 0 || (asked->port >= port->port && asked->port <= port->end);
 }
 
-static bool rule_allows(const struct question *question, const struct kube_rule *rule)
+static bool rule_has_port(const struct question *question, const struct kube_rule *rule, const struct policy_port *asked)
 {
-	bool peer = rule->n_peers == 0, port = rule->n_ports == 0;
+	bool has = rule->n_ports == 0;
 
-	for (size_t i = 0; i < rule->n_ports && !port; i++)
-		port = port_has(question, &rule->ports[i]);
-	for (size_t i = 0; i < rule->n_peers && port && !peer; i++)
-		peer = peer_has(question, &rule->peers[i]);
-	return peer && port;
+	for (size_t i = 0; i < rule->n_ports && !has; i++)
+		has = port_has(question, &rule->ports[i], asked);
+	return has;
 }
 
-static bool policy_allows(const struct question *question, const struct kube_object *policy, size_t *ret_rule)
+static bool rule_has_peer(const struct question *question, const struct kube_rule *rule)
 {
-	const struct kube_rule *rules;
-	size_t n = policy_rules(policy, question->side, &rules);
+	bool has = rule->n_peers == 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!rule_allows(question, &rules[i]))
+	for (size_t i = 0; i < rule->n_peers && !has; i++)
+		has = peer_has(question, &rule->peers[i]);
+	return has;
+}
+
+/* The peers are the same for every port: they are looked at once, and only if a port asks for it. */
+static void ask_rule(const struct question *question, const struct kube_object *policy, const struct kube_rule *rule, size_t index,
+		     struct policy_verdict *verdicts)
+{
+	bool peer = false;
+
+	for (size_t i = 0; i < question->n_ports; i++) {
+		if (verdicts[i].allowed || !rule_has_port(question, rule, &question->ports[i]))
 			continue;
-		*ret_rule = i;
-		return true;
+		if (!peer && !rule_has_peer(question, rule))
+			return;
+		peer = true;
+		verdicts[i].allowed = true;
+		verdicts[i].policy = policy;
+		verdicts[i].rule = index;
 	}
-	return false;
 }
 
-static void ask_policies(const struct question *question, struct policy_verdict *verdict)
+static void note_isolating(const struct question *question, const struct kube_object *policy, struct policy_verdict *verdicts)
 {
-	const struct named *policies = &question->ns->policies;
+	for (size_t i = 0; i < question->n_ports; i++) {
+		struct policy_verdict *verdict = &verdicts[i];
 
-	for (size_t i = 0; i < policies->n; i++) {
-		const struct kube_object *policy = ((const struct policy *)policies->items[i])->object;
-		size_t rule;
-
-		if (!policy_isolates(policy, question->side, verdict->pod))
-			continue;
+		if (verdict->n_policies < POLICY_ISOLATING_MAX)
+			verdict->isolating[verdict->n_policies] = policy;
 		verdict->n_policies++;
 		if (!verdict->policy)
 			verdict->policy = policy;
-		if (verdict->allowed || !policy_allows(question, policy, &rule))
-			continue;
-		verdict->allowed = true;
-		verdict->policy = policy;
-		verdict->rule = rule;
 	}
-	if (verdict->n_policies == 0) {
-		verdict->allowed = true;
-		verdict->reason = POLICY_NOT_ISOLATED;
-		return;
-	}
-	verdict->reason = verdict->allowed ? POLICY_ALLOWED_BY : POLICY_NO_RULE;
 }
 
-static struct policy_verdict decide(const struct policy_engine *engine, const struct policy_flow *flow, enum policy_side side)
+static void ask_policies(const struct question *question, struct policy_verdict *verdicts)
 {
-	const struct kube_address *address = side == EGRESS ? &flow->source : &flow->destination;
-	const struct endpoint *endpoint = endpoint_with_address(engine, address);
-	const struct pod *pod = endpoint ? endpoint->pod : claimant(engine, address);
-	struct policy_verdict verdict = { .is_ingress = side == INGRESS, .pod = pod ? pod->object : NULL };
-	struct question question = { engine, flow, side, pod ? pod->ns : NULL, endpoint != NULL && side == INGRESS };
+	struct policy_walk walk = policy_walk_begin(question->view, question->ns->name);
+	const struct kube_object *policy, *pod = verdicts[0].pod;
+	const struct kube_rule *rules;
 
-	if (!endpoint && !pod) {
-		verdict.allowed = true;
-		verdict.reason = POLICY_NOT_A_POD;
-	} else if (side == INGRESS && flow->source_is_own_node) {
-		verdict.allowed = true;
-		verdict.reason = POLICY_OWN_NODE;
-	} else if (!pod) {
-		verdict.reason = POLICY_QUARANTINED;
-	} else {
-		ask_policies(&question, &verdict);
+	while ((policy = policy_walk_next(&walk))) {
+		if (!policy_isolates(policy, question->side, pod))
+			continue;
+		note_isolating(question, policy, verdicts);
+		size_t n = policy_rules(policy, question->side, &rules);
+		for (size_t i = 0; i < n; i++)
+			ask_rule(question, policy, &rules[i], i, verdicts);
 	}
-	return verdict;
+	for (size_t i = 0; i < question->n_ports; i++) {
+		struct policy_verdict *verdict = &verdicts[i];
+
+		verdict->reason = verdict->n_policies == 0 ? POLICY_NOT_ISOLATED : verdict->allowed ? POLICY_ALLOWED_BY : POLICY_NO_RULE;
+		verdict->allowed |= verdict->n_policies == 0;
+	}
+}
+
+/* Without a look at the policies. False if they must be asked. */
+static bool is_settled(const struct question *question, bool is_known, const struct pod *pod, struct policy_verdict *verdict)
+{
+	if (!is_known) {
+		verdict->allowed = true;
+		verdict->reason = POLICY_NOT_A_POD;
+	} else if (question->side == INGRESS && question->flow->source_is_own_node) {
+		verdict->allowed = true;
+		verdict->reason = POLICY_OWN_NODE;
+	} else if (!pod) {
+		verdict->reason = POLICY_QUARANTINED;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* One verdict for each port. */
+static void decide(struct question *question, struct policy_verdict *verdicts)
+{
+	const struct kube_address *address = question->side == EGRESS ? &question->flow->source : &question->flow->destination;
+	const struct endpoint *endpoint = endpoint_with_address(question->view->engine, address);
+	const struct pod *pod = endpoint ? endpoint->pod : claimant(question->view->engine, address);
+	bool ask = false;
+
+	for (size_t i = 0; i < question->n_ports; i++) {
+		verdicts[i] = (struct policy_verdict){ .is_ingress = question->side == INGRESS, .pod = pod ? pod->object : NULL };
+		ask = !is_settled(question, endpoint || pod, pod, &verdicts[i]);
+	}
+	question->ns = pod ? pod->ns : NULL;
+	question->local = endpoint && question->side == INGRESS;
+	if (ask)
+		ask_policies(question, verdicts);
+}
+
+/* Ports are asked for in pieces of this size, so that the answers fit the stack. */
+#define PIECE 16
+
+static void decide_piece(const struct policy_view *view, const struct policy_flow *flow, const struct policy_port *ports, size_t n,
+			 struct policy_decision *ret)
+{
+	struct policy_verdict egress[PIECE], ingress[PIECE];
+	struct question question = { .view = view, .flow = flow, .ports = ports, .n_ports = n, .side = EGRESS };
+
+	decide(&question, egress);
+	question.side = INGRESS;
+	decide(&question, ingress);
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct policy_decision){ egress[i].allowed && ingress[i].allowed, egress[i], ingress[i] };
+}
+
+void policy_decide_ports(const struct policy_view *view, const struct policy_flow *flow, const struct policy_port *ports, size_t n,
+			 struct policy_decision *ret)
+{
+	for (size_t i = 0; i < n; i += PIECE)
+		decide_piece(view, flow, ports + i, n - i < PIECE ? n - i : PIECE, ret + i);
 }
 
 void policy_decide(const struct policy_engine *engine, const struct policy_flow *flow, struct policy_decision *ret)
 {
-	struct policy_decision decision = {
-		.egress = decide(engine, flow, EGRESS),
-		.ingress = decide(engine, flow, INGRESS),
-	};
+	const struct policy_view view = { .engine = engine };
+	const struct policy_port port = { flow->protocol, flow->port };
 
-	decision.allowed = decision.egress.allowed && decision.ingress.allowed;
-	*ret = decision;
+	decide_piece(&view, flow, &port, 1, ret);
+}
+
+const struct kube_object *policy_pod_with_address(const struct policy_engine *engine, const struct kube_address *address)
+{
+	const struct endpoint *endpoint = endpoint_with_address(engine, address);
+	const struct pod *pod = endpoint ? endpoint->pod : claimant(engine, address);
+
+	return pod ? pod->object : NULL;
 }

@@ -3,6 +3,7 @@
 #define HOLDFAST_POLICY_DECIDE_H
 
 #include "cni-plugin/policy/engine.h"
+#include "cni-plugin/policy/view.h"
 
 /*
  * What the model says about one connection, and why: the words behind `holdfast-net explain`. Looks at all objects, not only at this
@@ -24,6 +25,8 @@ enum policy_reason {
 	POLICY_QUARANTINED, /* denied: the pod's object is unknown */
 };
 
+#define POLICY_ISOLATING_MAX 8
+
 struct policy_verdict {
 	bool is_ingress; /* else egress */
 	bool allowed;
@@ -32,6 +35,7 @@ struct policy_verdict {
 	const struct kube_object *policy; /* ALLOWED_BY: the first by name that allows; NO_RULE: the first by name that isolates */
 	size_t rule;                      /* ALLOWED_BY: index in its ingress or egress list */
 	size_t n_policies;                /* how many isolate the pod in this direction */
+	const struct kube_object *isolating[POLICY_ISOLATING_MAX]; /* the first of them by name */
 };
 
 struct policy_decision {
@@ -41,7 +45,18 @@ struct policy_decision {
 
 void policy_decide(const struct policy_engine *engine, const struct policy_flow *flow, struct policy_decision *ret);
 
-/* "allowed by shop/allow-web ingress[0]", "denied: shop/default-deny isolates shop/db and no rule of 2 policies matches". */
+/* One answer for each of `n` ports, in one walk over the policies; the protocol and port of `flow` are not looked at. */
+struct policy_port {
+	uint8_t protocol;
+	uint16_t port;
+};
+void policy_decide_ports(const struct policy_view *view, const struct policy_flow *flow, const struct policy_port *ports, size_t n,
+			 struct policy_decision *ret);
+
+/* The pod that an address is taken for: of several who claim it this node's own, else the first by name. NULL: none. */
+const struct kube_object *policy_pod_with_address(const struct policy_engine *engine, const struct kube_address *address);
+
+/* "allowed by shop/allow-web ingress[0]", "denied: shop/a and shop/default-deny isolate shop/db and no rule of theirs matches". */
 void policy_verdict_print(const struct policy_verdict *verdict, struct buf *out);
 
 #endif

@@ -14,15 +14,36 @@ static void print_allowed_by(const struct policy_verdict *verdict, struct buf *o
 	buf_printf(out, " %s[%zu]", verdict->is_ingress ? "ingress" : "egress", verdict->rule);
 }
 
+/* "shop/a", "shop/a and shop/b", "shop/a, shop/b and 7 more" */
+static void print_isolating(const struct policy_verdict *verdict, struct buf *out)
+{
+	size_t n = verdict->n_policies < POLICY_ISOLATING_MAX ? verdict->n_policies : POLICY_ISOLATING_MAX;
+	size_t more = verdict->n_policies - n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_string(out, i + 1 == n && !more ? " and " : ", ");
+		print_name(verdict->isolating[i], out);
+	}
+	if (more)
+		buf_printf(out, " and %zu more", more);
+}
+
 static void print_no_rule(const struct policy_verdict *verdict, struct buf *out)
 {
+	bool one = verdict->n_policies == 1;
+
 	buf_string(out, "denied: ");
-	print_name(verdict->policy, out);
-	buf_string(out, " isolates ");
+	print_isolating(verdict, out);
+	buf_string(out, one ? " isolates " : " isolate ");
 	print_name(verdict->pod, out);
-	buf_printf(out, " and no rule of %zu %s matches", verdict->n_policies, verdict->n_policies == 1 ? "policy" : "policies");
-	if (verdict->policy->policy.invalid)
-		buf_printf(out, " (it is invalid: %s)", verdict->policy->policy.invalid);
+	buf_printf(out, " and no rule of %s matches", one ? "it" : "theirs");
+	for (size_t i = 0; i < verdict->n_policies && i < POLICY_ISOLATING_MAX; i++) {
+		const struct kube_object *policy = verdict->isolating[i];
+
+		if (policy->policy.invalid)
+			buf_printf(out, " (%s/%s is invalid: %s)", policy->namespace, policy->name, policy->policy.invalid);
+	}
 }
 
 void policy_verdict_print(const struct policy_verdict *verdict, struct buf *out)
