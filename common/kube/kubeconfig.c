@@ -14,7 +14,7 @@
 #include "common/json/json.h"
 #include "common/json/yaml.h"
 #include "common/kube/api_config.h"
-#include "common/kube/base64.h"
+#include "common/base/base64.h"
 
 #define KUBECONFIG_BYTES_MAX (1024 * 1024)
 #define ENTRIES_MAX 1024

@@ -86,8 +86,8 @@ int policy_digest(const struct policy_step *steps, size_t n, uint8_t ret[static 
 			r = extend_pcr(&steps[i], digest, err);
 			break;
 		case POLICY_STEP_AUTHORIZE:
-			r = i > 0 ? error_set(err, EINVAL, "a signed policy replaces what comes before it: it must be the first condition") :
-				    extend_authorize(&steps[i], digest, err);
+			r = i > 0 ? error_set(err, EINVAL, "a signed policy replaces what comes before it: it must be the first condition")
+				  : extend_authorize(&steps[i], digest, err);
 			break;
 		}
 	}

@@ -141,8 +141,9 @@ int tpm2_root_key_read(struct slice tpm2b_public, struct tpm2_root_key *ret, str
 	key.attributes = tpm2_read_u32(&reader);
 	tpm2_read_sized(&reader); /* its own policy is for those who use it */
 	if ((type != TPM2_ALG_ECC && type != TPM2_ALG_RSA) || hash != TPM2_ALG_SHA256)
-		return error_set(err, EINVAL, "the root key has type 0x%04x and name algorithm 0x%04x: an ECC P-256 or RSA 2048 key named by "
-					      "SHA-256 is needed",
+		return error_set(err, EINVAL,
+				 "the root key has type 0x%04x and name algorithm 0x%04x: an ECC P-256 or RSA 2048 key named by "
+				 "SHA-256 is needed",
 				 type, hash);
 	if ((key.attributes & needed) != needed)
 		return error_set(err, EINVAL, "the key with attributes 0x%08x is no storage key: it is not a restricted decryption key",

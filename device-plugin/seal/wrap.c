@@ -280,8 +280,9 @@ int wrap_public_read(struct slice tpm2b_public, uint8_t ret_policy[static TPM2_D
 	if (!tpm2_reader_is_done(&outer) || !tpm2_reader_is_done(&reader) || !is_sealed || !no_scheme || unique.n != TPM2_DIGEST_SIZE)
 		return error_set(err, EINVAL, "the public area is not that of a sealed object");
 	if (attributes != ATTRIBUTES || policy.n != TPM2_DIGEST_SIZE)
-		return error_set(err, EINVAL, "the sealed object has attributes 0x%08x and a policy of %zu bytes: it could be opened in other ways "
-					      "than by its policy",
+		return error_set(err, EINVAL,
+				 "the sealed object has attributes 0x%08x and a policy of %zu bytes: it could be opened in other ways "
+				 "than by its policy",
 				 attributes, policy.n);
 	memcpy(ret_policy, policy.p, TPM2_DIGEST_SIZE);
 	return 0;

@@ -14,7 +14,7 @@
 #include "common/base/array.h"
 #include "common/kube/api_config.h"
 #include "common/kube/backoff.h"
-#include "common/kube/base64.h"
+#include "common/base/base64.h"
 #include "tests/unit/kube/source_fixture.h"
 
 static void write_file(const char *directory, const char *name, const char *content)

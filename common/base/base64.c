@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "common/kube/base64.h"
+#include "common/base/base64.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,8 +49,23 @@ int base64_decode(struct slice text, struct secret *ret, struct error *err)
 	if (n_digits % 4 != 0 || n_padding > 2)
 		return invalid(text.n, err);
 	out.n -= n_padding;
+	if (n_padding > 0 && (out.p[out.n] != 0 || (n_padding == 2 && out.p[out.n + 1] != 0)))
+		return invalid(text.n, err); /* bits behind the last byte: the same bytes could be written in two ways */
 	out.p[out.n] = 0;
 	*ret = out;
 	out = (struct secret){};
 	return 0;
+}
+
+void base64_encode(struct slice bytes, struct buf *out)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < bytes.n; i += 3) {
+		size_t n = bytes.n - i < 3 ? bytes.n - i : 3;
+		uint32_t bits = (uint32_t)bytes.p[i] << 16 | (n > 1 ? (uint32_t)bytes.p[i + 1] << 8 : 0) | (n > 2 ? bytes.p[i + 2] : 0);
+
+		for (size_t j = 0; j < 4; j++)
+			buf_byte(out, j <= n ? (uint8_t)digits[bits >> (18 - 6 * j) & 63] : '=');
+	}
 }
