@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
@@ -94,6 +95,7 @@ void nft_elements_put_key(struct nlmsghdr *message, const struct ruleset_set *se
 
 static void print_element(const struct ruleset_set *set, const uint8_t *element, char text[static INET6_ADDRSTRLEN])
 {
+	uint32_t index;
 	uint16_t port;
 
 	switch (set->key) {
@@ -109,6 +111,14 @@ static void print_element(const struct ruleset_set *set, const uint8_t *element,
 		memcpy(&port, element, sizeof(port));
 		snprintf(text, INET6_ADDRSTRLEN, "%u", ntohs(port));
 		return;
+	case RULESET_KEY_IIF_MAC:
+	case RULESET_KEY_IIF_IPV4:
+	case RULESET_KEY_IIF_IPV6:
+		memcpy(&index, element, sizeof(index));
+		snprintf(text, INET6_ADDRSTRLEN, "interface %" PRIu32, index);
+		return;
+	case RULESET_KEY_COUNT:
+		break;
 	}
 	text[0] = '\0';
 }

@@ -13,10 +13,10 @@
  * transport header (a later fragment, which conntrack puts together before we see it) fails a port match.
  */
 #include "cni-plugin/nft/expression.h"
+#include "cni-plugin/nft/lowering.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
@@ -32,15 +32,7 @@
 #define PORT_OFFSET 2
 #define PORT_SIZE 2
 
-struct lowering {
-	struct nftnl_rule *rule;
-	bool by_connection;
-	uint8_t family;   /* asked for already; 0 = not yet */
-	uint8_t protocol; /* likewise */
-	bool failed;      /* out of memory; sticks */
-};
-
-static struct nftnl_expr *add(struct lowering *to, const char *name)
+struct nftnl_expr *lowering_add(struct lowering *to, const char *name)
 {
 	struct nftnl_expr *expression = to->failed ? NULL : nftnl_expr_alloc(name);
 
@@ -52,7 +44,7 @@ static struct nftnl_expr *add(struct lowering *to, const char *name)
 	return expression;
 }
 
-static void put_u32(struct nftnl_expr *expression, uint16_t attribute, uint32_t value)
+void lowering_put_u32(struct nftnl_expr *expression, uint16_t attribute, uint32_t value)
 {
 	if (expression)
 		nftnl_expr_set_u32(expression, attribute, value);
@@ -70,22 +62,22 @@ static void put_string(struct lowering *to, struct nftnl_expr *expression, uint1
 		to->failed = true;
 }
 
-static void load_meta(struct lowering *to, uint32_t key, uint32_t reg)
+void lowering_load_meta(struct lowering *to, uint32_t key, uint32_t reg)
 {
-	struct nftnl_expr *meta = add(to, "meta");
+	struct nftnl_expr *meta = lowering_add(to, "meta");
 
-	put_u32(meta, NFTNL_EXPR_META_KEY, key);
-	put_u32(meta, NFTNL_EXPR_META_DREG, reg);
+	lowering_put_u32(meta, NFTNL_EXPR_META_KEY, key);
+	lowering_put_u32(meta, NFTNL_EXPR_META_DREG, reg);
 }
 
-static void load_payload(struct lowering *to, uint32_t base, size_t offset, size_t n, uint32_t reg)
+void lowering_load_payload(struct lowering *to, uint32_t base, size_t offset, size_t n, uint32_t reg)
 {
-	struct nftnl_expr *payload = add(to, "payload");
+	struct nftnl_expr *payload = lowering_add(to, "payload");
 
-	put_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, reg);
-	put_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
-	put_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, (uint32_t)offset);
-	put_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, (uint32_t)n);
+	lowering_put_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	lowering_put_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
+	lowering_put_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, (uint32_t)offset);
+	lowering_put_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, (uint32_t)n);
 }
 
 #define NO_DIRECTION (-1)
@@ -93,10 +85,10 @@ static void load_payload(struct lowering *to, uint32_t base, size_t offset, size
 /* A packet that belongs to no connection, or to one of the other family, ends the rule. */
 static void load_ct(struct lowering *to, uint32_t key, int direction, uint32_t reg)
 {
-	struct nftnl_expr *ct = add(to, "ct");
+	struct nftnl_expr *ct = lowering_add(to, "ct");
 
-	put_u32(ct, NFTNL_EXPR_CT_KEY, key);
-	put_u32(ct, NFTNL_EXPR_CT_DREG, reg);
+	lowering_put_u32(ct, NFTNL_EXPR_CT_KEY, key);
+	lowering_put_u32(ct, NFTNL_EXPR_CT_DREG, reg);
 	if (ct && direction != NO_DIRECTION)
 		nftnl_expr_set_u8(ct, NFTNL_EXPR_CT_DIR, (uint8_t)direction);
 }
@@ -106,7 +98,7 @@ static void load_protocol(struct lowering *to, uint32_t reg)
 	if (to->by_connection)
 		load_ct(to, NFT_CT_PROTOCOL, NO_DIRECTION, reg);
 	else
-		load_meta(to, NFT_META_L4PROTO, reg);
+		lowering_load_meta(to, NFT_META_L4PROTO, reg);
 }
 
 /* The destination's. */
@@ -115,19 +107,19 @@ static void load_port(struct lowering *to, uint32_t reg)
 	if (to->by_connection)
 		load_ct(to, NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, reg);
 	else
-		load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, reg);
+		lowering_load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, PORT_SIZE, reg);
 }
 
 static void compare(struct lowering *to, uint32_t comparison, const void *value, size_t n)
 {
-	struct nftnl_expr *cmp = add(to, "cmp");
+	struct nftnl_expr *cmp = lowering_add(to, "cmp");
 
-	put_u32(cmp, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	put_u32(cmp, NFTNL_EXPR_CMP_OP, comparison);
+	lowering_put_u32(cmp, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	lowering_put_u32(cmp, NFTNL_EXPR_CMP_OP, comparison);
 	put_data(to, cmp, NFTNL_EXPR_CMP_DATA, value, n);
 }
 
-static void compare_range(struct lowering *to, const void *first, const void *last, size_t n)
+void lowering_compare_range(struct lowering *to, const void *first, const void *last, size_t n)
 {
 	if (memcmp(first, last, n) == 0) {
 		compare(to, NFT_CMP_EQ, first, n);
@@ -137,11 +129,11 @@ static void compare_range(struct lowering *to, const void *first, const void *la
 	compare(to, NFT_CMP_LTE, last, n);
 }
 
-static struct nftnl_expr *lookup(struct lowering *to, const char *set)
+struct nftnl_expr *lowering_lookup(struct lowering *to, const char *set)
 {
-	struct nftnl_expr *expression = add(to, "lookup");
+	struct nftnl_expr *expression = lowering_add(to, "lookup");
 
-	put_u32(expression, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	lowering_put_u32(expression, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	put_string(to, expression, NFTNL_EXPR_LOOKUP_SET, set);
 	return expression;
 }
@@ -150,7 +142,7 @@ static void need_family(struct lowering *to, uint8_t family)
 {
 	if (to->family == family)
 		return;
-	load_meta(to, NFT_META_NFPROTO, NFT_REG_1);
+	lowering_load_meta(to, NFT_META_NFPROTO, NFT_REG_1);
 	compare(to, NFT_CMP_EQ, &family, sizeof(family));
 	to->family = family;
 }
@@ -174,7 +166,8 @@ static void load_address(struct lowering *to, bool ipv6, bool source, uint32_t r
 	size_t ip6 = source ? offsetof(struct ip6_hdr, ip6_src) : offsetof(struct ip6_hdr, ip6_dst);
 
 	need_family(to, ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
-	load_payload(to, NFT_PAYLOAD_NETWORK_HEADER, ipv6 ? ip6 : ip4, ipv6 ? sizeof(struct in6_addr) : sizeof(struct in_addr), reg);
+	lowering_load_payload(to, NFT_PAYLOAD_NETWORK_HEADER, ipv6 ? ip6 : ip4, ipv6 ? sizeof(struct in6_addr) : sizeof(struct in_addr),
+			      reg);
 }
 
 static int lower_state(struct lowering *to, uint32_t states)
@@ -182,10 +175,10 @@ static int lower_state(struct lowering *to, uint32_t states)
 	const uint32_t zero = 0;
 
 	load_ct(to, NFT_CT_STATE, NO_DIRECTION, NFT_REG_1);
-	struct nftnl_expr *bitwise = add(to, "bitwise");
-	put_u32(bitwise, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	put_u32(bitwise, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	put_u32(bitwise, NFTNL_EXPR_BITWISE_LEN, sizeof(states));
+	struct nftnl_expr *bitwise = lowering_add(to, "bitwise");
+	lowering_put_u32(bitwise, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	lowering_put_u32(bitwise, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	lowering_put_u32(bitwise, NFTNL_EXPR_BITWISE_LEN, sizeof(states));
 	put_data(to, bitwise, NFTNL_EXPR_BITWISE_MASK, &states, sizeof(states));
 	put_data(to, bitwise, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
 	compare(to, NFT_CMP_NEQ, &zero, sizeof(zero));
@@ -210,8 +203,8 @@ static int lower_icmpv6(struct lowering *to, const struct ruleset_match *match, 
 		return error_set(err, EINVAL, "%u-%u is no range of ICMPv6 types", match->first, match->last);
 	need_family(to, NFPROTO_IPV6);
 	need_protocol(to, IPPROTO_ICMPV6);
-	load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(struct icmp6_hdr, icmp6_type), sizeof(first), NFT_REG_1);
-	compare_range(to, &first, &last, sizeof(first));
+	lowering_load_payload(to, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(struct icmp6_hdr, icmp6_type), sizeof(first), NFT_REG_1);
+	lowering_compare_range(to, &first, &last, sizeof(first));
 	return 0;
 }
 
@@ -220,7 +213,7 @@ static int lower_address_in(struct lowering *to, const struct ruleset_match *mat
 	if (match->key != RULESET_KEY_IPV4 && match->key != RULESET_KEY_IPV6)
 		return error_set(err, EINVAL, "set \"%s\" does not hold addresses", match->set);
 	load_address(to, match->key == RULESET_KEY_IPV6, source, NFT_REG_1);
-	lookup(to, match->set);
+	lowering_lookup(to, match->set);
 	return 0;
 }
 
@@ -258,7 +251,7 @@ static int lower_port(struct lowering *to, const struct ruleset_match *match, st
 		return error_set(err, EINVAL, "%u-%u is no range of ports", match->first, match->last);
 	int r = load_known_port(to, err);
 	if (r == 0)
-		compare_range(to, &first, &last, sizeof(first));
+		lowering_compare_range(to, &first, &last, sizeof(first));
 	return r;
 }
 
@@ -268,7 +261,7 @@ static int lower_port_in(struct lowering *to, const struct ruleset_match *match,
 		return error_set(err, EINVAL, "set \"%s\" does not hold ports", match->set);
 	int r = load_known_port(to, err);
 	if (r == 0)
-		lookup(to, match->set);
+		lowering_lookup(to, match->set);
 	return r;
 }
 
@@ -282,7 +275,7 @@ static int lower_served_port_in(struct lowering *to, const struct ruleset_match 
 	load_address(to, ipv6, false, NFT_REG_1);
 	load_protocol(to, after);
 	load_port(to, after + 1);
-	lookup(to, match->set);
+	lowering_lookup(to, match->set);
 	return 0;
 }
 
@@ -296,14 +289,16 @@ static int (*const lower_match[])(struct lowering *to, const struct ruleset_matc
 	[RULESET_PORT] = lower_port,
 	[RULESET_PORT_IN] = lower_port_in,
 	[RULESET_SERVED_PORT_IN] = lower_served_port_in,
+	[RULESET_FIELD] = lower_field,
+	[RULESET_SENDER_IN] = lower_sender_in,
 };
 
 static void lower_immediate(struct lowering *to, int verdict, const char *chain)
 {
-	struct nftnl_expr *immediate = add(to, "immediate");
+	struct nftnl_expr *immediate = lowering_add(to, "immediate");
 
-	put_u32(immediate, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	put_u32(immediate, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+	lowering_put_u32(immediate, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	lowering_put_u32(immediate, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
 	if (chain)
 		put_string(to, immediate, NFTNL_EXPR_IMM_CHAIN, chain);
 }
@@ -313,7 +308,7 @@ static int lower_map(struct lowering *to, const struct ruleset_rule *rule, struc
 	if (rule->target_key != RULESET_KEY_IPV4 && rule->target_key != RULESET_KEY_IPV6)
 		return error_set(err, EINVAL, "map \"%s\" does not hold addresses", rule->target);
 	load_address(to, rule->target_key == RULESET_KEY_IPV6, rule->verdict == RULESET_SOURCE_MAP, NFT_REG_1);
-	put_u32(lookup(to, rule->target), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	lowering_put_u32(lowering_lookup(to, rule->target), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 	return 0;
 }
 
@@ -330,9 +325,10 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 		lower_immediate(to, NFT_RETURN, NULL);
 		return 0;
 	case RULESET_JUMP:
+	case RULESET_GOTO:
 		if (!rule->target || strlen(rule->target) > RULESET_NAME_MAX)
 			return error_set(err, EINVAL, "a jump has no usable target");
-		lower_immediate(to, NFT_JUMP, rule->target);
+		lower_immediate(to, rule->verdict == RULESET_GOTO ? NFT_GOTO : NFT_JUMP, rule->target);
 		return 0;
 	case RULESET_SOURCE_MAP:
 	case RULESET_DESTINATION_MAP:
@@ -343,9 +339,9 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 
 static void count(struct lowering *to, const char *counter)
 {
-	struct nftnl_expr *reference = add(to, "objref");
+	struct nftnl_expr *reference = lowering_add(to, "objref");
 
-	put_u32(reference, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	lowering_put_u32(reference, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
 	put_string(to, reference, NFTNL_EXPR_OBJREF_IMM_NAME, counter);
 }
 

@@ -164,7 +164,7 @@ static bool find_set_type(const struct nlmsghdr *message, enum ruleset_key *key,
 
 	*interval = flags & NFT_SET_INTERVAL;
 	*map = flags & NFT_SET_MAP;
-	for (*key = RULESET_KEY_IPV4; *key <= RULESET_KEY_PORT; (*key)++) {
+	for (*key = RULESET_KEY_IPV4; *key < RULESET_KEY_COUNT; (*key)++) {
 		struct nft_set_type type = nft_set_type(*key, *interval, *map);
 		if (flags == type.flags && nft_number_of(message, NFTA_SET_KEY_TYPE, 0) == type.key_type &&
 		    nft_number_of(message, NFTA_SET_KEY_LEN, 0) == type.key_size && nft_number_of(message, NFTA_SET_DATA_TYPE, 0) == type.data_type)

@@ -72,8 +72,11 @@ void nft_step_counter_delete(struct nft_transaction *tx, const struct ruleset_co
 /* nft's datatype.h: a number per type, six bits each in a concatenation. The kernel keeps it for nft and does not look at it. */
 #define TYPE_IPV4_ADDR 7u
 #define TYPE_IPV6_ADDR 8u
+#define TYPE_ETHER_ADDR 9u
 #define TYPE_INET_PROTO 12u
 #define TYPE_INET_SERVICE 13u
+#define TYPE_IFACE_INDEX 20u
+#define TYPE_SENDER(address) (TYPE_IFACE_INDEX << 6 | (address))
 #define TYPE_PORTS_OF(address) ((address) << 12 | TYPE_INET_PROTO << 6 | TYPE_INET_SERVICE)
 
 struct nft_set_type nft_set_type(enum ruleset_key key, bool interval, bool map)
@@ -84,6 +87,9 @@ struct nft_set_type nft_set_type(enum ruleset_key key, bool interval, bool map)
 		[RULESET_KEY_IPV4_PORT] = TYPE_PORTS_OF(TYPE_IPV4_ADDR),
 		[RULESET_KEY_IPV6_PORT] = TYPE_PORTS_OF(TYPE_IPV6_ADDR),
 		[RULESET_KEY_PORT] = TYPE_INET_SERVICE,
+		[RULESET_KEY_IIF_MAC] = TYPE_SENDER(TYPE_ETHER_ADDR),
+		[RULESET_KEY_IIF_IPV4] = TYPE_SENDER(TYPE_IPV4_ADDR),
+		[RULESET_KEY_IIF_IPV6] = TYPE_SENDER(TYPE_IPV6_ADDR),
 	};
 
 	return (struct nft_set_type){
@@ -135,11 +141,14 @@ static void put_hook(struct nlmsghdr *message, const struct ruleset_chain *chain
 		[RULESET_HOOK_FORWARD] = NF_INET_FORWARD,
 		[RULESET_HOOK_INPUT] = NF_INET_LOCAL_IN,
 		[RULESET_HOOK_OUTPUT] = NF_INET_LOCAL_OUT,
+		[RULESET_HOOK_INGRESS] = NF_NETDEV_INGRESS,
 	};
 	struct nlattr *nest = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
 
 	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(hooks[chain->hook]));
 	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl((uint32_t)chain->priority));
+	if (chain->device)
+		mnl_attr_put_strz(message, NFTA_HOOK_DEV, chain->device);
 	mnl_attr_nest_end(message, nest);
 	mnl_attr_put_u32(message, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
 	mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, "filter");

@@ -29,7 +29,7 @@ struct nft_transaction {
 };
 
 /*
- * Room for the attributes of one step. Enough for any table, chain, set or rule: a rule has at most 6 matches of up to 600 bytes (a name of
+ * Room for the attributes of one step. Enough for any table, chain, set or rule: a rule has at most 8 matches of up to 600 bytes (a name of
  * 255 included), a verdict and 256 bytes of user data. libnftnl and libmnl write without looking, so this must hold.
  */
 #define NFT_STEP_ROOM (8 * 1024)

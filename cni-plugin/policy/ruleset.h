@@ -37,6 +37,11 @@ enum ruleset_key {
 				*/
 	RULESET_KEY_IPV6_PORT, /* 16 + 4 + 4 bytes */
 	RULESET_KEY_PORT,      /* 2 bytes, network byte order */
+	/* Who may send as whom: index of the receiving interface (4 bytes, this machine's order) . */
+	RULESET_KEY_IIF_MAC,  /* . MAC address, padded to 8 */
+	RULESET_KEY_IIF_IPV4, /* . address, 4 */
+	RULESET_KEY_IIF_IPV6, /* . address, 16 */
+	RULESET_KEY_COUNT
 };
 
 size_t ruleset_key_size(enum ruleset_key key);
@@ -91,11 +96,43 @@ enum ruleset_match_type {
 	RULESET_PORT,           /* destination port first..last; needs RULESET_PROTOCOL before it in the rule */
 	RULESET_PORT_IN,        /* set: KEY_PORT, interval */
 	RULESET_SERVED_PORT_IN, /* destination address . protocol . destination port in set: KEY_IPV4_PORT or KEY_IPV6_PORT */
+	/* In table netdev; neither holds if the frame has no such field. */
+	RULESET_FIELD,     /* field, a number, is in first..last */
+	RULESET_SENDER_IN, /* receiving interface . field in set: KEY_IIF_* */
+};
+
+/* Fields of a frame, by the header that they are in. */
+enum ruleset_field {
+	RULESET_ETHER_SOURCE,
+	RULESET_ETHER_TYPE, /* of the outermost tag, if it has any */
+	RULESET_ARP_HARDWARE,
+	RULESET_ARP_PROTOCOL,
+	RULESET_ARP_LENGTHS, /* of both kinds of address, a byte each */
+	RULESET_ARP_OPERATION,
+	RULESET_ARP_SOURCE_MAC,
+	RULESET_ARP_SOURCE,
+	RULESET_ARP_TARGET,
+	RULESET_IPV4_SOURCE,
+	RULESET_IPV4_DESTINATION,
+	RULESET_IPV6_LENGTH, /* of all that follows the fixed header */
+	RULESET_IPV6_NEXT,   /* what follows it */
+	RULESET_IPV6_SOURCE,
+	RULESET_IPV6_FRAGMENT, /* offset in the fragment header, in units of 8 bytes */
+	RULESET_TRANSPORT,     /* protocol behind all extension headers; no field if they cannot be followed */
+	RULESET_SOURCE_PORT,   /* no field in a later fragment, as with what follows here */
+	RULESET_DESTINATION_PORT,
+	RULESET_ICMPV6,        /* type */
+	RULESET_ND_TARGET,     /* of neighbour solicitations and advertisements */
+	RULESET_ND_OPTION,     /* type and length of their first option */
+	RULESET_ND_OPTION_MAC, /* in it */
+	RULESET_RS_OPTION,     /* the same of router solicitations */
+	RULESET_RS_OPTION_MAC,
 };
 
 struct ruleset_match {
 	enum ruleset_match_type type;
-	uint16_t first, last;
+	uint32_t first, last;
+	enum ruleset_field field;
 	char *set;
 	enum ruleset_key key; /* of the set; ruleset_chain_put fills it in */
 };
@@ -105,11 +142,12 @@ enum ruleset_verdict {
 	RULESET_DROP,
 	RULESET_RETURN,
 	RULESET_JUMP,            /* target: chain */
+	RULESET_GOTO,            /* likewise, and never back */
 	RULESET_SOURCE_MAP,      /* target: verdict map, looked up by source address; continues if absent */
 	RULESET_DESTINATION_MAP, /* target: verdict map, looked up by destination address; continues if absent */
 };
 
-#define RULESET_MATCHES_MAX 6
+#define RULESET_MATCHES_MAX 8
 
 struct ruleset_rule {
 	struct ruleset_match matches[RULESET_MATCHES_MAX]; /* all must hold, in order */
@@ -127,13 +165,14 @@ struct ruleset_rule {
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
 
-enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT, RULESET_HOOK_OUTPUT };
+enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT, RULESET_HOOK_OUTPUT, RULESET_HOOK_INGRESS };
 
 struct ruleset_chain {
 	char *name;
 	char *comment;
 	enum ruleset_hook hook; /* base chains: type filter, policy accept */
 	int priority;
+	char *device; /* of an ingress hook; else NULL */
 	struct ruleset_rule *rules;
 	size_t n_rules;
 	char fingerprint[33]; /* hex of 128 bits of SHA-256 over the printed rules; kept in the kernel in each rule's user data */
@@ -168,6 +207,9 @@ ptrdiff_t ruleset_element_find(const struct ruleset_set *set, const void *elemen
  */
 int ruleset_chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *comment,
 		      struct ruleset_rule *rules, size_t n_rules, struct error *err) must_check;
+/* The same for a chain on the ingress hook of one interface. Its device cannot change: put another name for another device. */
+int ruleset_ingress_put(struct ruleset *ruleset, const char *name, const char *device, int priority, const char *comment,
+			struct ruleset_rule *rules, size_t n_rules, struct error *err) must_check;
 struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */
 void ruleset_chain_remove(struct ruleset *ruleset, const char *name);
 void ruleset_rule_clear(struct ruleset_rule *rule);
@@ -207,6 +249,8 @@ int ruleset_rebase(struct ruleset *wanted, const struct ruleset *kernel, struct 
 
 /* Deterministic, in nft's syntax, sorted by name; DOOMED objects are left out. */
 void ruleset_print(const struct ruleset *ruleset, struct buf *out);
+/* What a chain with these rules has as its fingerprint. */
+int ruleset_fingerprint(const struct ruleset_rule *rules, size_t n, char fingerprint[static 33], struct error *err) must_check;
 /* One rule as one line without newline. */
 void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out);
 

@@ -41,6 +41,7 @@ void ruleset_chain_free(struct ruleset_chain *chain)
 	if (!chain)
 		return;
 	chain_drop_rules(chain);
+	free(chain->device);
 	free(chain->comment);
 	free(chain->name);
 	free(chain);
@@ -59,7 +60,8 @@ static int key_of(const struct ruleset *ruleset, const char *name, enum ruleset_
 
 static bool match_names_a_set(enum ruleset_match_type type)
 {
-	return type == RULESET_SOURCE_IN || type == RULESET_DESTINATION_IN || type == RULESET_PORT_IN || type == RULESET_SERVED_PORT_IN;
+	return type == RULESET_SOURCE_IN || type == RULESET_DESTINATION_IN || type == RULESET_PORT_IN || type == RULESET_SERVED_PORT_IN ||
+	       type == RULESET_SENDER_IN;
 }
 
 static int rule_resolve(const struct ruleset *ruleset, struct ruleset_rule *rule, struct error *err)
@@ -77,7 +79,7 @@ static int rule_resolve(const struct ruleset *ruleset, struct ruleset_rule *rule
 	return r;
 }
 
-static int rules_fingerprint(const struct ruleset_rule *rules, size_t n, char fingerprint[static 33], struct error *err)
+int ruleset_fingerprint(const struct ruleset_rule *rules, size_t n, char fingerprint[static 33], struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(PRINT_MAX);
 
@@ -168,7 +170,7 @@ static int chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hoo
 	for (size_t i = 0; i < n_rules && r == 0; i++)
 		r = rule_resolve(ruleset, &rules[i], err);
 	if (r == 0)
-		r = rules_fingerprint(rules, n_rules, fingerprint, err);
+		r = ruleset_fingerprint(rules, n_rules, fingerprint, err);
 	if (r < 0)
 		return r;
 	bool same = chain && chain->state != RULESET_DOOMED && strcmp(chain->fingerprint, fingerprint) == 0;
@@ -179,6 +181,24 @@ static int chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hoo
 	if (r < 0 || same)
 		return r;
 	return chain_set_rules(ruleset, chain, rules, n_rules, fingerprint, err);
+}
+
+static int set_device(struct ruleset *ruleset, const char *name, const char *device, struct error *err)
+{
+	struct ruleset_chain *chain = ruleset_chain_find(ruleset, name);
+
+	if (chain->device)
+		return strcmp(chain->device, device) == 0 ? 0 : error_set(err, EINVAL, "it is on interface %s already", chain->device);
+	chain->device = strdup(device);
+	return chain->device ? 0 : error_nomem(err);
+}
+
+int ruleset_ingress_put(struct ruleset *ruleset, const char *name, const char *device, int priority, const char *comment,
+			struct ruleset_rule *rules, size_t n_rules, struct error *err)
+{
+	int r = ruleset_chain_put(ruleset, name, RULESET_HOOK_INGRESS, priority, comment, rules, n_rules, err);
+
+	return r < 0 ? r : set_device(ruleset, name, device, err);
 }
 
 int ruleset_chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *comment,

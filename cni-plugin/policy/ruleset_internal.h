@@ -30,6 +30,12 @@ bool elements_put(struct ruleset_elements *elements, size_t stride, const void *
 bool elements_drop(struct ruleset_elements *elements, size_t stride, const void *element); /* false if it is not there */
 void elements_free(struct ruleset_elements *elements);
 
+/* ruleset_field.c: as nft writes them. */
+void field_print(const struct ruleset_match *match, struct buf *out);
+const char *field_name(enum ruleset_field field);
+void print_protocol(uint8_t protocol, struct buf *out);
+void print_address(const uint8_t *bytes, bool ipv6, struct buf *out);
+
 static inline const uint8_t *elements_at(const struct ruleset_elements *elements, size_t stride, size_t i)
 {
 	return elements->bytes + i * stride;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * nft's own syntax, so that a golden file can be read by whoever knows nft, and loaded by `nft -f` (but for ports by connection, which
- * nft 1.0.6 cannot read). The text of a rule is also what
- * its chain's fingerprint is made of: it must say everything that the kernel will do.
+ * nft's own syntax, so that a golden file can be read by whoever knows nft, and loaded by `nft -f` (but for ports by connection, and raw
+ * bits looked up in sets, which nft 1.0.6 cannot read). The text of a rule is also what its chain's fingerprint is made of: it must say
+ * everything that the kernel will do.
  */
 #include "cni-plugin/policy/ruleset_internal.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <string.h>
 
 const char *ruleset_family_name(enum ruleset_family family)
@@ -19,7 +20,7 @@ static bool key_is_ipv6(enum ruleset_key key)
 	return key == RULESET_KEY_IPV6 || key == RULESET_KEY_IPV6_PORT;
 }
 
-static void print_address(const uint8_t *bytes, bool ipv6, struct buf *out)
+void print_address(const uint8_t *bytes, bool ipv6, struct buf *out)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -27,7 +28,7 @@ static void print_address(const uint8_t *bytes, bool ipv6, struct buf *out)
 	buf_string(out, text);
 }
 
-static void print_protocol(uint8_t protocol, struct buf *out)
+void print_protocol(uint8_t protocol, struct buf *out)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
@@ -44,10 +45,27 @@ static void print_protocol(uint8_t protocol, struct buf *out)
 	}
 }
 
+static void print_sender(enum ruleset_key key, const uint8_t *bytes, struct buf *out)
+{
+	const uint8_t *address = bytes + sizeof(uint32_t);
+	uint32_t index;
+
+	memcpy(&index, bytes, sizeof(index));
+	buf_printf(out, "%" PRIu32 " . ", index);
+	if (key == RULESET_KEY_IIF_MAC)
+		buf_printf(out, "%02x:%02x:%02x:%02x:%02x:%02x", address[0], address[1], address[2], address[3], address[4], address[5]);
+	else
+		print_address(address, key == RULESET_KEY_IIF_IPV6, out);
+}
+
 static void print_key(enum ruleset_key key, const uint8_t *bytes, struct buf *out)
 {
 	size_t address = key_is_ipv6(key) ? 16 : 4;
 
+	if (key >= RULESET_KEY_IIF_MAC) {
+		print_sender(key, bytes, out);
+		return;
+	}
 	if (key == RULESET_KEY_PORT) {
 		buf_printf(out, "%u", (unsigned)bytes[0] << 8 | bytes[1]);
 		return;
@@ -73,6 +91,14 @@ static const char *key_type(enum ruleset_key key)
 		return "ipv6_addr . inet_proto . inet_service";
 	case RULESET_KEY_PORT:
 		return "inet_service";
+	case RULESET_KEY_IIF_MAC:
+		return "iface_index . ether_addr";
+	case RULESET_KEY_IIF_IPV4:
+		return "iface_index . ipv4_addr";
+	case RULESET_KEY_IIF_IPV6:
+		return "iface_index . ipv6_addr";
+	case RULESET_KEY_COUNT:
+		break;
 	}
 	return "";
 }
@@ -122,7 +148,7 @@ static void print_set(const struct ruleset_set *set, struct buf *out)
 	buf_string(out, "\t}\n\n");
 }
 
-static void print_range(uint16_t first, uint16_t last, struct buf *out)
+static void print_range(uint32_t first, uint32_t last, struct buf *out)
 {
 	buf_printf(out, "%u", first);
 	if (first != last)
@@ -186,6 +212,12 @@ static void print_match(const struct ruleset_rule *rule, const struct ruleset_ma
 		print_end(rule, false, match->key, out);
 		buf_printf(out, " . %s . %s @%s", words->protocol, words->port, match->set);
 		break;
+	case RULESET_FIELD:
+		field_print(match, out);
+		break;
+	case RULESET_SENDER_IN:
+		buf_printf(out, "iif . %s @%s", field_name(match->field), match->set);
+		break;
 	}
 	buf_byte(out, ' ');
 }
@@ -204,6 +236,9 @@ static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
 		break;
 	case RULESET_JUMP:
 		buf_printf(out, "jump %s", rule->target);
+		break;
+	case RULESET_GOTO:
+		buf_printf(out, "goto %s", rule->target);
 		break;
 	case RULESET_SOURCE_MAP:
 	case RULESET_DESTINATION_MAP:
@@ -230,6 +265,7 @@ static const char *const hook_names[] = {
 	[RULESET_HOOK_FORWARD] = "forward",
 	[RULESET_HOOK_INPUT] = "input",
 	[RULESET_HOOK_OUTPUT] = "output",
+	[RULESET_HOOK_INGRESS] = "ingress",
 };
 
 static void print_chain(const struct ruleset_chain *chain, struct buf *out)
@@ -241,7 +277,8 @@ static void print_chain(const struct ruleset_chain *chain, struct buf *out)
 		buf_byte(out, '\n');
 	}
 	if (chain->hook != RULESET_NO_HOOK)
-		buf_printf(out, "\t\ttype filter hook %s priority %d; policy accept;\n", hook_names[chain->hook], chain->priority);
+		buf_printf(out, "\t\ttype filter hook %s%s%s priority %d; policy accept;\n", hook_names[chain->hook],
+			   chain->device ? " device " : "", chain->device ? chain->device : "", chain->priority);
 	for (size_t i = 0; i < chain->n_rules; i++) {
 		buf_string(out, "\t\t");
 		ruleset_rule_print(&chain->rules[i], out);

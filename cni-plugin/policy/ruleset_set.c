@@ -23,6 +23,14 @@ size_t ruleset_key_size(enum ruleset_key key)
 		return 24;
 	case RULESET_KEY_PORT:
 		return 2;
+	case RULESET_KEY_IIF_MAC:
+		return 4 + 8;
+	case RULESET_KEY_IIF_IPV4:
+		return 4 + 4;
+	case RULESET_KEY_IIF_IPV6:
+		return 4 + 16;
+	case RULESET_KEY_COUNT:
+		break;
 	}
 	return 0;
 }

@@ -82,6 +82,9 @@ static bool match_holds(const struct ruleset *ruleset, const struct ruleset_matc
 		return port_in(ruleset, match->set, flow->port);
 	case RULESET_SERVED_PORT_IN:
 		return served(ruleset, match->set, flow);
+	case RULESET_FIELD: /* in table netdev, which judges no flows */
+	case RULESET_SENDER_IN:
+		abort();
 	}
 	return false;
 }
@@ -123,6 +126,8 @@ static enum outcome run_rule(const struct ruleset *ruleset, const struct ruleset
 		return DROPPED;
 	case RULESET_RETURN:
 		return RETURNED;
+	case RULESET_GOTO: /* likewise */
+		abort();
 	case RULESET_JUMP:
 		return run_named(ruleset, rule->target, flow);
 	case RULESET_SOURCE_MAP:

@@ -27,13 +27,22 @@ struct nftnl_expr *__wrap_nftnl_expr_alloc(const char *name)
 	return __real_nftnl_expr_alloc(name);
 }
 
-#define SET(match_type, set_key)                                           \
-	{                                                                  \
-		.type = (match_type), .set = (char *)"s", .key = (set_key) \
+#define SET(match_type, set_key)                                                                                                           \
+	{                                                                                                                                  \
+		.type = (match_type), .set = (char *)"s", .key = (set_key)                                                                 \
 	}
-#define RANGE(match_type, from, to)                                 \
-	{                                                           \
-		.type = (match_type), .first = (from), .last = (to) \
+#define RANGE(match_type, from, to)                                                                                                        \
+	{                                                                                                                                  \
+		.type = (match_type), .first = (from), .last = (to)                                                                        \
+	}
+
+#define FIELD(which, from, to)                                                                                                             \
+	{                                                                                                                                  \
+		.type = RULESET_FIELD, .field = (which), .first = (from), .last = (to)                                                     \
+	}
+#define SENDER(which, set_key)                                                                                                             \
+	{                                                                                                                                  \
+		.type = RULESET_SENDER_IN, .field = (which), .set = (char *)"s", .key = (set_key)                                          \
 	}
 
 static const struct {
@@ -95,6 +104,22 @@ static const struct {
 	  "meta load nfproto => reg 1; cmp eq reg 1 0x0000000a; payload load 16b @ network header + 24 => reg 1; meta load l4proto => reg "
 	  "12; "
 	  "payload load 2b @ transport header + 2 => reg 13; lookup reg 1 set s; immediate reg 0 accept" },
+	{ "a field of the Ethernet header, and a chain for good",
+	  { .matches = { FIELD(RULESET_ETHER_TYPE, 0x0806, 0x0806) }, .n_matches = 1, .verdict = RULESET_GOTO, .target = (char *)"c" },
+	  "payload load 2b @ link header + 12 => reg 1; cmp eq reg 1 0x00000608; immediate reg 0 goto -> c" },
+	{ "an address that is nothing but zeros",
+	  { .matches = { FIELD(RULESET_IPV6_SOURCE, 0, 0) }, .n_matches = 1 },
+	  "payload load 16b @ network header + 8 => reg 1; cmp eq reg 1 0x00000000 0x00000000 0x00000000 0x00000000; "
+	  "immediate reg 0 accept" },
+	{ "a field that may be anything but must be there",
+	  { .matches = { FIELD(RULESET_TRANSPORT, 0, 255) }, .n_matches = 1 },
+	  "meta load l4proto => reg 1; immediate reg 0 accept" },
+	{ "a fragment behind the first, whatever the bits below its offset",
+	  { .matches = { FIELD(RULESET_IPV6_FRAGMENT, 1, 8191) }, .n_matches = 1 },
+	  "exthdr load ipv6 2b @ 44 + 2 => reg 1; cmp gte reg 1 0x00000800; cmp lte reg 1 0x0000ffff; immediate reg 0 accept" },
+	{ "who may send as whom, by the interface and a MAC address",
+	  { .matches = { SENDER(RULESET_ETHER_SOURCE, RULESET_KEY_IIF_MAC) }, .n_matches = 1 },
+	  "meta load iif => reg 1; payload load 6b @ link header + 6 => reg 9; lookup reg 1 set s; immediate reg 0 accept" },
 	{ "a map gives the verdict",
 	  { .verdict = RULESET_DESTINATION_MAP, .target = (char *)"m", .target_key = RULESET_KEY_IPV6 },
 	  "meta load nfproto => reg 1; cmp eq reg 1 0x0000000a; payload load 16b @ network header + 24 => reg 1; "
@@ -150,6 +175,9 @@ static const struct {
 	  { .matches = { RANGE(RULESET_PROTOCOL, IPPROTO_TCP, 0), SET(RULESET_PORT_IN, RULESET_KEY_IPV4) }, .n_matches = 2 } },
 	{ "set \"s\" does not hold served ports", { .matches = { SET(RULESET_SERVED_PORT_IN, RULESET_KEY_IPV4) }, .n_matches = 1 } },
 	{ "map \"m\" does not hold addresses", { .verdict = RULESET_SOURCE_MAP, .target = (char *)"m", .target_key = RULESET_KEY_PORT } },
+	{ "1-65536 is no range for a field of 2 bytes", { .matches = { FIELD(RULESET_ETHER_TYPE, 1, 65536) }, .n_matches = 1 } },
+	{ "0-8192 is no range for a field of 2 bytes", { .matches = { FIELD(RULESET_IPV6_FRAGMENT, 0, 8192) }, .n_matches = 1 } },
+	{ "set \"s\" does not hold such senders", { .matches = { SENDER(RULESET_ETHER_SOURCE, RULESET_KEY_IIF_IPV6) }, .n_matches = 1 } },
 	{ "a jump has no usable target", { .verdict = RULESET_JUMP } },
 };
 
