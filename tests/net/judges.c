@@ -8,10 +8,11 @@
 
 #include "cni-plugin/nft/nft.h"
 #include "common/base/array.h"
+#include "tests/net/hosts.h"
 #include "tests/net/volley.h"
 #include "tests/support/oracle.h"
+#include "tests/support/scenario_change.h"
 
-#define HOSTS 8
 #define PROBES_MAX 512
 
 struct patience {
@@ -26,53 +27,8 @@ struct judges {
 	struct policy_engine *engine;
 	struct scenario scenario;
 	struct patience patience;
-	struct kube_address hosts[HOSTS][2];
-	int places[HOSTS]; /* where each host's addresses are */
+	struct hosts *hosts;
 };
-
-static int parse(const char *text, struct kube_address *ret, struct error *err)
-{
-	return kube_address_parse(text, ret, err);
-}
-
-static int give(struct judges *judges, int place, const char *text, struct error *err)
-{
-	struct kube_address address;
-
-	int r = parse(text, &address, err);
-	if (r == 0)
-		r = fabric_address_add(judges->fabric, place, &address, err);
-	return r == 0 ? fabric_address_wait(judges->fabric, place, &address, err) : r;
-}
-
-static int give_fixed_addresses(struct judges *judges, struct error *err)
-{
-	int r = give(judges, FABRIC_NODE, SCENARIO_NODE4, err);
-
-	if (r == 0)
-		r = give(judges, FABRIC_NODE, SCENARIO_NODE6, err);
-	for (int i = 0; i < RANDOM_OUTSIDE && r == 0; i++)
-		r = give(judges, FABRIC_OUTSIDE, random_outside[i], err);
-	return r;
-}
-
-static int put_hosts_outside(struct judges *judges, struct error *err)
-{
-	char text[2][INET6_ADDRSTRLEN];
-	int r = 0;
-
-	for (int i = 0; i < HOSTS; i++) {
-		judges->places[i] = FABRIC_OUTSIDE;
-		snprintf(text[0], sizeof(text[0]), "10.1.0.%d", i + 2);
-		snprintf(text[1], sizeof(text[1]), "fd00:1::%x", i + 2);
-		for (int j = 0; j < 2 && r == 0; j++) {
-			r = parse(text[j], &judges->hosts[i][j], err);
-			if (r == 0)
-				r = fabric_address_add(judges->fabric, FABRIC_OUTSIDE, &judges->hosts[i][j], err);
-		}
-	}
-	return r;
-}
 
 static int open_kernel(struct judges *judges, struct error *err)
 {
@@ -93,9 +49,7 @@ int judges_new(enum fabric_kind kind, struct judges **ret, struct error *err)
 	judges->patience = patient;
 	int r = fabric_new(kind, HOSTS, &judges->fabric, err);
 	if (r == 0)
-		r = give_fixed_addresses(judges, err);
-	if (r == 0)
-		r = put_hosts_outside(judges, err);
+		r = hosts_new(judges->fabric, &judges->hosts, err);
 	if (r == 0)
 		r = open_kernel(judges, err);
 	if (r == 0)
@@ -110,6 +64,7 @@ void judges_free(struct judges *judges)
 	policy_engine_free(judges->engine);
 	scenario_clear(&judges->scenario);
 	nft_close(judges->nft);
+	hosts_free(judges->hosts);
 	fabric_free(judges->fabric);
 	free(judges);
 }
@@ -134,54 +89,13 @@ struct fabric *judges_fabric(const struct judges *judges)
 	return judges->fabric;
 }
 
-/* ── the wires follow the endpoints ── */
-
-static bool is_endpoint(const struct judges *judges, const struct kube_address *address)
-{
-	for (size_t i = 0; i < judges->scenario.n_endpoints; i++) {
-		const struct policy_endpoint *endpoint = &judges->scenario.endpoints[i];
-		for (size_t j = 0; j < endpoint->n_addresses; j++) {
-			if (kube_address_equals(&endpoint->addresses[j], address))
-				return true;
-		}
-	}
-	return false;
-}
-
-static int move_host(struct judges *judges, int host, int place, struct error *err)
-{
-	int r = 0;
-
-	for (int i = 0; i < 2 && r == 0; i++) {
-		r = fabric_address_remove(judges->fabric, judges->places[host], &judges->hosts[host][i], err);
-		if (r == 0)
-			r = fabric_address_add(judges->fabric, place, &judges->hosts[host][i], err);
-	}
-	judges->places[host] = place;
-	return r;
-}
-
-static int move_hosts(struct judges *judges, struct error *err)
-{
-	int r = 0;
-
-	for (int i = 0; i < HOSTS && r == 0; i++) {
-		int place = is_endpoint(judges, &judges->hosts[i][0]) ? FABRIC_POD(i) : FABRIC_OUTSIDE;
-		if (place != judges->places[i])
-			r = move_host(judges, i, place, err);
-	}
-	for (int i = 0; i < HOSTS * 2 && r == 0; i++)
-		r = fabric_address_wait(judges->fabric, judges->places[i / 2], &judges->hosts[i / 2][i % 2], err);
-	return r;
-}
-
 int judges_apply(struct judges *judges, struct error *err)
 {
 	struct nft_report report;
 
 	int r = nft_apply(judges->nft, policy_engine_ruleset(judges->engine), &report, err);
 	if (r == 0)
-		r = move_hosts(judges, err);
+		r = hosts_follow(judges->hosts, &judges->scenario, err);
 	return r == 0 ? fabric_forget_connections(judges->fabric, err) : r;
 }
 
@@ -206,63 +120,37 @@ int judges_restart(struct judges *judges, struct scenario *scenario, struct erro
 
 static int put_object(struct judges *judges, struct kube_object *object, struct error *err)
 {
-	struct scenario *scenario = &judges->scenario;
-	size_t i = 0;
+	_cleanup_(kube_object_freep) struct kube_object *before = NULL;
 
-	while (i < scenario->n_objects && (scenario->objects[i]->kind != object->kind || strcmp(scenario->objects[i]->name, object->name) != 0 ||
-					   strcmp(scenario->objects[i]->namespace, object->namespace) != 0))
-		i++;
-	if (i == scenario->n_objects) {
-		if (!array_room((void **)&scenario->objects, i, &scenario->objects_capacity, sizeof(*scenario->objects)))
-			return error_nomem(err);
-		scenario->objects[scenario->n_objects++] = object;
-		return policy_engine_changed(judges->engine, NULL, object, err);
-	}
-	_cleanup_(kube_object_freep) struct kube_object *before = scenario->objects[i];
-	scenario->objects[i] = object;
-	return policy_engine_changed(judges->engine, before, object, err);
+	int r = scenario_object_put(&judges->scenario, object, &before, err);
+	return r == 0 ? policy_engine_changed(judges->engine, before, object, err) : r;
 }
 
 static int remove_object(struct judges *judges, size_t i, struct error *err)
 {
-	struct scenario *scenario = &judges->scenario;
-	_cleanup_(kube_object_freep) struct kube_object *before = scenario->objects[i];
+	_cleanup_(kube_object_freep) struct kube_object *before = scenario_object_take(&judges->scenario, i);
 
-	scenario->objects[i] = scenario->objects[--scenario->n_objects];
 	return policy_engine_changed(judges->engine, before, NULL, err);
 }
 
 static int remove_endpoint(struct judges *judges, size_t i, struct error *err)
 {
-	struct scenario *scenario = &judges->scenario;
-	struct policy_endpoint gone = scenario->endpoints[i];
+	struct policy_endpoint gone = scenario_endpoint_take(&judges->scenario, i);
 
-	memmove(&scenario->endpoints[i], &scenario->endpoints[i + 1], (scenario->n_endpoints - i - 1) * sizeof(gone));
-	scenario->n_endpoints--;
 	int r = policy_engine_endpoint_remove(judges->engine, gone.id, err);
-	free((char *)gone.id);
-	free((char *)gone.namespace);
-	free((char *)gone.pod);
-	free((char *)gone.uid);
+	scenario_endpoint_clear(&gone);
 	return r;
 }
 
-/* The newest is the last, for the oracle as for the agent. */
+/* An ADD that is repeated: the agent takes the old one out first, so that the newest is the last. */
 static int put_endpoint(struct judges *judges, const struct policy_endpoint *endpoint, struct error *err)
 {
-	struct scenario *scenario = &judges->scenario;
-	int r = 0;
+	ptrdiff_t old = scenario_endpoint_find(&judges->scenario, endpoint->id);
+	int r = old < 0 ? 0 : remove_endpoint(judges, (size_t)old, err);
 
-	for (size_t i = scenario->n_endpoints; i-- > 0 && r == 0;) {
-		if (strcmp(scenario->endpoints[i].id, endpoint->id) == 0)
-			r = remove_endpoint(judges, i, err);
-	}
-	if (r < 0)
-		return r;
-	if (!array_room((void **)&scenario->endpoints, scenario->n_endpoints, &scenario->endpoints_capacity, sizeof(*endpoint)))
-		return error_nomem(err);
-	scenario->endpoints[scenario->n_endpoints++] = *endpoint;
-	return policy_engine_endpoint_put(judges->engine, endpoint, err);
+	if (r == 0)
+		r = scenario_endpoint_add(&judges->scenario, endpoint, err);
+	return r == 0 ? policy_engine_endpoint_put(judges->engine, endpoint, err) : r;
 }
 
 /* What the generator wrote, one object or one endpoint, becomes the cluster's. */
@@ -301,30 +189,14 @@ int judges_event(struct judges *judges, struct random *random, const struct rand
 
 /* ── probes ── */
 
-static int place_of(const struct judges *judges, const struct kube_address *address)
-{
-	struct kube_address node;
-	struct error ignored;
-
-	for (int i = 0; i < HOSTS; i++) {
-		if (kube_address_equals(&judges->hosts[i][0], address) || kube_address_equals(&judges->hosts[i][1], address))
-			return judges->places[i];
-	}
-	for (int i = 0; i < 2; i++) {
-		if (parse(i ? SCENARIO_NODE6 : SCENARIO_NODE4, &node, &ignored) == 0 && kube_address_equals(&node, address))
-			return FABRIC_NODE;
-	}
-	return FABRIC_OUTSIDE;
-}
-
 /* The model speaks of both ends, also of those that another node enforces. */
 static bool model_allows(const struct judges *judges, const struct policy_flow *flow)
 {
 	struct policy_decision decision;
 
 	policy_decide(judges->engine, flow, &decision);
-	return (decision.egress.allowed || !is_endpoint(judges, &flow->source)) &&
-	       (decision.ingress.allowed || !is_endpoint(judges, &flow->destination));
+	return (decision.egress.allowed || !scenario_is_endpoint(&judges->scenario, &flow->source)) &&
+	       (decision.ingress.allowed || !scenario_is_endpoint(&judges->scenario, &flow->destination));
 }
 
 static bool agree(const struct volley_probe *shot, bool oracle, bool model)
@@ -342,7 +214,7 @@ static void prepare(const struct judges *judges, const struct scenario_probe *pr
 {
 	for (size_t i = 0; i < n && asking->n < PROBES_MAX; i++) {
 		const struct policy_flow *flow = &probes[i].flow;
-		int from = place_of(judges, &flow->source), to = place_of(judges, &flow->destination);
+		int from = hosts_place(judges->hosts, &flow->source), to = hosts_place(judges->hosts, &flow->destination);
 		if (from == to)
 			continue;
 		struct judgement *judgement = &asking->judgements[asking->n];

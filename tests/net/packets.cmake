@@ -4,7 +4,7 @@ holdfast_library(hf_fabric SOURCES fabric.c rtnl.c volley.c volley_socket.c LINK
 holdfast_test(test_volley LABEL net SOURCES test_volley.c LINK hf_fabric nft_support)
 
 if(TARGET policy_testing)
-	holdfast_test(test_packets LABEL net SOURCES test_packets.c judges.c LINK hf_fabric hf_nft policy_testing nft_support)
+	holdfast_test(test_packets LABEL net SOURCES test_packets.c judges.c hosts.c LINK hf_fabric hf_nft policy_testing nft_support)
 endif()
 
 # For scripts; not tests, so not where tests/run looks for them.
