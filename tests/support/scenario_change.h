@@ -7,7 +7,8 @@
 /* A scenario that changes, object by object: for tests that live through a sequence of events. */
 
 /* Takes ownership of `object`. `*ret_before` is what had its name, and the caller's; NULL: nothing had. */
-int scenario_object_put(struct scenario *scenario, struct kube_object *object, struct kube_object **ret_before, struct error *err) must_check;
+int scenario_object_put(struct scenario *scenario, struct kube_object *object, struct kube_object **ret_before,
+			struct error *err) must_check;
 /* Out of the scenario, and the caller's. */
 struct kube_object *scenario_object_take(struct scenario *scenario, size_t i) must_check;
 
