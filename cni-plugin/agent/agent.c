@@ -93,7 +93,7 @@ static int restore(struct agent *agent, struct error *err)
 	if (r == 0)
 		r = journal_read(agent->journal, &agent->attachments, on_bad_journal_entry, err);
 	if (r == 0)
-		r = enforcer_open(&agent->attachments, &agent->enforcer, err);
+		r = enforcer_open(&agent->attachments, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer, err);
 	if (r < 0)
 		return r;
 	if (enforcer_found_nothing(agent->enforcer) && agent->attachments.n > 0) {

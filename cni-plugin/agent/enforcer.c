@@ -77,7 +77,7 @@ static int pin(struct enforcer *enforcer, struct error *err)
 	return r;
 }
 
-int enforcer_open(const struct attachments *attachments, struct enforcer **ret, struct error *err)
+int enforcer_open(const struct attachments *attachments, bool own, struct enforcer **ret, struct error *err)
 {
 	_cleanup_(enforcer_closep) struct enforcer *enforcer = calloc(1, sizeof(*enforcer));
 
@@ -85,7 +85,9 @@ int enforcer_open(const struct attachments *attachments, struct enforcer **ret, 
 		return error_nomem(err);
 	enforcer->attachments = attachments;
 	int r = nft_open(&enforcer->nft, err);
-	if (r == 0)
+	if (r == 0 && own)
+		r = nft_own(enforcer->nft, err);
+	if (r >= 0)
 		r = pin(enforcer, err);
 	if (r < 0)
 		return r;
@@ -208,12 +210,17 @@ static void note_time(struct enforcer_stats *stats, uint64_t us)
 	stats->last_us = us;
 }
 
+static bool is_pending(const struct enforcer *enforcer)
+{
+	return ruleset_is_pending(wanted(enforcer)) || nft_is_table_pending(enforcer->nft, RULESET_INET);
+}
+
 static int send_pending(struct enforcer *enforcer, struct error *err)
 {
 	struct enforcer_stats *stats = &enforcer->stats;
 	struct nft_report report = { 0 };
 
-	if (!ruleset_is_pending(wanted(enforcer)))
+	if (!is_pending(enforcer))
 		return 0;
 	int r = nft_apply(enforcer->nft, wanted(enforcer), &report, err);
 	if (r < 0) {
@@ -260,7 +267,7 @@ int enforcer_audit(struct enforcer *enforcer, struct error *err)
 		r = read_kernel(enforcer, err);
 	if (r < 0)
 		return conclude(enforcer, r, err);
-	bool changed = ruleset_is_pending(wanted(enforcer));
+	bool changed = is_pending(enforcer);
 	enforcer->stats.repaired += changed;
 	r = conclude(enforcer, send_pending(enforcer, err), err);
 	return r < 0 ? r : changed;
@@ -330,6 +337,11 @@ bool enforcer_is_ready(const struct enforcer *enforcer, const struct attachment 
 {
 	return enforcer->engine && !enforcer->lost && enforcer->stats.in_force &&
 	       policy_engine_endpoint_state(enforcer->engine, attachment->id) == POLICY_ENDPOINT_READY;
+}
+
+bool enforcer_owns_table(const struct enforcer *enforcer)
+{
+	return nft_is_owned(enforcer->nft, RULESET_INET);
 }
 
 bool enforcer_is_lost(const struct enforcer *enforcer)

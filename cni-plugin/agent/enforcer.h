@@ -19,8 +19,11 @@
 struct enforcer;
 struct nft_watch;
 
-/* Opens netlink and reads what the kernel has. Writes nothing. `attachments` must outlive it. */
-int enforcer_open(const struct attachments *attachments, struct enforcer **ret, struct error *err) must_check;
+/*
+ * Opens netlink and reads what the kernel has. Writes nothing. `attachments` must outlive it. `own`: nobody else may change the table while
+ * this lives, if the kernel can do that.
+ */
+int enforcer_open(const struct attachments *attachments, bool own, struct enforcer **ret, struct error *err) must_check;
 void enforcer_close(struct enforcer *enforcer);
 DEFINE_CLEANUP(struct enforcer *, enforcer_close);
 
@@ -60,6 +63,9 @@ bool enforcer_is_ready(const struct enforcer *enforcer, const struct attachment 
 
 /* The model is incomplete, for want of memory: the process must end, and the kernel keeps the last rules. */
 bool enforcer_is_lost(const struct enforcer *enforcer);
+
+/* Nobody else can change the table now. */
+bool enforcer_owns_table(const struct enforcer *enforcer);
 
 /* NULL while pinned. */
 const struct policy_engine *enforcer_engine(const struct enforcer *enforcer);

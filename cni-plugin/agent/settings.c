@@ -9,6 +9,7 @@
 #include "common/base/array.h"
 
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
+static const char *const ownership_names[] = { "auto", "off", NULL };
 static const char *const format_names[] = { "logfmt", "json", NULL };
 
 #define AT(field) offsetof(struct settings, field)
@@ -30,6 +31,9 @@ static const struct config_row rows[] = {
 	{ "podWait", CONFIG_DURATION, AT(pod_wait_ms), "1s",
 	  "How long a new pod's start waits for its object; after that it starts quarantined, and opens when the object comes.",
 	  .maximum = 20000 },
+	{ "tableOwnership", CONFIG_ENUM, AT(table_ownership), "auto",
+	  "auto: where the kernel can do it (Linux 6.9), no other program can change our nf_tables table while the agent runs. off: root can.",
+	  .names = ownership_names },
 	{ "logLevel", CONFIG_ENUM, AT(log_level), "info", "debug, info, warn or error.", .names = level_names },
 	{ "logFormat", CONFIG_ENUM, AT(log_format), "logfmt", "logfmt or json.", .names = format_names },
 };

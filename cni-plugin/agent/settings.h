@@ -8,6 +8,8 @@
 #include "common/base/log.h"
 #include "common/config/config.h"
 
+enum ownership { OWNERSHIP_AUTO, OWNERSHIP_OFF };
+
 /* Section `network` of holdfast.yaml, as the agent uses it. */
 struct settings {
 	const char *node_name; /* file, else environment NODE_NAME, else the host name */
@@ -17,6 +19,7 @@ struct settings {
 	const char *state_directory;
 	const char *metrics_address; /* "off": no endpoint */
 	uint64_t pod_wait_ms;
+	int table_ownership;       /* enum ownership */
 	int log_level, log_format; /* enum log_level, enum log_format */
 
 	struct config *config; /* owns the strings */

@@ -99,6 +99,9 @@ static void print_kernel(struct agent *agent, struct buf *out)
 		buf_printf(out, ": %" PRIu64 " messages, %" PRIu64 " bytes, %" PRIu64 " us\n", stats->last_messages, stats->last_bytes,
 			   stats->last_us);
 	}
+	buf_printf(out, "           the table is %s\n",
+		   enforcer_owns_table(agent->enforcer) ? "owned: no other program can change it"
+							: "not owned: other programs can change it, and are found out");
 	if (*stats->last_error)
 		buf_printf(out, "           last error: %s\n", stats->last_error);
 }
@@ -188,9 +191,9 @@ static void json_kernel(struct agent *agent, struct buf *out)
 	const struct enforcer_stats *stats = enforcer_statistics(agent->enforcer);
 
 	buf_printf(out,
-		   ",\"kernel\":{\"inForce\":%s,\"transactions\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"repairs\":%" PRIu64
+		   ",\"kernel\":{\"inForce\":%s,\"tableOwned\":%s,\"transactions\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"repairs\":%" PRIu64
 		   ",\"lastTime\":%" PRId64 ",\"lastMicroseconds\":%" PRIu64 ",\"lastMessages\":%" PRIu64 ",\"lastBytes\":%" PRIu64 ",",
-		   stats->in_force ? "true" : "false", stats->transactions, stats->failed, stats->repaired, stats->last_time,
+		   stats->in_force ? "true" : "false", enforcer_owns_table(agent->enforcer) ? "true" : "false", stats->transactions, stats->failed, stats->repaired, stats->last_time,
 		   stats->last_us, stats->last_messages, stats->last_bytes);
 	json_string(out, "lastError", stats->last_error);
 	buf_byte(out, '}');

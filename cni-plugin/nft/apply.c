@@ -30,6 +30,7 @@ struct apply {
 	struct ruleset *ruleset;
 	struct nft_transaction tx;
 	struct nft_report report;
+	struct nft_table *table;
 	bool replace; /* the table as a whole */
 	bool in_parts;
 	uint32_t set_id;
@@ -37,11 +38,13 @@ struct apply {
 
 static void begin(struct apply *apply)
 {
+	uint32_t flags = nft_table_flags(apply->nft);
+
 	nft_transaction_begin(&apply->tx, nft_family(ruleset_family(apply->ruleset)), apply->nft->socket.sequence, WHOLE_BYTES);
-	nft_step_table_add(&apply->tx);
+	nft_step_table_add(&apply->tx, RULESET_TABLE, apply->replace || apply->table->state == NFT_TABLE_OTHER ? 0 : flags);
 	if (apply->replace) {
 		nft_step_table_delete(&apply->tx);
-		nft_step_table_add(&apply->tx);
+		nft_step_table_add(&apply->tx, RULESET_TABLE, flags);
 	}
 }
 
@@ -261,9 +264,25 @@ static int apply_once(struct apply *apply, struct error *err)
 	return send_part(apply, err);
 }
 
+/* A transaction of its own: the kernel takes no base chain (EINVAL) in one that changes the table. */
+static int take_orphan(struct apply *apply, struct error *err)
+{
+	begin(apply);
+	int r = send_part(apply, err);
+	if (r == 0)
+		apply->table->state = NFT_TABLE_RIGHT;
+	return r;
+}
+
 static int apply_pending(struct apply *apply, struct error *err)
 {
-	int r = apply_once(apply, err);
+	int r = 0;
+
+	if (apply->table->state == NFT_TABLE_ORPHAN && !apply->replace)
+		r = take_orphan(apply, err);
+	if (r < 0 || (!apply->replace && !ruleset_is_pending(apply->ruleset)))
+		return r;
+	r = apply_once(apply, err);
 
 	/* Found while it was built or before it was sent; the kernel has seen nothing. */
 	if (r != -EMSGSIZE || apply->in_parts || apply->replace)
@@ -289,19 +308,32 @@ static int check_replace(const struct ruleset *ruleset, struct error *err)
 	return all ? 0 : error_set(err, EINVAL, "the table has to be replaced; rebase the ruleset on what nft_read gave");
 }
 
+static void table_is_written(struct apply *apply)
+{
+	struct nft_table *table = apply->table;
+
+	if (table->replace)
+		table->state = NFT_TABLE_RIGHT;
+	table->replace = false;
+	table->owned = apply->nft->own && table->state == NFT_TABLE_RIGHT;
+}
+
 int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err)
 {
-	bool *replace = &nft->replace[ruleset_family(ruleset)];
-	struct apply apply = { .nft = nft, .ruleset = ruleset, .replace = *replace };
+	struct nft_table *table = &nft->tables[ruleset_family(ruleset)];
+	struct apply apply = { .nft = nft, .ruleset = ruleset, .table = table, .replace = table->replace };
 	uint64_t start = nft_now_us();
-	int r = *replace ? check_replace(ruleset, err) : 0;
+	int r = table->replace ? check_replace(ruleset, err) : 0;
 
-	if (r == 0 && (*replace || ruleset_is_pending(ruleset)))
+	if (r == 0 && (nft_is_table_pending(nft, ruleset_family(ruleset)) || ruleset_is_pending(ruleset)))
 		r = apply_pending(&apply, err);
 	nft_transaction_free(&apply.tx);
+	if ((r == -EMSGSIZE || r == -EOPNOTSUPP) && table->state == NFT_TABLE_OTHER) /* better a plain table than none; read again */
+		nft->own = false;
 	if (r < 0)
 		return error_wrap(err, "cannot apply ruleset");
-	*replace = false;
+	if (apply.report.transactions > 0)
+		table_is_written(&apply);
 	ruleset_committed(ruleset);
 	apply.report.duration_us = nft_now_us() - start;
 	if (ret)

@@ -5,16 +5,29 @@
 #include "cni-plugin/nft/nft.h"
 #include "cni-plugin/nft/socket.h"
 
-struct nft {
-	struct nft_socket socket;
-	bool replace[RULESET_FAMILIES]; /* the table in the kernel is not as we make it: the next apply replaces it as a whole */
+/* Of the table in the kernel, when it was read. */
+enum nft_table_state {
+	NFT_TABLE_RIGHT,   /* it has the flags and the owner that it should have; or there is none */
+	NFT_TABLE_ORPHAN,  /* it has lost its owner: writing makes it ours */
+	NFT_TABLE_OTHER,   /* it is plain and should be owned, or the other way about: its content counts, but it can only be replaced */
+	NFT_TABLE_STRANGE, /* its content does not count */
 };
 
-/*
- * The table's flags. A place for NFT_TABLE_F_OWNER (0x2, kernel 5.12) with NFT_TABLE_F_PERSIST (0x4, kernel 6.9): together they keep other
- * processes' hands off the table. OWNER alone must never be set: the table would go with our socket.
- */
-#define NFT_TABLE_FLAGS 0
+struct nft_table {
+	enum nft_table_state state;
+	bool replace; /* it is not as we make it: the next apply replaces it as a whole */
+	bool owned;   /* by us */
+};
+
+struct nft {
+	struct nft_socket socket;
+	bool own; /* our tables should be owned */
+	struct nft_table tables[RULESET_FAMILIES];
+};
+
+/* ownership.c: the flags that the table should have, and what one with these flags and this owner is. */
+uint32_t nft_table_flags(const struct nft *nft);
+enum nft_table_state nft_table_judge(const struct nft *nft, uint32_t flags, uint32_t owner);
 
 uint64_t nft_now_us(void);
 

@@ -45,7 +45,7 @@ uint32_t nft_port(const struct nft *nft)
 
 /*
  * A set whose type differs from the wanted one cannot be changed, nor deleted while rules use it: then all of the table goes. So it does
- * if somebody writes so fast that nothing can be read.
+ * if somebody writes so fast that nothing can be read, and if the table should have an owner and has none.
  */
 int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 {
@@ -58,9 +58,9 @@ int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 	int r = nft_read(nft, family, &kernel, err);
 	if (r == 0)
 		r = ruleset_rebase(ruleset, kernel, err);
-	if (r != -EEXIST && r != -EAGAIN)
+	if (r != -EEXIST && r != -EAGAIN && (r < 0 || nft->tables[family].state != NFT_TABLE_OTHER))
 		return r;
-	nft->replace[family] = true;
+	nft->tables[family].replace = true;
 	return ruleset_rebase(ruleset, nothing, err);
 }
 
@@ -77,8 +77,11 @@ int nft_delete_table(struct nft *nft, enum ruleset_family family, struct error *
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
 
 	nft_transaction_begin(&tx, nft_family(family), nft->socket.sequence, DELETE_BYTES_MAX);
-	nft_step_table_add(&tx);
+	nft_step_table_add(&tx, RULESET_TABLE, 0);
 	nft_step_table_delete(&tx);
 	int r = nft_transaction_run(&tx, &nft->socket, err);
-	return r < 0 ? error_wrap(err, "cannot delete our table") : 0;
+	if (r < 0)
+		return error_wrap(err, "cannot delete our table");
+	nft->tables[family] = (struct nft_table){};
+	return 0;
 }

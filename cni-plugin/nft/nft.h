@@ -16,6 +16,16 @@ int nft_open(struct nft **ret, struct error *err) must_check;
 void nft_close(struct nft *nft);
 DEFINE_CLEANUP(struct nft *, nft_close);
 
+/*
+ * From now on our tables are to be ours alone: others cannot change them while this lives, and they stay when this ends. 1: the kernel can do that
+ * (Linux 6.9). 0: it cannot, and they are ordinary ones. Call before the first nft_read.
+ */
+int nft_own(struct nft *nft, struct error *err) must_check;
+bool nft_is_owned(const struct nft *nft, enum ruleset_family family);
+
+/* The table itself has to be written, though nothing may be pending in the ruleset: nft_apply does it. */
+bool nft_is_table_pending(const struct nft *nft, enum ruleset_family family);
+
 struct nft_report {
 	size_t messages; /* in all transactions of this apply */
 	size_t bytes;
@@ -28,7 +38,7 @@ struct nft_report {
  * transactions of their own first, everything else is one. On success calls ruleset_committed. On error the kernel has
  * the old rules (perhaps with unreferenced new sets), the ruleset is unchanged, and the message names the step that the kernel refused:
  * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again
- * (nft_reconcile). `ret` may be NULL. Nothing pending: nothing is sent.
+ * (nft_reconcile). `ret` may be NULL. Nothing pending: nothing is sent, unless the table itself is.
  */
 int nft_apply(struct nft *nft, struct ruleset *ruleset, struct nft_report *ret, struct error *err) must_check;
 
@@ -42,7 +52,8 @@ int nft_read(struct nft *nft, enum ruleset_family family, struct ruleset **ret, 
 
 /*
  * What is pending in `ruleset` becomes its difference to what the kernel has. If that cannot be mended object by object (a set of a wanted
- * name has another type) or not be read (others write without a pause), the next nft_apply replaces the table as a whole.
+ * name has another type, or the table is not owned and should be) or not be read (others write without a pause), the next nft_apply replaces the table as a
+ * whole.
  */
 int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err) must_check;
 

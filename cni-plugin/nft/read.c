@@ -38,7 +38,9 @@ struct reading {
 	struct chain_read *chains; /* sorted by name once all are known */
 	size_t n_chains, capacity;
 	struct chain_read *current; /* rules come chain by chain */
-	uint32_t generation, table_flags;
+	uint32_t generation;
+	bool has_table;
+	enum nft_table_state state;
 	bool strange; /* something that we never make and cannot mend object by object */
 };
 
@@ -70,7 +72,8 @@ static int visit_table(const struct nlmsghdr *message, void *context, struct err
 {
 	struct reading *reading = context;
 
-	reading->table_flags = nft_number_of(message, NFTA_TABLE_FLAGS, 0);
+	reading->has_table = true;
+	reading->state = nft_table_judge(reading->nft, nft_number_of(message, NFTA_TABLE_FLAGS, 0), nft_number_of(message, NFTA_TABLE_OWNER, 0));
 	return 0;
 }
 
@@ -86,7 +89,7 @@ static int read_table(struct reading *reading, struct error *err)
 		return 0;
 	if (r < 0)
 		return error_wrap(err, "table \"" RULESET_TABLE "\"");
-	reading->strange |= reading->table_flags != NFT_TABLE_FLAGS; /* dormant, for one: then no packet meets our rules */
+	reading->strange |= reading->state == NFT_TABLE_STRANGE;
 	return 1;
 }
 
@@ -288,7 +291,11 @@ int nft_read(struct nft *nft, enum ruleset_family family, struct ruleset **ret, 
 		r = read_once(&reading, err);
 		if (r < 0)
 			continue;
-		nft->replace[family] = reading.strange;
+		nft->tables[family] = (struct nft_table){
+			.state = reading.state,
+			.replace = reading.strange,
+			.owned = nft->own && reading.has_table && reading.state == NFT_TABLE_RIGHT,
+		};
 		if (reading.strange) {
 			ruleset_free(reading.ruleset);
 			reading.ruleset = ruleset_new(family);

@@ -18,15 +18,15 @@ static void put_userdata(struct nlmsghdr *message, uint16_t attribute, const str
 		mnl_attr_put(message, attribute, userdata->n, userdata->bytes);
 }
 
-void nft_step_table_add(struct nft_transaction *tx)
+void nft_step_table_add(struct nft_transaction *tx, const char *name, uint32_t flags)
 {
-	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"" RULESET_TABLE "\"");
+	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"%s\"", name);
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, RULESET_TABLE);
-	if (NFT_TABLE_FLAGS)
-		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(NFT_TABLE_FLAGS));
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, name);
+	if (flags)
+		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(flags));
 	nft_transaction_put(tx, message);
 }
 

@@ -9,7 +9,8 @@
  * One step of a transaction per function: tables, counters, sets, chains, rules. What must be new is created with NLM_F_EXCL: if it is
  * already there, the kernel is not as we believe, and reading it again is better than adding rules twice.
  */
-void nft_step_table_add(struct nft_transaction *tx); /* it may be there already */
+/* It may be there already, with these flags; 0: with whatever flags. */
+void nft_step_table_add(struct nft_transaction *tx, const char *name, uint32_t flags);
 void nft_step_table_delete(struct nft_transaction *tx);
 
 void nft_step_counter_add(struct nft_transaction *tx, const struct ruleset_counter *counter);

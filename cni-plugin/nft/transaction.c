@@ -3,7 +3,7 @@
  *	BATCH_BEGIN seq s | step seq s+1 | ... | step seq s+n (NLM_F_ACK) | BATCH_END seq s+n+1
  *
  * The kernel answers each refused step and goes on with the next, so that one run tells all that is wrong; the first is the cause, the
- * others often follow from it. Only the last step asks for an acknowledgement: with one per step a large transaction overflows the
+ * others often follow from it. Without BATCH_END it takes all back. Only the last step asks for an acknowledgement: with one per step a large transaction overflows the
  * receive queue and looks failed although it was committed. The acknowledgement alone proves nothing: the kernel queues it before it
  * commits, and a failure of the commit itself is told in an answer to the first message. So success is: the acknowledgement came,
  * no refusal did, and no answer was lost.
@@ -65,6 +65,7 @@ void nft_transaction_begin(struct nft_transaction *tx, uint8_t family, uint32_t 
 	tx->sequence = sequence;
 	tx->n_steps = 0;
 	tx->failed = 0;
+	tx->rehearsal = false;
 	put_frame(tx, NFNL_MSG_BATCH_BEGIN, sequence);
 }
 
@@ -127,7 +128,8 @@ static int refuse(const struct outcome *outcome, uint32_t index, const struct nf
 
 	nft_answer_error(answer, err);
 	if (index < tx->n_steps)
-		return error_wrap(err, "%s", (const char *)tx->sentences.p + tx->offsets[index]);
+		return error_wrap(err, "%s%s", answer->code == EPERM ? "another process owns the table: " : "",
+				  (const char *)tx->sentences.p + tx->offsets[index]);
 	return error_wrap(err, answer->code == EPERM ? "the whole transaction (it needs CAP_NET_ADMIN)" : "the whole transaction");
 }
 
@@ -212,7 +214,8 @@ int nft_transaction_run(struct nft_transaction *tx, struct nft_socket *socket, s
 		return 0;
 	if (!tx->failed) {
 		((struct nlmsghdr *)(tx->bytes.p + tx->last))->nlmsg_flags |= NLM_F_ACK;
-		put_frame(tx, NFNL_MSG_BATCH_END, tx->sequence + 1 + (uint32_t)tx->n_steps);
+		if (!tx->rehearsal)
+			put_frame(tx, NFNL_MSG_BATCH_END, tx->sequence + 1 + (uint32_t)tx->n_steps);
 	}
 	if (tx->failed == ENOMEM)
 		return error_nomem(err);

@@ -24,6 +24,7 @@ struct nft_transaction {
 	size_t last; /* where the last step starts in `bytes` */
 	size_t bytes_max;
 	uint8_t family;    /* NFPROTO_* of the table that it changes */
+	bool rehearsal;    /* the kernel checks every step, and then forgets all */
 	uint32_t sequence; /* of BATCH_BEGIN; step i has sequence + 1 + i */
 	int failed;        /* 0 or a positive errno */
 };

@@ -11,17 +11,20 @@ setup() {
 	pod shop/web app=web
 	pod shop/db app=db
 	deny_all shop
-	METRICS=127.0.0.1:9470 config
+}
+
+# guarded OWNERSHIP: an agent that may or may not own its table, and two pods
+guarded() {
+	METRICS=127.0.0.1:9470 OWNERSHIP=$1 config
 	agent_start
 	attach shop/web
 	attach shop/db
-	table >"$NODE/before"
+	table | sort >"$NODE/before"
 }
 
 teardown() { node_down; }
 
-table() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-9]*//' | sort; }
-is_whole() { diff "$NODE/before" <(table); }
+is_whole() { diff "$NODE/before" <(table | sort); }
 metric() { in_node curl -sf http://127.0.0.1:9470/metrics | sed -n "s/^$1 //p"; }
 cpu() { awk '{ print $14 + $15 }' "/proc/$(host_pid)/stat"; } # hundredths of a second
 host_pid() { pgrep -f "holdfast-net agent --config $NODE/holdfast.yaml" | tail -n 1; }
@@ -36,6 +39,7 @@ repaired_after() {
 }
 
 @test "whatever is deleted or edited is back within a second, and the log names the program and what it did" {
+	guarded off
 	local command n=0
 	while read -r command; do
 		(($(repaired_after sh -c "$command") < 1000))
@@ -56,7 +60,47 @@ repaired_after() {
 	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
 }
 
+@test "where the kernel has table ownership, nobody can delete, edit or flush our table, and status says so" {
+	guarded auto
+	in_node "$BUILD/bin/holdfast-net" status | grep -q "the table is owned" || skip "this kernel has no table ownership (Linux 6.9)"
+	local command
+	while read -r command; do
+		run in_node sh -c "$command"
+		((status != 0))
+		[[ $output == *"Operation not permitted"* ]]
+	done <<-'END'
+	nft delete table inet holdfast
+	nft flush chain inet holdfast forward-ingress
+	nft insert rule inet holdfast forward-ingress accept
+	nft flush map inet holdfast ingress4
+	END
+	in_node nft flush ruleset
+	is_whole
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	in_node "$BUILD/bin/holdfast-net" status -o json | jq -e .kernel.tableOwned
+}
+
+@test "a new agent owns the table that the last one left, and one that may not own it gives it up" {
+	guarded auto
+	in_node "$BUILD/bin/holdfast-net" status | grep -q "the table is owned" || skip "this kernel has no table ownership (Linux 6.9)"
+	agent_end KILL
+	agent_start
+	in_node "$BUILD/bin/holdfast-net" status | grep -q "the table is owned"
+	is_whole
+	agent_end
+	OWNERSHIP=off config
+	agent_start
+	in_node "$BUILD/bin/holdfast-net" status | grep -q "the table is not owned"
+	is_whole
+	agent_end
+	OWNERSHIP=auto config
+	agent_start
+	in_node "$BUILD/bin/holdfast-net" status | grep -q "the table is owned"
+	is_whole
+}
+
 @test "changes of other tables cost no reading of ours, and nothing is logged" {
+	guarded off
 	local before
 	before=$(wc -l <"$NODE/log/agent")
 	in_node sh -c 'nft add table ip kube-proxy; nft add chain ip kube-proxy c
@@ -68,6 +112,7 @@ repaired_after() {
 }
 
 @test "a program that edits in a loop is answered each second at least, and cannot keep the agent busy" {
+	guarded off
 	meddle flush chain inet holdfast forward-ingress
 	wait_for "it is at work" grep -q "it is repaired" "$NODE/log/agent"
 	local begin=${EPOCHREALTIME/./} repairs used
@@ -82,6 +127,7 @@ repaired_after() {
 }
 
 @test "a pod whose veth goes is forgotten at once, without a DEL" {
+	guarded auto
 	in_node ip netns del shop-web
 	local begin=${EPOCHREALTIME/./}
 	wait_for "the pod is forgotten" has_journal 1

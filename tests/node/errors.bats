@@ -211,6 +211,7 @@ not_isolated() {
 }
 
 @test "an ADD that the kernel does not take leaves nothing, and works once the kernel does" {
+	agent_disown
 	plain_veth
 	# A table of our name that another process owns: the kernel refuses every transaction.
 	in_node kill -STOP "$(cat "$NODE/agent.pid")"

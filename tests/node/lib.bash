@@ -95,6 +95,7 @@ config() {
 	  source: {directory: $NODE/manifests}
 	  podWait: ${POD_WAIT:-1s}
 	  metricsAddress: "${METRICS:-off}"
+	  tableOwnership: "${OWNERSHIP:-auto}"
 	END
 }
 
@@ -122,6 +123,13 @@ agent_end() {
 	in_node kill "-${1:-TERM}" "$(cat "$NODE/agent.pid")"
 	wait_for "the agent ends" agent_gone
 	rm "$NODE/agent.pid"
+}
+
+# An agent whose table others can change, whatever the kernel.
+agent_disown() {
+	agent_end
+	OWNERSHIP=off config
+	agent_start
 }
 
 # log_has TEXT: the agent's log is written after the answer
@@ -282,6 +290,9 @@ is() {
 
 passes() { wait_for "$* passes" is through "$@"; }
 blocked() { wait_for "$* is blocked" is lost "$@"; }
+
+# Our table, without what counts and without whose it is.
+table() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-9]*//; /flags [^i]*$/d; /^$/d; s/ { # progname.*/ {/'; }
 
 # What the kernel has of a pod: in how many verdict maps its address is.
 elements() { in_node nft list table inet holdfast 2>/dev/null | grep -cF -- "$(address "$1" "${2:-4}") :" || true; }

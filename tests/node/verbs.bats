@@ -46,6 +46,7 @@ isolates_at_once_behind() {
 }
 
 check_notices_behind() {
+	agent_disown
 	deny_all shop
 	attach shop/db "$1"
 	cni check "$1" shop/db
