@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Wires the parts together. Start: lock, journal, kernel; then source, socket, endpoint. Nothing is written to the kernel before it
+ * Wires the parts together. Start: privileges go; lock, journal, kernel; then source, socket, endpoint. Nothing is written to the kernel before it
  * has been read, and nothing is opened by starting: until the first sync the rules stay those of the last run. End: the rules stay.
  */
 #include "cni-plugin/agent/agent.h"
@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "cni-plugin/agent/confine.h"
 #include "cni-plugin/agent/journal.h"
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/file.h"
@@ -226,7 +227,12 @@ int agent_run(struct settings *settings, struct error *err)
 {
 	struct agent agent = { .settings = *settings, .lock_fd = -1 };
 
-	int r = uv_loop_init(&agent.loop);
+	int r = confine_enter((enum sandbox_filter)settings->seccomp, err);
+	if (r < 0)
+		return error_wrap(err, "cannot give up privileges");
+	if (settings->seccomp == SANDBOX_LOG)
+		log_warn("network.seccomp is \"log\": a system call that the agent should not need is noted, not prevented");
+	r = uv_loop_init(&agent.loop);
 	if (r < 0)
 		return error_set(err, -r, "cannot make an event loop: %s", uv_strerror(r));
 	agent.started_ms = uv_now(&agent.loop);

@@ -11,6 +11,7 @@
 static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 static const char *const ownership_names[] = { "auto", "off", NULL };
 static const char *const format_names[] = { "logfmt", "json", NULL };
+static const char *const seccomp_names[] = { "enforce", "log", NULL };
 
 #define AT(field) offsetof(struct settings, field)
 
@@ -36,6 +37,9 @@ static const struct config_row rows[] = {
 	  .names = ownership_names },
 	{ "logLevel", CONFIG_ENUM, AT(log_level), "info", "debug, info, warn or error.", .names = level_names },
 	{ "logFormat", CONFIG_ENUM, AT(log_format), "logfmt", "logfmt or json.", .names = format_names },
+	{ "seccomp", CONFIG_ENUM, AT(seccomp), "enforce",
+	  "A system call that the agent should not need ends it (enforce), or is only noted in the kernel's log (log).",
+	  .names = seccomp_names },
 };
 
 static const struct config_section section = { "network", rows, ELEMENTS_OF(rows), sizeof(struct settings) };

@@ -21,6 +21,7 @@ struct settings {
 	uint64_t pod_wait_ms;
 	int table_ownership;       /* enum ownership */
 	int log_level, log_format; /* enum log_level, enum log_format */
+	int seccomp;               /* enum sandbox_filter */
 
 	struct config *config; /* owns the strings */
 	char host_name[256];

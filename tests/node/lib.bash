@@ -104,11 +104,14 @@ agent_start() {
 	wait_for "the agent is ready" agent_ready
 }
 
+# A test may put something before it.
+agent_command() { echo "$BUILD/bin/holdfast-net"; }
+
 agent_launch() {
 	(
 		# shellcheck disable=SC2016
 		in_node setsid --fork sh -c 'echo $$ >"$0"; exec "$@"' "$NODE/agent.pid" \
-			"$BUILD/bin/holdfast-net" agent --config "$NODE/holdfast.yaml" </dev/null >>"$NODE/log/agent" 2>&1
+			$(agent_command) agent --config "$NODE/holdfast.yaml" </dev/null >>"$NODE/log/agent" 2>&1
 	)
 	wait_for "the agent has begun" test -s "$NODE/agent.pid"
 }
