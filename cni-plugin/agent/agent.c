@@ -140,7 +140,7 @@ static int make_socket_directory(const char *socket, struct error *err)
 
 static int serve(struct agent *agent, struct error *err)
 {
-	const struct server_handler handler = { requests_handle, requests_refuse, agent };
+	const struct server_handler handler = { requests_handle, requests_refused, agent };
 
 	int r = make_socket_directory(agent->settings.socket, err);
 	return r < 0 ? r : server_start(&agent->loop, agent->settings.socket, &handler, &agent->server, err);

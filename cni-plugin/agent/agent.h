@@ -80,7 +80,7 @@ void apply_prepare(struct agent *agent);
 
 /* ── requests.c ── */
 void requests_handle(void *context, struct server_call *call);
-void requests_refuse(void *context, const struct error *why, struct buf *out);
+void requests_refused(void *context, const struct error *why);
 
 /* What is wrong with the agent as a whole; 0: nothing. For STATUS and /readyz. */
 int agent_check_ready(const struct agent *agent, struct error *err) must_check;

@@ -100,6 +100,10 @@ static void parse(int argc, char **argv, const struct ask_command *command, stru
 
 static int unreachable(const char *socket, const struct error *err)
 {
+	if (err->code == EBUSY) {
+		fprintf(stderr, "holdfast-net: the agent did not take the request: %s\n", err->message);
+		return EXIT_USAGE;
+	}
 	fprintf(stderr,
 		"holdfast-net: the agent does not answer on %s: %s\n"
 		"Is it running on this node?  kubectl -n holdfast get pods -o wide\n"

@@ -111,9 +111,8 @@ void requests_handle(void *context, struct server_call *call)
 	handle_cni(agent, call);
 }
 
-void requests_refuse(void *context, const struct error *why, struct buf *out)
+void requests_refused(void *context, const struct error *why)
 {
-	cni_print_error(out, (struct slice){ 0 }, CNI_TRY_LATER, why->message);
 	log_warn("request refused", "error", why->message);
 }
 

@@ -128,12 +128,9 @@ const struct wire_request *server_request(const struct server_call *call)
 
 static void call_refuse(struct server_call *call, const struct error *why)
 {
-	_cleanup_(buf_free) struct buf out = BUF_MAX(16 * 1024);
-	const struct server_handler *handler = &call->server->handler;
-
 	uv_read_stop((uv_stream_t *)&call->pipe);
-	handler->refuse(handler->context, why, &out);
-	server_answer(call, EXIT_FAILURE, buf_view(&out));
+	call->server->handler.refused(call->server->handler.context, why);
+	server_answer(call, WIRE_REFUSED, slice_string(why->message));
 }
 
 static void on_request_late(uv_timer_t *timer)

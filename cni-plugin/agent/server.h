@@ -20,8 +20,8 @@ struct server_call;
 struct server_handler {
 	/* Must end in exactly one server_answer, at once or later. A peer that went away in between does no harm. */
 	void (*handle)(void *context, struct server_call *call);
-	/* A call that does not come to be handled: appends what the peer is to print. */
-	void (*refuse)(void *context, const struct error *why, struct buf *out);
+	/* A call that does not come to be handled; the peer is told why (WIRE_REFUSED). */
+	void (*refused)(void *context, const struct error *why);
 	void *context;
 };
 

@@ -127,6 +127,8 @@ int client_ask(const char *socket_path, const struct slice fields[static WIRE_FI
 	if (r < 0)
 		return r;
 	r = buf_check(output, "answer", err);
+	if (r == 0 && answer.exit_code == WIRE_REFUSED)
+		r = error_set(err, EBUSY, "%s", buf_text(output));
 	if (r == 0)
 		*ret_exit_code = answer.exit_code;
 	return r;

@@ -71,14 +71,18 @@ static int answer_version(struct slice input)
 	return EXIT_SUCCESS;
 }
 
-static int agent_unreachable(enum cni_verb verb, const char *socket, struct slice input, const struct error *why)
+static int without_agent(enum cni_verb verb, const char *socket, struct slice input, const struct error *why)
 {
+	const char *consequence = verb == CNI_ADD ? "; the pod is not started, the last rules stay in the kernel" : "";
 	struct error err;
 
-	error_set(&err, EAGAIN,
-		  "the Holdfast agent does not answer on %s (%s): is the holdfast-net pod running on this node? kubectl -n holdfast get "
-		  "pods%s",
-		  socket, why->message, verb == CNI_ADD ? "; the pod is not started, the last rules stay in the kernel" : "");
+	if (why->code == EBUSY)
+		error_set(&err, EAGAIN, "the Holdfast agent did not take the request: %s%s", why->message, consequence);
+	else
+		error_set(&err, EAGAIN,
+			  "the Holdfast agent does not answer on %s (%s): is the holdfast-net pod running on this node? kubectl -n "
+			  "holdfast get pods%s",
+			  socket, why->message, consequence);
 	if (verb == CNI_DEL) {
 		fprintf(stderr, "holdfast: %s; it will notice by itself that the pod is gone\n", err.message);
 		return EXIT_SUCCESS;
@@ -105,7 +109,7 @@ static int ask_agent(const struct cni_environment *environment, enum cni_verb ve
 	if (r == -E2BIG || r == -EINVAL)
 		return fail(input, CNI_BAD_ENVIRONMENT, err.message);
 	if (r < 0)
-		return agent_unreachable(verb, socket, input, &err);
+		return without_agent(verb, socket, input, &err);
 	if (verb == CNI_DEL && exit_code != 0) {
 		fprintf(stderr, "holdfast: the agent refused DEL: %s", buf_text(&output));
 		return EXIT_SUCCESS;

@@ -52,6 +52,9 @@ int wire_request_feed(struct wire_request *request, struct slice bytes, struct e
 const char *wire_request_text(const struct wire_request *request, enum wire_field field);
 struct slice wire_request_input(const struct wire_request *request);
 
+/* In place of an exit code: the request was not even read, and the output is a sentence that says why. */
+#define WIRE_REFUSED UINT32_C(0x100)
+
 /* The answer: exit code of the process that asked, and what it prints. */
 void wire_answer_begin(struct buf *out, uint32_t exit_code);
 void wire_answer_output(struct buf *out, struct slice output); /* any number of times */
