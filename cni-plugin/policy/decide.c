@@ -169,19 +169,16 @@ static bool is_settled(const struct question *question, bool is_known, const str
 }
 
 /* One verdict for each port. */
-static void decide(struct question *question, struct policy_verdict *verdicts)
+static void decide(struct question *question, const struct policy_end *end, struct policy_verdict *verdicts)
 {
-	const struct kube_address *address = question->side == EGRESS ? &question->flow->source : &question->flow->destination;
-	const struct endpoint *endpoint = endpoint_with_address(question->view->engine, address);
-	const struct pod *pod = endpoint ? endpoint->pod : claimant(question->view->engine, address);
 	bool ask = false;
 
 	for (size_t i = 0; i < question->n_ports; i++) {
-		verdicts[i] = (struct policy_verdict){ .is_ingress = question->side == INGRESS, .pod = pod ? pod->object : NULL };
-		ask = !is_settled(question, endpoint || pod, pod, &verdicts[i]);
+		verdicts[i] = (struct policy_verdict){ .is_ingress = question->side == INGRESS, .pod = policy_end_pod(end) };
+		ask = !is_settled(question, end->is_endpoint || end->pod, end->pod, &verdicts[i]);
 	}
-	question->ns = pod ? pod->ns : NULL;
-	question->local = endpoint && question->side == INGRESS;
+	question->ns = end->pod ? end->pod->ns : NULL;
+	question->local = end->is_endpoint && question->side == INGRESS;
 	if (ask)
 		ask_policies(question, verdicts);
 }
@@ -189,38 +186,53 @@ static void decide(struct question *question, struct policy_verdict *verdicts)
 /* Ports are asked for in pieces of this size, so that the answers fit the stack. */
 #define PIECE 16
 
-static void decide_piece(const struct policy_view *view, const struct policy_flow *flow, const struct policy_port *ports, size_t n,
+static void decide_piece(struct question *question, const struct policy_end *source, const struct policy_end *destination,
 			 struct policy_decision *ret)
 {
 	struct policy_verdict egress[PIECE], ingress[PIECE];
-	struct question question = { .view = view, .flow = flow, .ports = ports, .n_ports = n, .side = EGRESS };
 
-	decide(&question, egress);
-	question.side = INGRESS;
-	decide(&question, ingress);
-	for (size_t i = 0; i < n; i++)
+	question->side = EGRESS;
+	decide(question, source, egress);
+	question->side = INGRESS;
+	decide(question, destination, ingress);
+	for (size_t i = 0; i < question->n_ports; i++)
 		ret[i] = (struct policy_decision){ egress[i].allowed && ingress[i].allowed, egress[i], ingress[i] };
 }
 
-void policy_decide_ports(const struct policy_view *view, const struct policy_flow *flow, const struct policy_port *ports, size_t n,
-			 struct policy_decision *ret)
+void policy_decide_ports(const struct policy_view *view, const struct policy_flow *flow, const struct policy_end *source,
+			 const struct policy_end *destination, const struct policy_port *ports, size_t n, struct policy_decision *ret)
 {
-	for (size_t i = 0; i < n; i += PIECE)
-		decide_piece(view, flow, ports + i, n - i < PIECE ? n - i : PIECE, ret + i);
+	for (size_t i = 0; i < n; i += PIECE) {
+		struct question question = { .view = view, .flow = flow, .ports = ports + i, .n_ports = n - i < PIECE ? n - i : PIECE };
+
+		decide_piece(&question, source, destination, ret + i);
+	}
+}
+
+void policy_decide_view(const struct policy_view *view, const struct policy_flow *flow, struct policy_decision *ret)
+{
+	const struct policy_end source = policy_end_of(view->engine, &flow->source);
+	const struct policy_end destination = policy_end_of(view->engine, &flow->destination);
+	const struct policy_port port = { flow->protocol, flow->port };
+
+	policy_decide_ports(view, flow, &source, &destination, &port, 1, ret);
 }
 
 void policy_decide(const struct policy_engine *engine, const struct policy_flow *flow, struct policy_decision *ret)
 {
 	const struct policy_view view = { .engine = engine };
-	const struct policy_port port = { flow->protocol, flow->port };
 
-	decide_piece(&view, flow, &port, 1, ret);
+	policy_decide_view(&view, flow, ret);
 }
 
-const struct kube_object *policy_pod_with_address(const struct policy_engine *engine, const struct kube_address *address)
+struct policy_end policy_end_of(const struct policy_engine *engine, const struct kube_address *address)
 {
 	const struct endpoint *endpoint = endpoint_with_address(engine, address);
-	const struct pod *pod = endpoint ? endpoint->pod : claimant(engine, address);
 
-	return pod ? pod->object : NULL;
+	return (struct policy_end){ endpoint ? endpoint->pod : claimant(engine, address), endpoint != NULL };
+}
+
+const struct kube_object *policy_end_pod(const struct policy_end *end)
+{
+	return end->pod ? end->pod->object : NULL;
 }

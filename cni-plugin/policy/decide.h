@@ -45,16 +45,24 @@ struct policy_decision {
 
 void policy_decide(const struct policy_engine *engine, const struct policy_flow *flow, struct policy_decision *ret);
 
+/* Who an address is taken for: of several who claim it this node's own pod, else the first by name. Valid until an object changes. */
+struct policy_end {
+	const struct pod *pod; /* the engine's; NULL: none, or one whose object is unknown */
+	bool is_endpoint;      /* of this node */
+};
+struct policy_end policy_end_of(const struct policy_engine *engine, const struct kube_address *address);
+const struct kube_object *policy_end_pod(const struct policy_end *end); /* NULL if unknown */
+
 /* One answer for each of `n` ports, in one walk over the policies; the protocol and port of `flow` are not looked at. */
 struct policy_port {
 	uint8_t protocol;
 	uint16_t port;
 };
-void policy_decide_ports(const struct policy_view *view, const struct policy_flow *flow, const struct policy_port *ports, size_t n,
-			 struct policy_decision *ret);
+void policy_decide_ports(const struct policy_view *view, const struct policy_flow *flow, const struct policy_end *source,
+			 const struct policy_end *destination, const struct policy_port *ports, size_t n, struct policy_decision *ret);
 
-/* The pod that an address is taken for: of several who claim it this node's own, else the first by name. NULL: none. */
-const struct kube_object *policy_pod_with_address(const struct policy_engine *engine, const struct kube_address *address);
+/* As policy_decide, under a view. */
+void policy_decide_view(const struct policy_view *view, const struct policy_flow *flow, struct policy_decision *ret);
 
 /* "allowed by shop/allow-web ingress[0]", "denied: shop/a and shop/default-deny isolate shop/db and no rule of theirs matches". */
 void policy_verdict_print(const struct policy_verdict *verdict, struct buf *out);

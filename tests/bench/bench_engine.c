@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cni-plugin/policy/survey.h"
 #include "tests/support/random_cluster.h"
 
 #define PODS 10000u
@@ -199,6 +200,31 @@ static void measure_events(struct policy_engine *engine, struct cluster *cluster
 	report("policy_event", &events);
 }
 
+/* What `holdfast-net diff` does before it reads the connections: nobody else is served meanwhile. */
+static void measure_diff(const struct policy_engine *engine, const char *name, size_t first, size_t n, struct cluster *cluster)
+{
+	_cleanup_(survey_changes_clear) struct survey_changes changes = {};
+	_cleanup_(survey_clear) struct survey survey = {};
+	_cleanup_free_ struct policy_change *list = calloc(n, sizeof(*list));
+	struct policy_view before = { .engine = engine }, after = { engine, list, n };
+	double start = now_us(), memory = heap_mib();
+	struct error err = {};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct kube_object *policy = cluster->objects[NAMESPACES + PODS + first + i];
+
+		list[i] = (struct policy_change){ .namespace = policy->namespace, .name = policy->name };
+	}
+	qsort(list, n, sizeof(*list), policy_change_compare);
+	require(survey_build(&before, &after, &survey, &err), &err);
+	double built = now_us() - start;
+	require(survey_diff(&survey, &changes, &err), &err);
+	printf("{\"bench\": \"diff\", \"case\": \"%s\", \"classes\": %zu, \"classes_ms\": %.1f, \"total_ms\": %.1f, \"rows\": %zu, "
+	       "\"pairs_blocked\": %zu, \"pairs_allowed\": %zu, \"cut_short\": %d, \"heap_mib\": %.2f}\n",
+	       name, survey.n, built / 1e3, (now_us() - start) / 1e3, changes.n, (size_t)changes.n_blocked, (size_t)changes.n_allowed,
+	       survey.cut_short, heap_mib() - memory);
+}
+
 static void run(const char *name, unsigned endpoints, struct cluster *cluster)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(256u * 1024 * 1024);
@@ -221,6 +247,9 @@ static void run(const char *name, unsigned endpoints, struct cluster *cluster)
 	measure_events(engine, cluster);
 	ruleset_print(policy_engine_ruleset(engine), &text);
 	printf(", \"ruleset_print_bytes\": %zu}\n", text.n);
+	measure_diff(engine, "one deny-all of a namespace goes", 0, 1, cluster);
+	measure_diff(engine, "one allow of a namespace goes", NAMESPACES, 1, cluster);
+	measure_diff(engine, "100 policies go", 0, 100, cluster);
 }
 
 int main(void)
