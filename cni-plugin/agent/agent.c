@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cni-plugin/agent/confine.h"
+#include "cni-plugin/agent/diff.h"
 #include "cni-plugin/agent/journal.h"
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/file.h"
@@ -199,6 +200,7 @@ static void stop(struct agent *agent)
 	bool source_closed = !agent->source;
 
 	add_stop(agent);
+	diff_stop(agent);
 	server_stop(agent->server);
 	metrics_stop(agent);
 	kube_source_stop(agent->source, on_closed, &source_closed);

@@ -34,6 +34,7 @@ struct agent {
 	struct http_endpoint *endpoint;
 	struct waiting *waiting;   /* add.c */
 	struct departed *departed; /* adopt.c */
+	struct diff *diffs;        /* diff.c */
 	struct guard *guard;       /* guard.c */
 
 	/* What came in this turn of the loop is applied at its end, in one transaction. */

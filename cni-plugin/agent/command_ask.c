@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cni-plugin/agent/command_diff.h"
 #include "cni-plugin/agent/commands.h"
 #include "cni-plugin/plugin/client.h"
 #include "cni-plugin/plugin/cni.h"
@@ -28,17 +29,38 @@ static const char explain_usage[] = "usage: holdfast-net explain --from NAMESPAC
 				    "  holdfast-net explain --from shop/web --to-service shop/db --port 5432\n"
 				    "  holdfast-net explain --from shop/web --to-ip 192.0.2.7 --port 443\n";
 
+static const char diff_usage[] =
+	"usage: holdfast-net diff [-f FILE|DIRECTORY|-]... [--delete NAMESPACE/NAME]... [-o json] [--socket PATH]\n"
+	"\n"
+	"Says what would change if these NetworkPolicies were applied (or deleted): which pods could no longer reach which, or could from "
+	"then\n"
+	"on, and which connections of this node would be cut. Nothing is changed. Exit code 0: nothing would change, 1: something would,\n"
+	"2: cannot say.\n"
+	"\n"
+	"  holdfast-net diff -f new-policy.yaml\n"
+	"  kubectl get networkpolicy -n shop -o yaml | sed s/5432/5433/ | holdfast-net diff -f -\n"
+	"  holdfast-net diff --delete shop/db-from-web\n";
+
 struct ask_command {
 	const char *usage;
 	const struct option *options;
 	const char *const *formats; /* NULL-terminated */
+	bool takes_manifests;
 };
 
 struct ask_options {
 	const char *socket;
-	struct buf arguments;
+	struct buf arguments, deletions, input;
 	bool bad, help;
+	bool failed; /* and said why */
 };
+
+static void ask_options_clear(struct ask_options *options)
+{
+	buf_free(&options->arguments);
+	buf_free(&options->deletions);
+	buf_free(&options->input);
+}
 
 static void add_argument(struct ask_options *options, const char *key, const char *value)
 {
@@ -47,6 +69,16 @@ static void add_argument(struct ask_options *options, const char *key, const cha
 		options->bad = true;
 	}
 	buf_printf(&options->arguments, "%s%s=%s", options->arguments.n ? ";" : "", key, value);
+}
+
+static void add_manifest(struct ask_options *options, const char *path)
+{
+	struct error err;
+
+	if (command_diff_take(path, &options->input, &err) == 0)
+		return;
+	fprintf(stderr, "holdfast-net: %s\n", err.message);
+	options->failed = true;
 }
 
 static void check_format(const char *const *formats, const char *given, struct ask_options *options)
@@ -81,13 +113,18 @@ static const char *key_of(int option)
 
 static void parse(int argc, char **argv, const struct ask_command *command, struct ask_options *options)
 {
+	const char *letters = command->takes_manifests ? "ho:f:" : "ho:";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "ho:", command->options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, letters, command->options, NULL)) != -1) {
 		if (c == 's')
 			options->socket = optarg;
 		else if (c == 'h')
 			options->help = true;
+		else if (c == 'D')
+			buf_printf(&options->deletions, "%s%s", options->deletions.n ? "," : "", optarg);
+		else if (command->takes_manifests && c == 'f')
+			add_manifest(options, optarg);
 		else if (key_of(c))
 			add_argument(options, key_of(c), optarg);
 		else
@@ -119,6 +156,7 @@ static int ask(const char *command, const struct ask_options *options)
 	const struct slice fields[WIRE_FIELD_COUNT] = {
 		[WIRE_VERB] = slice_string(command),
 		[WIRE_ARGS] = buf_view(&options->arguments),
+		[WIRE_INPUT] = buf_view(&options->input),
 	};
 	uint32_t exit_code;
 	struct error err;
@@ -132,11 +170,18 @@ static int ask(const char *command, const struct ask_options *options)
 
 static int run(int argc, char **argv, const struct ask_command *command)
 {
-	_cleanup_(buf_free) struct buf arguments = BUF_MAX(4096);
-	struct ask_options options = { .socket = CNI_DEFAULT_SOCKET, .arguments = arguments };
+	_cleanup_(ask_options_clear) struct ask_options options = {
+		.socket = CNI_DEFAULT_SOCKET,
+		.arguments = BUF_MAX(4096),
+		.deletions = BUF_MAX(4096),
+		.input = BUF_MAX(WIRE_INPUT_MAX),
+	};
 
 	parse(argc, argv, command, &options);
-	arguments = options.arguments;
+	if (options.failed)
+		return EXIT_USAGE;
+	if (options.deletions.n)
+		add_argument(&options, "DELETE", buf_text(&options.deletions));
 	if (options.help || options.bad) {
 		fputs(command->usage, options.bad ? stderr : stdout);
 		return options.bad ? EXIT_USAGE : EXIT_SUCCESS;
@@ -180,6 +225,18 @@ int command_explain(int argc, char **argv)
 		FOR_EVERY_COMMAND,
 	};
 	static const struct ask_command command = { explain_usage, options, text_or_json };
+
+	return run(argc, argv, &command);
+}
+
+int command_diff(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "filename", required_argument, NULL, 'f' },
+		{ "delete", required_argument, NULL, 'D' },
+		FOR_EVERY_COMMAND,
+	};
+	static const struct ask_command command = { diff_usage, options, text_or_json, .takes_manifests = true };
 
 	return run(argc, argv, &command);
 }

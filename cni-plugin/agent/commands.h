@@ -7,5 +7,6 @@ int command_agent(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_explain(int argc, char **argv);
+int command_diff(int argc, char **argv);
 
 #endif

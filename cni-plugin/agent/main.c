@@ -20,6 +20,7 @@ static const struct {
 	{ "agent", command_agent, "run the daemon" },
 	{ "status", command_status, "whether this node is guarded, by what, and what was refused" },
 	{ "explain", command_explain, "whether one connection is allowed, and which policy decides" },
+	{ "diff", command_diff, "what a change of policies would change, and which connections it would cut" },
 	{ "dump", command_dump, "the policy model and the ruleset as text" },
 	{ "version", command_version, "print the version" },
 };

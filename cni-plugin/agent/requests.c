@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cni-plugin/agent/agent.h"
+#include "cni-plugin/agent/diff.h"
 #include "cni-plugin/agent/show.h"
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/array.h"
@@ -24,12 +25,14 @@ static verb_handler *const verbs[CNI_VERB_COUNT] = {
 struct command {
 	const char *name;
 	int (*show)(struct agent *agent, const char *arguments, struct buf *out, struct error *err);
+	void (*start)(struct agent *agent, struct server_call *call); /* instead of show: answers when it can */
 };
 
 static const struct command commands[] = {
 	{ "status", show_status },
 	{ "dump", show_dump },
 	{ "explain", show_explain },
+	{ "diff", .start = diff_start },
 };
 
 static void remember_refusal(struct agent *agent, const struct cni_request *request, const struct error *err)
@@ -87,6 +90,10 @@ static void handle_command(struct agent *agent, const struct command *command, s
 	_cleanup_(buf_free) struct buf out = BUF_MAX(WIRE_OUTPUT_MAX);
 	struct error err;
 
+	if (command->start) {
+		command->start(agent, call);
+		return;
+	}
 	int r = command->show(agent, wire_request_text(server_request(call), WIRE_ARGS), &out, &err);
 	if (r >= 0 && buf_check(&out, "answer", &err) < 0)
 		r = -err.code;

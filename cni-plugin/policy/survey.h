@@ -17,7 +17,7 @@
  */
 #define SURVEY_OUTSIDE_MAX 4096  /* classes outside of the cluster */
 #define SURVEY_PORTS_MAX 1024    /* pieces of the port numbers for one pair of classes */
-#define SURVEY_PAIRS_MAX 200000  /* pairs of classes that are judged */
+#define SURVEY_PAIRS_MAX 65536   /* pairs of classes that are judged: about a second */
 #define SURVEY_CHANGES_MAX 10000 /* that are kept */
 
 struct survey_cuts {
