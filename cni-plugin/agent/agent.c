@@ -90,14 +90,17 @@ static void on_bad_journal_entry(const struct error *why)
 /* After this the kernel guards what it guarded before; what left while nobody looked is gone. */
 static int restore(struct agent *agent, struct error *err)
 {
+	const struct ruleset_log drop_log = drops_open(agent);
 	int r = journal_prepare(agent->journal, err);
 
 	if (r == 0)
 		r = journal_read(agent->journal, &agent->attachments, on_bad_journal_entry, err);
 	if (r == 0)
-		r = enforcer_open(&agent->attachments, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer, err);
+		r = enforcer_open(&agent->attachments, &drop_log, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer,
+				  err);
 	if (r < 0)
 		return r;
+	drops_started(agent);
 	if (enforcer_found_nothing(agent->enforcer) && agent->attachments.n > 0) {
 		log_warn("the kernel has no rules for the pods in the journal: they are quarantined until the objects have come", "pods",
 			 LOG_NUMBER(agent->attachments.n));
@@ -217,6 +220,7 @@ static void release(struct agent *agent)
 {
 	adopt_clear(agent);
 	guard_free(agent);
+	drops_free(agent);
 	enforcer_close(agent->enforcer);
 	kube_store_free(agent->store);
 	attachments_clear(&agent->attachments);

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "cni-plugin/agent/attachment.h"
+#include "cni-plugin/agent/drops.h"
 #include "cni-plugin/agent/enforcer.h"
 #include "cni-plugin/agent/server.h"
 #include "cni-plugin/agent/settings.h"
@@ -32,6 +33,7 @@ struct agent {
 	struct kube_source *source;
 	struct server *server;
 	struct http_endpoint *endpoint;
+	struct drops *drops;       /* drops.c */
 	struct waiting *waiting;   /* add.c */
 	struct departed *departed; /* adopt.c */
 	struct diff *diffs;        /* diff.c */

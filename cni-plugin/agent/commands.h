@@ -8,5 +8,6 @@ int command_status(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_diff(int argc, char **argv);
+int command_drops(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ struct enforcer {
 	const struct attachments *attachments;
 	struct policy_engine *engine; /* NULL while pinned */
 	struct ruleset *pinned;       /* NULL when live */
+	struct ruleset_log drop_log;
 	bool found_nothing;
 	bool doubtful; /* the kernel may have other rules than the model believes: read before writing */
 	bool lost;
@@ -43,7 +44,7 @@ static int quarantine(struct enforcer *enforcer, const struct attachment *attach
 static int begin_anew(struct enforcer *enforcer, struct ruleset **ret, struct error *err)
 {
 	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_INET);
-	int r = ruleset ? policy_skeleton(ruleset, err) : error_nomem(err);
+	int r = ruleset ? policy_skeleton(ruleset, &enforcer->drop_log, err) : error_nomem(err);
 
 	if (r == 0)
 		r = nft_rebase(enforcer->nft, ruleset, err);
@@ -77,13 +78,15 @@ static int pin(struct enforcer *enforcer, struct error *err)
 	return r;
 }
 
-int enforcer_open(const struct attachments *attachments, bool own, struct enforcer **ret, struct error *err)
+int enforcer_open(const struct attachments *attachments, const struct ruleset_log *drop_log, bool own, struct enforcer **ret,
+		  struct error *err)
 {
 	_cleanup_(enforcer_closep) struct enforcer *enforcer = calloc(1, sizeof(*enforcer));
 
 	if (!enforcer)
 		return error_nomem(err);
 	enforcer->attachments = attachments;
+	enforcer->drop_log = *drop_log;
 	int r = nft_open(&enforcer->nft, err);
 	if (r == 0 && own)
 		r = nft_own(enforcer->nft, err);
@@ -177,7 +180,9 @@ int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, 
 
 	if (engine)
 		policy_engine_set_node(engine, node);
-	int r = engine ? feed_all(engine, store, enforcer->attachments, err) : error_nomem(err);
+	int r = engine ? policy_engine_set_drop_log(engine, &enforcer->drop_log, err) : error_nomem(err);
+	if (r == 0)
+		r = feed_all(engine, store, enforcer->attachments, err);
 	enforcer->lost |= r < 0; /* the source tells once that all has come */
 	if (r < 0)
 		return r;

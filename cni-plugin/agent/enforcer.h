@@ -20,10 +20,11 @@ struct enforcer;
 struct nft_watch;
 
 /*
- * Opens netlink and reads what the kernel has. Writes nothing. `attachments` must outlive it. `own`: nobody else may change the table while
- * this lives, if the kernel can do that.
+ * Opens netlink and reads what the kernel has. Writes nothing. `attachments` must outlive it; drops are logged as `drop_log` says. `own`:
+ * nobody else may change the table while this lives, if the kernel can do that.
  */
-int enforcer_open(const struct attachments *attachments, bool own, struct enforcer **ret, struct error *err) must_check;
+int enforcer_open(const struct attachments *attachments, const struct ruleset_log *drop_log, bool own, struct enforcer **ret,
+		  struct error *err) must_check;
 void enforcer_close(struct enforcer *enforcer);
 DEFINE_CLEANUP(struct enforcer *, enforcer_close);
 

@@ -21,6 +21,7 @@ static const struct {
 	{ "status", command_status, "whether this node is guarded, by what, and what was refused" },
 	{ "explain", command_explain, "whether one connection is allowed, and which policy decides" },
 	{ "diff", command_diff, "what a change of policies would change, and which connections it would cut" },
+	{ "drops", command_drops, "what was dropped, of which pod, and by which policy" },
 	{ "dump", command_dump, "the policy model and the ruleset as text" },
 	{ "version", command_version, "print the version" },
 };
@@ -34,6 +35,7 @@ static void print_usage(FILE *to)
 	      "  holdfast-net agent --config /opt/holdfast/etc/holdfast.yaml\n"
 	      "  holdfast-net status -o json\n"
 	      "  holdfast-net explain --from shop/web --to shop/db --port 5432/tcp\n"
+	      "  holdfast-net drops --follow\n"
 	      "  holdfast-net COMMAND --help\n",
 	      to);
 }

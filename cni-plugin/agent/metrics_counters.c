@@ -66,15 +66,23 @@ static void add_families(struct samples *samples, const struct family *packets, 
 	buf_clear(&samples->bytes);
 }
 
-static void read_counters(struct agent *agent, struct buf *out)
+static void add_log(struct agent *agent, struct buf *out)
 {
 	struct error err;
-	int r = enforcer_read_counters(agent->enforcer, &err);
+	struct drops_totals totals;
+	int r = drops_count(agent, &totals, &err);
 
 	if (r < 0)
 		log_warn("cannot read the kernel's counters: metrics show what they were", "error", err.message);
 	metrics_family(out, "holdfast_net_counters_stale", METRIC_GAUGE, "1 if the kernel's counters could not be read now.");
 	metrics_sample(out, "holdfast_net_counters_stale", r < 0);
+	metrics_family(out, "holdfast_net_drop_log_packets_total", METRIC_COUNTER,
+		       "Dropped packets since the start, by how much is known.");
+	metrics_sample(out, "holdfast_net_drop_log_packets_total", (double)totals.logged, "log", "seen");
+	metrics_sample(out, "holdfast_net_drop_log_packets_total", (double)totals.suppressed, "log", "suppressed");
+	metrics_family(out, "holdfast_net_drop_log_broken", METRIC_GAUGE,
+		       "1 if dropped packets are not shown: holdfast-net drops says why.");
+	metrics_sample(out, "holdfast_net_drop_log_broken", *drops_problem(agent) != 0);
 }
 
 void metrics_add_counters(struct agent *agent, struct buf *out)
@@ -90,7 +98,7 @@ void metrics_add_counters(struct agent *agent, struct buf *out)
 	};
 	struct samples samples = { .packets = BUF_MAX(FAMILY_MAX), .bytes = BUF_MAX(FAMILY_MAX) };
 
-	read_counters(agent, out);
+	add_log(agent, out);
 	add_drops(enforcer_ruleset(agent->enforcer), &samples);
 	add_families(&samples, &drops[0], &drops[1], out);
 	if (enforcer_is_live(agent->enforcer))

@@ -80,6 +80,7 @@ static void on_timer(uv_timer_t *timer)
 
 	reconcile_now(agent);
 	reconcile_bridge(agent);
+	drops_retry(agent);
 	if (++agent->reconciliations % AUDIT_EVERY == 0)
 		audit(agent);
 }

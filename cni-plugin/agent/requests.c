@@ -33,6 +33,7 @@ static const struct command commands[] = {
 	{ "dump", show_dump },
 	{ "explain", show_explain },
 	{ "diff", .start = diff_start },
+	{ "drops", show_drops },
 };
 
 static void remember_refusal(struct agent *agent, const struct cni_request *request, const struct error *err)

@@ -20,6 +20,7 @@ struct settings {
 	const char *metrics_address; /* "off": no endpoint */
 	uint64_t pod_wait_ms;
 	int table_ownership;       /* enum ownership */
+	int64_t drop_log_group, drop_log_rate, drop_log_burst;
 	int log_level, log_format; /* enum log_level, enum log_format */
 	int seccomp;               /* enum sandbox_filter */
 

@@ -15,6 +15,12 @@ int show_dump(struct agent *agent, const char *arguments, struct buf *out, struc
 /* 0: allowed, 1: denied. */
 int show_explain(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
 
+/*
+ * What was dropped lately. SINCE=<duration>: only what was dropped in that time. FOLLOW=<serial>: only what is newer, behind a line
+ * "<newest serial> <suppressed packets>", for the next call.
+ */
+int show_drops(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
+
 /* Whether OUTPUT=json is among the arguments. */
 bool show_wants_json(const char *arguments);
 

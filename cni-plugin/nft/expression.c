@@ -195,6 +195,15 @@ static int lower_untracked(struct lowering *to, const struct ruleset_match *matc
 	return lower_state(to, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT);
 }
 
+static int lower_answer(struct lowering *to, const struct ruleset_match *match, struct error *err)
+{
+	const uint8_t reply = IP_CT_DIR_REPLY;
+
+	load_ct(to, NFT_CT_DIRECTION, NO_DIRECTION, NFT_REG_1);
+	compare(to, NFT_CMP_EQ, &reply, sizeof(reply));
+	return 0;
+}
+
 static int lower_icmpv6(struct lowering *to, const struct ruleset_match *match, struct error *err)
 {
 	const uint8_t first = (uint8_t)match->first, last = (uint8_t)match->last;
@@ -282,6 +291,7 @@ static int lower_served_port_in(struct lowering *to, const struct ruleset_match 
 static int (*const lower_match[])(struct lowering *to, const struct ruleset_match *match, struct error *err) = {
 	[RULESET_TRACKED] = lower_tracked,
 	[RULESET_UNTRACKED] = lower_untracked,
+	[RULESET_ANSWER] = lower_answer,
 	[RULESET_ICMPV6_TYPE] = lower_icmpv6,
 	[RULESET_SOURCE_IN] = lower_source_in,
 	[RULESET_DESTINATION_IN] = lower_destination_in,
@@ -324,6 +334,8 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 	case RULESET_RETURN:
 		lower_immediate(to, NFT_RETURN, NULL);
 		return 0;
+	case RULESET_CONTINUE:
+		return 0;
 	case RULESET_JUMP:
 	case RULESET_GOTO:
 		if (!rule->target || strlen(rule->target) > RULESET_NAME_MAX)
@@ -335,6 +347,26 @@ static int lower_verdict(struct lowering *to, const struct ruleset_rule *rule, s
 		return lower_map(to, rule, err);
 	}
 	return error_set(err, EINVAL, "unknown verdict %d", (int)rule->verdict);
+}
+
+/* The limit ends the rule for what is above it; the rules behind it are not concerned. */
+static void log_limited(struct lowering *to, const struct ruleset_rule *rule)
+{
+	struct nftnl_expr *limit = lowering_add(to, "limit");
+
+	if (limit) {
+		nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, rule->log.rate);
+		nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
+	}
+	lowering_put_u32(limit, NFTNL_EXPR_LIMIT_BURST, rule->log.burst);
+	lowering_put_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	struct nftnl_expr *log = lowering_add(to, "log");
+	put_string(to, log, NFTNL_EXPR_LOG_PREFIX, rule->log_prefix);
+	if (log) {
+		nftnl_expr_set_u16(log, NFTNL_EXPR_LOG_GROUP, rule->log.group);
+		nftnl_expr_set_u16(log, NFTNL_EXPR_LOG_QTHRESHOLD, 1); /* each at once */
+	}
+	lowering_put_u32(log, NFTNL_EXPR_LOG_SNAPLEN, RULESET_LOG_BYTES);
 }
 
 static void count(struct lowering *to, const char *counter)
@@ -355,6 +387,8 @@ int nft_expression_rule(const struct ruleset_rule *rule, struct nftnl_rule **ret
 		return error_nomem(err);
 	for (size_t i = 0; i < rule->n_matches && r == 0; i++)
 		r = lower_match[rule->matches[i].type](&to, &rule->matches[i], err);
+	if (r == 0 && rule->log_prefix)
+		log_limited(&to, rule);
 	if (r == 0 && rule->counter)
 		count(&to, rule->counter);
 	if (r == 0)

@@ -52,7 +52,7 @@ struct policy_engine *policy_engine_new(void)
 	if (!engine)
 		return NULL;
 	engine->ruleset = ruleset_new(RULESET_INET);
-	if (!engine->ruleset || policy_skeleton(engine->ruleset, NULL) < 0)
+	if (!engine->ruleset || policy_skeleton(engine->ruleset, &engine->drop_log, NULL) < 0)
 		return NULL;
 	for (int side = EGRESS; side < SIDES; side++)
 		for (int family = POLICY_IPV4; family < FAMILIES; family++)
@@ -63,6 +63,12 @@ struct policy_engine *policy_engine_new(void)
 void policy_engine_set_node(struct policy_engine *engine, const char *name)
 {
 	engine->node = name;
+}
+
+int policy_engine_set_drop_log(struct policy_engine *engine, const struct ruleset_log *log, struct error *err)
+{
+	engine->drop_log = *log;
+	return policy_put_quarantine(engine->ruleset, log, err);
 }
 
 struct ruleset *policy_engine_ruleset(struct policy_engine *engine)

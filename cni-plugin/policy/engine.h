@@ -40,6 +40,9 @@ void policy_engine_free(struct policy_engine *engine);
 void policy_engine_set_node(struct policy_engine *engine, const char *name);
 DEFINE_CLEANUP(struct policy_engine *, policy_engine_free);
 
+/* Before the first object: what is dropped is logged so. Without it nothing is. */
+int policy_engine_set_drop_log(struct policy_engine *engine, const struct ruleset_log *log, struct error *err) must_check;
+
 /*
  * As a kube_store observer's `changed`. The engine keeps pointers to `after` until it is told of the next change of that object, so
  * the store must outlive it.
@@ -61,7 +64,7 @@ struct ruleset *policy_engine_ruleset(struct policy_engine *engine);
  * The fixed part: base chains, dispatch maps, the quarantine chain, without any pod. The agent uses it before the first sync, when
  * the kernel has no table yet. The maps' names are below.
  */
-int policy_skeleton(struct ruleset *ruleset, struct error *err) must_check;
+int policy_skeleton(struct ruleset *ruleset, const struct ruleset_log *log, struct error *err) must_check;
 /*
  * What guards new packets is there and of our types; what its chains say is not looked at. The output hook is not asked for: it only cuts
  * answers, and the builds before it guarded all the same.
@@ -74,13 +77,14 @@ bool policy_has_skeleton(const struct ruleset *ruleset);
 #define POLICY_INGRESS_MAP6 "ingress6"
 #define POLICY_QUARANTINE_CHAIN "quarantine"
 
-/* What is dropped is counted by reason; the names of the counters. */
+/* What is dropped is counted and logged by reason. */
 enum policy_drop { POLICY_DROP_EGRESS, POLICY_DROP_INGRESS, POLICY_DROP_QUARANTINE, POLICY_DROP_COUNT };
 struct policy_drop_kind {
-	const char *counter;
+	const char *counter;   /* also the log's prefix, before POLICY_DROP_ANSWER if the packet was an answer */
 	const char *reason;    /* "policy", "quarantine" */
 	const char *direction; /* "egress", "ingress"; "any" */
 };
+#define POLICY_DROP_ANSWER " answer"
 extern const struct policy_drop_kind policy_drops[POLICY_DROP_COUNT];
 
 /* Puts the endpoint's addresses into the maps of any ruleset that has the fixed part, as quarantined; or takes them out. */

@@ -81,9 +81,9 @@ static void rules_clear(struct rules *rules)
 
 static int put_chain(struct policy_engine *engine, const struct group *group, const char *namespace, struct error *err)
 {
-	_cleanup_(rules_clear) struct rules rules = { .items = calloc(group->n + 1, sizeof(*rules.items)) };
+	_cleanup_(rules_clear) struct rules rules = { .items = calloc(group->n + POLICY_DROP_RULES, sizeof(*rules.items)) };
 	char comment[RULESET_COMMENT_MAX + 1];
-	size_t n = group->n + 1;
+	size_t n = 0;
 
 	if (!rules.items)
 		return error_nomem(err);
@@ -95,11 +95,11 @@ static int put_chain(struct policy_engine *engine, const struct group *group, co
 		if (!rule->target)
 			return error_nomem(err);
 	}
-	struct ruleset_rule *drop = &rules.items[rules.n++];
-	drop->verdict = RULESET_DROP;
-	drop->counter = strdup(policy_drops[group->side == EGRESS ? POLICY_DROP_EGRESS : POLICY_DROP_INGRESS].counter);
-	if (!drop->counter)
-		return error_nomem(err);
+	int r = policy_drop_rules(group->side == EGRESS ? POLICY_DROP_EGRESS : POLICY_DROP_INGRESS, &engine->drop_log,
+				  rules.items + rules.n, &n, err);
+	if (r < 0)
+		return r;
+	n += rules.n;
 	comment_of(group, namespace, comment, sizeof(comment));
 	rules.n = 0; /* the ruleset takes their content, whatever happens */
 	return ruleset_chain_put(engine->ruleset, group->chain, RULESET_NO_HOOK, 0, comment, rules.items, n, err);

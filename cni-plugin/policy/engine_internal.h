@@ -123,6 +123,7 @@ struct endpoint {
 struct policy_engine {
 	struct ruleset *ruleset;
 	const char *node; /* NULL: unknown */
+	struct ruleset_log drop_log;
 	struct ruleset_set *maps[SIDES][FAMILIES];
 	struct named namespaces, endpoints, groups;
 	struct named peer_sets; /* those with a namespace selector; the others are in their namespace */
@@ -223,6 +224,13 @@ void group_free(struct group *group);
 int endpoint_settle(struct policy_engine *engine, struct endpoint *endpoint, struct error *err) must_check;
 const struct endpoint *endpoint_with_address(const struct policy_engine *engine, const struct kube_address *address);
 void endpoint_free(struct endpoint *endpoint);
+
+/* drop_rules.c: the end of a chain that drops what no rule has let through. `rules` has room for POLICY_DROP_RULES. */
+#define POLICY_DROP_RULES 4
+int policy_drop_rules(enum policy_drop drop, const struct ruleset_log *log, struct ruleset_rule *rules, size_t *ret_n,
+		      struct error *err) must_check;
+/* skeleton.c */
+int policy_put_quarantine(struct ruleset *ruleset, const struct ruleset_log *log, struct error *err) must_check;
 
 /* names.c */
 struct chain_name {

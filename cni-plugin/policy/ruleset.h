@@ -89,6 +89,7 @@ struct ruleset_counter {
 enum ruleset_match_type {
 	RULESET_TRACKED,        /* ct state new,established,related: the packet belongs to a connection */
 	RULESET_UNTRACKED,      /* ct state invalid,untracked: it belongs to none */
+	RULESET_ANSWER,         /* ct direction reply: it goes to who opened the connection */
 	RULESET_ICMPV6_TYPE,    /* first..last */
 	RULESET_SOURCE_IN,      /* set: KEY_IPV4 or KEY_IPV6; implies the family */
 	RULESET_DESTINATION_IN, /* set */
@@ -141,6 +142,7 @@ enum ruleset_verdict {
 	RULESET_ACCEPT,
 	RULESET_DROP,
 	RULESET_RETURN,
+	RULESET_CONTINUE,        /* with the next rule: this one only logs or counts */
 	RULESET_JUMP,            /* target: chain */
 	RULESET_GOTO,            /* likewise, and never back */
 	RULESET_SOURCE_MAP,      /* target: verdict map, looked up by source address; continues if absent */
@@ -148,6 +150,13 @@ enum ruleset_verdict {
 };
 
 #define RULESET_MATCHES_MAX 8
+
+/* Packets go to a reader of NFLOG, `rate` of them per second and rule, after a burst. */
+struct ruleset_log {
+	uint16_t group;
+	uint16_t rate, burst; /* rate 0: none */
+};
+#define RULESET_LOG_BYTES 128 /* of each packet, from its IP header on: both headers and ports */
 
 struct ruleset_rule {
 	struct ruleset_match matches[RULESET_MATCHES_MAX]; /* all must hold, in order */
@@ -161,7 +170,9 @@ struct ruleset_rule {
 	 * Else they are the packet's, and a rule by connection never holds for a packet that belongs to none.
 	 */
 	bool by_connection;
-	char *counter; /* its name; NULL: none */
+	char *counter;    /* its name; NULL: none */
+	char *log_prefix; /* what the reader knows the rule by; NULL: not logged */
+	struct ruleset_log log;
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
 

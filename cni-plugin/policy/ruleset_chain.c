@@ -18,6 +18,7 @@ void ruleset_rule_clear(struct ruleset_rule *rule)
 		free(rule->matches[i].set);
 	free(rule->target);
 	free(rule->counter);
+	free(rule->log_prefix);
 	free(rule->comment);
 	*rule = (struct ruleset_rule){};
 }

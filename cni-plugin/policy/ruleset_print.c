@@ -185,6 +185,9 @@ static void print_match(const struct ruleset_rule *rule, const struct ruleset_ma
 	case RULESET_UNTRACKED:
 		buf_string(out, "ct state invalid,untracked");
 		break;
+	case RULESET_ANSWER:
+		buf_string(out, "ct direction reply");
+		break;
 	case RULESET_ICMPV6_TYPE:
 		buf_string(out, "icmpv6 type ");
 		print_range(match->first, match->last, out);
@@ -234,6 +237,8 @@ static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
 	case RULESET_RETURN:
 		buf_string(out, "return");
 		break;
+	case RULESET_CONTINUE: /* nft has no word for it where a rule ends */
+		break;
 	case RULESET_JUMP:
 		buf_printf(out, "jump %s", rule->target);
 		break;
@@ -248,10 +253,18 @@ static void print_verdict(const struct ruleset_rule *rule, struct buf *out)
 	}
 }
 
+static void print_log(const struct ruleset_rule *rule, struct buf *out)
+{
+	buf_printf(out, "limit rate %u/second burst %u packets log prefix \"%s\" group %u snaplen %d queue-threshold 1%s", rule->log.rate,
+		   rule->log.burst, rule->log_prefix, rule->log.group, RULESET_LOG_BYTES, rule->verdict == RULESET_CONTINUE ? "" : " ");
+}
+
 void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out)
 {
 	for (size_t i = 0; i < rule->n_matches; i++)
 		print_match(rule, &rule->matches[i], out);
+	if (rule->log_prefix)
+		print_log(rule, out);
 	if (rule->counter)
 		buf_printf(out, "counter name \"%s\" ", rule->counter);
 	print_verdict(rule, out);

@@ -53,12 +53,6 @@ static const struct base_chain_row base_chains[] = {
 	  "what it may answer to pods of this node" },
 };
 
-const struct policy_drop_kind policy_drops[POLICY_DROP_COUNT] = {
-	[POLICY_DROP_EGRESS] = { "dropped-policy-egress", "policy", "egress" },
-	[POLICY_DROP_INGRESS] = { "dropped-policy-ingress", "policy", "ingress" },
-	[POLICY_DROP_QUARANTINE] = { "dropped-quarantine", "quarantine", "any" },
-};
-
 #define BASE_RULES 6
 #define FIRST_LOOKUP 2
 
@@ -101,16 +95,18 @@ static int put_base_chain(struct ruleset *ruleset, const struct base_chain_row *
 	return error_nomem(err);
 }
 
-static int put_quarantine(struct ruleset *ruleset, struct error *err)
+int policy_put_quarantine(struct ruleset *ruleset, const struct ruleset_log *log, struct error *err)
 {
-	struct ruleset_rule drop = { .verdict = RULESET_DROP, .counter = strdup(policy_drops[POLICY_DROP_QUARANTINE].counter) };
+	struct ruleset_rule rules[POLICY_DROP_RULES];
+	size_t n = 0;
+	int r = policy_drop_rules(POLICY_DROP_QUARANTINE, log, rules, &n, err);
 
-	if (!drop.counter)
-		return error_nomem(err);
-	return ruleset_chain_put(ruleset, POLICY_QUARANTINE_CHAIN, RULESET_NO_HOOK, 0, "pods whose object is unknown", &drop, 1, err);
+	if (r < 0)
+		return r;
+	return ruleset_chain_put(ruleset, POLICY_QUARANTINE_CHAIN, RULESET_NO_HOOK, 0, "pods whose object is unknown", rules, n, err);
 }
 
-int policy_skeleton(struct ruleset *ruleset, struct error *err)
+int policy_skeleton(struct ruleset *ruleset, const struct ruleset_log *log, struct error *err)
 {
 	struct ruleset_set *unused;
 	int r = 0;
@@ -120,7 +116,7 @@ int policy_skeleton(struct ruleset *ruleset, struct error *err)
 	for (size_t i = 0; i < ELEMENTS_OF(maps) && r == 0; i++)
 		r = ruleset_set_add(ruleset, maps[i].name, maps[i].key, false, true, "", &unused, err);
 	if (r == 0)
-		r = put_quarantine(ruleset, err);
+		r = policy_put_quarantine(ruleset, log, err);
 	for (size_t i = 0; i < ELEMENTS_OF(base_chains) && r == 0; i++)
 		r = put_base_chain(ruleset, &base_chains[i], err);
 	return r;

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_CONFIG_CONFIG_H
 #define HOLDFAST_CONFIG_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,9 @@ int config_parse(struct slice text, const struct config_section *section, void *
 
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free);
+
+/* A duration as it is written in the file. False: it is none. */
+bool config_parse_duration(const char *text, uint64_t *ret_ms);
 
 /* The section as a holdfast.yaml in which every key stands with its default, commented out and explained: for --print-config. */
 void config_print(const struct config_section *section, struct buf *out);

@@ -57,7 +57,7 @@ static bool unit_factor(struct slice unit, uint64_t *ret)
 	return false;
 }
 
-static bool parse_duration(const char *text, uint64_t *ret_ms)
+bool config_parse_duration(const char *text, uint64_t *ret_ms)
 {
 	size_t n = strspn(text, "0123456789");
 	uint64_t value, factor;
@@ -76,7 +76,7 @@ static int set_duration(const struct config_row *row, const struct json_view *at
 	int r = expect_text(at, &text, err);
 	if (r < 0)
 		return r;
-	if (!parse_duration(text, &ms))
+	if (!config_parse_duration(text, &ms))
 		return json_error(at, err, "\"%s\" is no duration; write 500ms, 2s or 1m", SHOW(slice_string(text)));
 	if (ms < (uint64_t)row->minimum)
 		return json_error(at, err, "%s is below %lldms", SHOW(slice_string(text)), (long long)row->minimum);

@@ -264,6 +264,8 @@ void chain_of(struct world *world, const char *name, enum ruleset_hook hook, con
 						  .target = copy_of(rules[i].target),
 						  .by_connection = rules[i].by_connection,
 						  .counter = copy_of(rules[i].counter),
+						  .log_prefix = copy_of(rules[i].log_prefix),
+						  .log = rules[i].log,
 						  .comment = strdup(rules[i].comment ? rules[i].comment : "") };
 		for (size_t j = 0; j < rules[i].n_matches; j++)
 			built[i].matches[j] = (struct ruleset_match){ .type = rules[i].matches[j].type,

@@ -60,6 +60,8 @@ struct rule {
 	const char *target;
 	bool by_connection;
 	const char *counter; /* made, if it is not there */
+	const char *log_prefix;
+	struct ruleset_log log;
 	const char *comment;
 };
 void chain_of(struct world *world, const char *name, enum ruleset_hook hook, const struct rule *rules, size_t n);

@@ -46,6 +46,11 @@ static const struct rule pod_rules[] = {
 	  .n_matches = 2 },
 	{ .matches = { { .type = RULESET_SERVED_PORT_IN, .set = "served4" } }, .n_matches = 1 },
 	{ .matches = { { .type = RULESET_UNTRACKED } }, .n_matches = 1, .verdict = RULESET_RETURN },
+	{ .matches = { { .type = RULESET_ANSWER } },
+	  .n_matches = 1,
+	  .verdict = RULESET_CONTINUE,
+	  .log_prefix = "dropped answer",
+	  .log = { .group = 9470, .rate = 10, .burst = 50 } },
 	{ .verdict = RULESET_DROP, .comment = "isolated" },
 };
 

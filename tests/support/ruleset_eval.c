@@ -68,6 +68,7 @@ static bool match_holds(const struct ruleset *ruleset, const struct ruleset_matc
 	case RULESET_TRACKED:
 		return true;
 	case RULESET_UNTRACKED:
+	case RULESET_ANSWER:
 	case RULESET_ICMPV6_TYPE:
 		return false;
 	case RULESET_SOURCE_IN:
@@ -126,6 +127,8 @@ static enum outcome run_rule(const struct ruleset *ruleset, const struct ruleset
 		return DROPPED;
 	case RULESET_RETURN:
 		return RETURNED;
+	case RULESET_CONTINUE:
+		return CONTINUE;
 	case RULESET_GOTO: /* likewise */
 		abort();
 	case RULESET_JUMP:

@@ -223,9 +223,17 @@ int scenario_load(const char *path, struct scenario *ret, struct error *err)
 	return r < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
+struct policy_engine *scenario_empty_engine(void)
+{
+	const struct ruleset_log log = { .group = 9470, .rate = 10, .burst = 50 };
+	_cleanup_(policy_engine_freep) struct policy_engine *engine = policy_engine_new();
+
+	return engine && policy_engine_set_drop_log(engine, &log, NULL) == 0 ? TAKE_PTR(engine) : NULL;
+}
+
 struct policy_engine *scenario_engine(const struct scenario *scenario)
 {
-	_cleanup_(policy_engine_freep) struct policy_engine *engine = policy_engine_new();
+	_cleanup_(policy_engine_freep) struct policy_engine *engine = scenario_empty_engine();
 
 	for (size_t i = 0; engine && i < scenario->n_objects; i++)
 		if (policy_engine_changed(engine, NULL, scenario->objects[i], NULL) < 0)

@@ -45,6 +45,9 @@ void scenario_print(const struct scenario *scenario, struct buf *out);
 void scenario_print_object(const struct kube_object *object, struct buf *out);
 void scenario_print_probe(const struct scenario_probe *probe, struct buf *out);
 
+/* Without an object, and with a log of what is dropped. NULL if out of memory. */
+struct policy_engine *scenario_empty_engine(void);
+
 /* A new engine that knows all of it. NULL if out of memory. */
 struct policy_engine *scenario_engine(const struct scenario *scenario) must_check;
 

@@ -60,6 +60,8 @@ static void put_chain(struct ruleset *mirror, const struct ruleset_chain *chain)
 			rules[i].target = strdup(rules[i].target);
 		if (rules[i].counter)
 			rules[i].counter = strdup(rules[i].counter);
+		if (rules[i].log_prefix)
+			rules[i].log_prefix = strdup(rules[i].log_prefix);
 		if (rules[i].comment)
 			rules[i].comment = strdup(rules[i].comment);
 	}

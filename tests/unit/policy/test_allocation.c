@@ -102,7 +102,7 @@ static int run(const struct scenario *scenario, size_t failing)
 	balance = 0;
 	countdown = failing;
 	counting = true;
-	struct policy_engine *engine = policy_engine_new();
+	struct policy_engine *engine = scenario_empty_engine();
 	int r = engine ? feed(engine, scenario) : -ENOMEM;
 	policy_engine_free(engine);
 	counting = false;
@@ -166,6 +166,8 @@ static void test_every_allocation_may_fail_in_a_rebase(void **state)
 	assert_int_equal(
 		scenario_load(TEST_DATA "/golden/policy/S03-policies-add-up-and-both-ends-must-allow/objects.yaml", &scenario, NULL), 0);
 	engine = scenario_engine(&scenario);
+	const struct ruleset_log log = { .group = 1, .rate = 1, .burst = 1 };
+
 	for (size_t i = 1; r != 0; i++) {
 		struct ruleset *wanted = NULL;
 
@@ -173,7 +175,7 @@ static void test_every_allocation_may_fail_in_a_rebase(void **state)
 		countdown = i;
 		counting = true;
 		wanted = ruleset_new(RULESET_INET);
-		r = wanted ? policy_skeleton(wanted, NULL) : -ENOMEM;
+		r = wanted ? policy_skeleton(wanted, &log, NULL) : -ENOMEM;
 		if (r == 0)
 			r = ruleset_rebase(wanted, policy_engine_ruleset(engine), NULL);
 		if (i == 1)

@@ -314,7 +314,7 @@ static void test_quarantine_can_be_put_into_any_ruleset_with_the_fixed_part(void
 					    .addresses = { { AF_INET, { 10, 1, 0, 3 } } } };
 
 	assert_true(policy_quarantine_put(ruleset, &endpoint, NULL) < 0);
-	assert_int_equal(policy_skeleton(ruleset, NULL), 0);
+	assert_int_equal(policy_skeleton(ruleset, &(struct ruleset_log){ .group = 1, .rate = 1, .burst = 1 }, NULL), 0);
 	assert_true(ruleset_allows(ruleset, &web_to_db));
 	assert_int_equal(policy_quarantine_put(ruleset, &endpoint, NULL), 0);
 	assert_false(ruleset_allows(ruleset, &web_to_db));

@@ -194,7 +194,7 @@ static void compare_with_a_new_engine(struct world *world)
 
 static void world_start(struct world *world, uint64_t seed)
 {
-	*world = (struct world){ .random = { seed }, .engine = policy_engine_new(), .mirror = ruleset_new(RULESET_INET) };
+	*world = (struct world){ .random = { seed }, .engine = scenario_empty_engine(), .mirror = ruleset_new(RULESET_INET) };
 	assert_non_null(world->engine);
 	assert_non_null(world->mirror);
 	world->now.objects_capacity = 256;
@@ -288,7 +288,7 @@ static void test_lost_transaction_is_made_up_for(void **state)
 
 static void test_nothing_is_left_when_all_is_removed(void **state)
 {
-	_cleanup_(policy_engine_freep) struct policy_engine *empty = policy_engine_new();
+	_cleanup_(policy_engine_freep) struct policy_engine *empty = scenario_empty_engine();
 
 	for (unsigned i = 0; i < SEQUENCES; i++) {
 		_cleanup_(world_clear) struct world world;

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reader and arithmetic. How many packets were not shown is not counted where they are suppressed (in the kernel's limit, in a full socket,
+ * before we listened): it is what the counters say less what was seen.
+ */
+#include "cni-plugin/agent/drops.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cni-plugin/agent/agent.h"
+#include "cni-plugin/nft/nflog.h"
+#include "common/base/log.h"
+
+#define DATAGRAMS_PER_TURN 256 /* so that a flood of drops holds up nobody */
+
+struct drops {
+	struct agent *agent;
+	struct ruleset_log log;
+	struct nflog *nflog; /* NULL: nobody reads */
+	uv_poll_t poll;
+	struct drop_ring ring;
+	uint64_t logged, dropped;
+	uint64_t counted[POLICY_DROP_COUNT]; /* what each counter was when it was looked at last */
+	char problem[ERROR_MESSAGE_MAX];
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int keep(struct drops *drops, const struct drop *recognized, struct error *err)
+{
+	_cleanup_(drop_freep) struct drop *drop = malloc(sizeof(*drop));
+
+	if (!drop)
+		return error_nomem(err);
+	*drop = *recognized;
+	int r = drop_explain(drops->agent, drop, err);
+	if (r == 0)
+		drop_ring_add(&drops->ring, TAKE_PTR(drop));
+	return r;
+}
+
+static void take(void *context, const struct nflog_packet *packet)
+{
+	struct drops *drops = context;
+	struct drop drop;
+	struct error err;
+
+	if (!drop_recognize(packet, &drop))
+		return;
+	drops->logged++;
+	drop.first_ms = drop.last_ms = now_ms();
+	if (!drop_ring_merge(&drops->ring, &drop) && keep(drops, &drop, &err) < 0)
+		log_warn("a drop is not shown", "error", err.message);
+}
+
+/* ENOBUFS says that some are lost; they are in the kernel's counters. */
+static void on_packets(uv_poll_t *poll, int status, int events)
+{
+	struct drops *drops = poll->data;
+	struct error err;
+	int r = 1;
+
+	for (int i = 0; i < DATAGRAMS_PER_TURN && (r > 0 || r == -ENOBUFS); i++)
+		r = nflog_receive(drops->nflog, take, drops, &err);
+	if (r >= 0 || r == -ENOBUFS)
+		return;
+	snprintf(drops->problem, sizeof(drops->problem), "%s", err.message);
+	log_error("drops are not shown any more", "error", err.message);
+	uv_poll_stop(poll);
+}
+
+static int listen_to_group(struct drops *drops, struct error *err)
+{
+	_cleanup_(nflog_closep) struct nflog *nflog = NULL;
+
+	int r = nflog_open(drops->log.group, &nflog, err);
+	if (r < 0)
+		return r;
+	r = uv_poll_init(&drops->agent->loop, &drops->poll, nflog_descriptor(nflog));
+	if (r < 0)
+		return error_set(err, -r, "%s", uv_strerror(r));
+	drops->poll.data = drops;
+	drops->nflog = TAKE_PTR(nflog);
+	drops->problem[0] = '\0';
+	uv_poll_start(&drops->poll, UV_READABLE, on_packets);
+	return 0;
+}
+
+/* Rules that this kernel does not know would be refused. One that another program reads may become free. */
+static void give_up(struct drops *drops, const struct error *err)
+{
+	if (err->code != EBUSY)
+		drops->log.rate = 0;
+	snprintf(drops->problem, sizeof(drops->problem), "%s", err->message);
+	log_warn("drops are counted but not shown", "error", err->message, "cure",
+		 err->code == EBUSY ? "end the program that reads it (ulogd?), or set network.dropLog.group to a free one" : "");
+}
+
+/* What the counters were at the start is not ours. */
+static void begin_count(struct drops *drops, const struct ruleset *ruleset)
+{
+	for (int i = 0; i < POLICY_DROP_COUNT; i++) {
+		const struct ruleset_counter *counter = ruleset_counter_find(ruleset, policy_drops[i].counter);
+		drops->counted[i] = counter ? counter->packets : 0;
+	}
+}
+
+struct ruleset_log drops_open(struct agent *agent)
+{
+	const struct settings *settings = &agent->settings;
+	struct drops *drops = calloc(1, sizeof(*drops));
+	struct error err;
+
+	if (!drops)
+		return (struct ruleset_log){ 0 };
+	agent->drops = drops;
+	drops->agent = agent;
+	drops->log = (struct ruleset_log){ (uint16_t)settings->drop_log_group, (uint16_t)settings->drop_log_rate,
+					   (uint16_t)settings->drop_log_burst };
+	drops->ring.serial = (uint64_t)time(NULL) << 20; /* rises over restarts: whoever follows goes on */
+	if (drops->log.rate == 0)
+		snprintf(drops->problem, sizeof(drops->problem), "network.dropLog.rate is 0");
+	else if (listen_to_group(drops, &err) < 0)
+		give_up(drops, &err);
+	return drops->log;
+}
+
+void drops_started(struct agent *agent)
+{
+	if (agent->drops)
+		begin_count(agent->drops, enforcer_ruleset(agent->enforcer));
+}
+
+void drops_retry(struct agent *agent)
+{
+	struct drops *drops = agent->drops;
+	struct error err;
+
+	if (drops && drops->log.rate > 0 && !drops->nflog && listen_to_group(drops, &err) == 0)
+		log_info("drops are shown from now on");
+}
+
+void drops_free(struct agent *agent)
+{
+	if (!agent->drops)
+		return;
+	nflog_close(agent->drops->nflog);
+	drop_ring_clear(&agent->drops->ring);
+	free(agent->drops);
+	agent->drops = NULL;
+}
+
+/* A table that was made anew counts from zero. */
+static void add_up(struct drops *drops, const struct ruleset *ruleset)
+{
+	for (int i = 0; i < POLICY_DROP_COUNT; i++) {
+		const struct ruleset_counter *counter = ruleset_counter_find(ruleset, policy_drops[i].counter);
+
+		if (!counter)
+			continue;
+		drops->dropped += counter->packets >= drops->counted[i] ? counter->packets - drops->counted[i] : counter->packets;
+		drops->counted[i] = counter->packets;
+	}
+}
+
+int drops_count(struct agent *agent, struct drops_totals *ret, struct error *err)
+{
+	struct drops *drops = agent->drops;
+	int r = enforcer_read_counters(agent->enforcer, err);
+
+	*ret = (struct drops_totals){ 0 };
+	if (!drops)
+		return r;
+	if (r == 0)
+		add_up(drops, enforcer_ruleset(agent->enforcer));
+	uint64_t suppressed = drops->dropped > drops->logged ? drops->dropped - drops->logged : 0;
+	*ret = (struct drops_totals){ drops->dropped, drops->logged, suppressed };
+	return r;
+}
+
+const struct drop_ring *drops_ring(const struct agent *agent)
+{
+	return agent->drops ? &agent->drops->ring : NULL;
+}
+
+const char *drops_problem(const struct agent *agent)
+{
+	return agent->drops ? agent->drops->problem : "there was no memory for it";
+}
