@@ -79,3 +79,24 @@ for family in parse(sys.stdin.read()): assert family.samples and family.document
 	((n > 0 && n == $(value 'holdfast_net_transaction_duration_seconds_bucket{le="+Inf"}')))
 	[[ $(value holdfast_net_counters_stale) == 0 ]]
 }
+
+# The families that the agent has told of.
+families() { metrics | sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' | sort; }
+
+# Names of metrics in a text: a histogram's parts count as the histogram.
+named() { grep -oE 'holdfast_net_[a-z_]+' "$1" | sed -E 's/(_seconds)_(bucket|sum|count)$/\1/' | sort -u; }
+
+@test "docs/metrics.md has every metric that the agent has, and no other" {
+	diff <(named "$REPO/docs/metrics.md") <(families)
+}
+
+@test "the Grafana dashboard asks for no metric and no label that does not exist" {
+	local dashboard=$REPO/deploy/grafana/holdfast-net.json
+	[[ $(jq '[.panels[].targets[].expr] | length > 10 and all(test("holdfast_net_"))' "$dashboard") == true ]]
+	[[ -z $(comm -23 <(named "$dashboard") <(families)) ]]
+	local label
+	for label in $(jq -r '.panels[].targets[] | .expr, .legendFormat' "$dashboard" | grep -oE 'by \([a-z, ]+\)|\{\{[a-z]+\}\}' | sed 's/^by//' | tr -d '(){},' ); do
+		[[ $label == instance ]] || metrics | grep -q "[{,]$label=" || { echo "no metric has a label $label"; return 1; }
+	done
+	[[ $(jq '[.panels[].id] | length == (unique | length)' "$dashboard") == true ]]
+}
