@@ -63,22 +63,20 @@ int file_read(const char *path, struct buf *out, struct error *err)
 	return file_read_fd(fd, path, out, err);
 }
 
-static int write_all(int fd, struct slice content, const char *path, struct error *err)
+int file_write_fd(int fd, struct slice content, const char *what, struct error *err)
 {
 	while (content.n > 0) {
 		ssize_t n = write(fd, content.p, content.n);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_errno(err, errno, "cannot write %s", path);
+			return error_errno(err, errno, "cannot write %s", what);
 		content = slice_from(content.p + n, content.n - (size_t)n);
 	}
-	if (fsync(fd) < 0)
-		return error_errno(err, errno, "cannot sync %s", path);
 	return 0;
 }
 
-static int sync_directory_of(const char *path, struct error *err)
+int file_sync_directory_of(const char *path, struct error *err)
 {
 	char directory[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -105,7 +103,9 @@ int file_write_atomic(const char *path, struct slice content, mode_t mode, struc
 	_cleanup_close_ int fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create a temporary file for %s", path);
-	int r = write_all(fd, content, temporary, err);
+	int r = file_write_fd(fd, content, temporary, err);
+	if (r == 0 && fsync(fd) < 0)
+		r = error_errno(err, errno, "cannot sync %s", temporary);
 	if (r == 0 && fchmod(fd, mode) < 0)
 		r = error_errno(err, errno, "cannot set the mode of %s", temporary);
 	if (r == 0 && rename(temporary, path) < 0)
@@ -114,7 +114,7 @@ int file_write_atomic(const char *path, struct slice content, mode_t mode, struc
 		unlink(temporary);
 		return r;
 	}
-	return sync_directory_of(path, err);
+	return file_sync_directory_of(path, err);
 }
 
 static int expect_directory(const char *path, struct error *err)

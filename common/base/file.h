@@ -14,6 +14,12 @@ int file_read(const char *path, struct buf *out, struct error *err) must_check;
 /* As file_read, from a descriptor until its end; `what` names it in errors. */
 int file_read_fd(int fd, const char *what, struct buf *out, struct error *err) must_check;
 
+/* All of `content`, at the descriptor's position; `what` names it in errors. */
+int file_write_fd(int fd, struct slice content, const char *what, struct error *err) must_check;
+
+/* Makes what has happened to the names in the directory of `path` survive a power loss. */
+int file_sync_directory_of(const char *path, struct error *err) must_check;
+
 /*
  * Replaces `path` in one step: readers see the old content or the new, never a part, also after power loss
  * (write to a temporary file beside it, fsync, rename, fsync of the directory). On failure the old file is untouched and

@@ -8,7 +8,7 @@
  *
  * The first file by name that claims an object has it. A later one that names it too has lost it, and is read again at every
  * scan, since the winner may have given it up. Unmounting leaves an empty directory with another identity; that must not
- * remove every policy of a node, so an empty directory is believed only if it is the one that we knew.
+ * remove every policy of a node, so an empty directory is believed only if it is the one that we knew, or if nothing was known.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -111,7 +111,7 @@ static int put_item(struct directory *directory, struct file *file, struct kube_
 static int put_manifest(struct directory *directory, struct file *file, struct manifest *manifest, struct error *err)
 {
 	file_forget_claims(file);
-	file->lost = file->broken = false;
+	file->lost = file->broken = file->guesses = false;
 	file->claims = calloc(manifest->n + 1, sizeof(struct claim *));
 	if (!file->claims)
 		return error_nomem(err);
@@ -125,7 +125,8 @@ static int put_manifest(struct directory *directory, struct file *file, struct m
 
 static void report_broken(struct directory *directory, struct file *file, const struct error *problem)
 {
-	const char *consequence = file->n_claims ? "the last good version of its objects stays" : "it is ignored";
+	bool is_known = file->n_claims || directory_has_orphans(directory);
+	const char *consequence = is_known ? "the last good version of its objects stays" : "it is ignored";
 
 	directory->refusals->n++;
 	log_warn("manifest refused", "file", file->name, "reason", problem->message, "consequence", consequence, "directory",
@@ -199,6 +200,10 @@ static int scan_files(struct directory *directory, int fd, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	int r = directory_has_orphans(directory) ? directory_claim_orphans(directory, err) : 0;
+	if (r < 0)
+		return r;
+	directory->scanned = true;
 	for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++)
 		kube_store_end(directory->store, kind);
 	return 0;
@@ -206,7 +211,7 @@ static int scan_files(struct directory *directory, int fd, struct error *err)
 
 static int look_at(struct directory *directory, DIR *stream, struct error *problem)
 {
-	bool had_files = directory->n_files > 0;
+	bool had_files = directory->n_files > 0 || directory_has_orphans(directory);
 	struct stat st;
 
 	if (fstat(dirfd(stream), &st) < 0)
@@ -215,7 +220,8 @@ static int look_at(struct directory *directory, DIR *stream, struct error *probl
 	if (r < 0)
 		return r;
 	if (had_files && !directory_any_file_seen(directory) && (st.st_dev != directory->device || st.st_ino != directory->inode))
-		return error_set(problem, ENOENT, "it is another directory now, and empty: unmounted? what was known stays in force");
+		return error_set(problem, ENOENT,
+				 "it is another directory now, and empty: unmounted? if it shall be empty, put an empty .yaml there");
 	directory->device = st.st_dev;
 	directory->inode = st.st_ino;
 	return 0;

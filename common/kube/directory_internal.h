@@ -21,6 +21,7 @@ struct file {
 	char *name;
 	struct signature signature; /* of what was last read, well or not */
 	bool dirty, broken, lost, seen;
+	bool guesses;          /* its claims are what it may hold, directory_orphans.c */
 	struct claim **claims; /* what it holds in the store */
 	size_t n_claims;
 };
@@ -34,6 +35,7 @@ struct directory {
 	dev_t device;
 	ino_t inode;
 	struct claim *claims; /* of this scan; a table of the claims that the files hold */
+	bool scanned;         /* to the end, at least once */
 	struct directory_state state;
 };
 
@@ -49,5 +51,9 @@ bool signature_equals(const struct signature *a, const struct signature *b);
 int directory_list_files(struct directory *directory, DIR *stream, struct error *err) must_check;
 bool directory_any_file_seen(const struct directory *directory);
 void directory_forget_gone_files(struct directory *directory);
+
+/* directory_orphans.c: what the store knew before the first scan. */
+bool directory_has_orphans(const struct directory *directory);
+int directory_claim_orphans(struct directory *directory, struct error *err) must_check;
 
 #endif

@@ -36,6 +36,11 @@ const char *kube_kind_name(enum kube_kind kind)
 	return kind_rows[kind].name;
 }
 
+const char *kube_kind_api_version(enum kube_kind kind)
+{
+	return kind_rows[kind].api_version;
+}
+
 bool kube_kind_is_optional(enum kube_kind kind)
 {
 	return kind_rows[kind].optional;
@@ -168,7 +173,8 @@ static int read_body(struct kube_arena *arena, const struct json_view *at, struc
 	return 0;
 }
 
-static int read_object(struct kube_arena *arena, enum kube_kind kind, const struct json_view *at, struct error *err)
+/* `refused`: see kube_object_read_refused; else NULL. */
+static int read_object(struct kube_arena *arena, enum kube_kind kind, const struct json_view *at, const char *refused, struct error *err)
 {
 	struct kube_object *object = KUBE_ARENA_ARRAY(arena, struct kube_object, 1);
 
@@ -180,23 +186,36 @@ static int read_object(struct kube_arena *arena, enum kube_kind kind, const stru
 		r = read_metadata(arena, at, object, err);
 	if (r == 0)
 		r = read_body(arena, at, object, err);
+	if (r == 0 && refused)
+		r = kube_policy_refuse(arena, &object->policy, refused, err);
 	return r;
 }
 
-int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err)
+static int measure_and_read(enum kube_kind kind, const struct json_view *at, const char *refused, struct kube_object **ret,
+			    struct error *err)
 {
 	_cleanup_(kube_arena_clear) struct kube_arena measure = {};
 	_cleanup_(kube_arena_clear) struct kube_arena exact = {};
 
-	int r = read_object(&measure, kind, at, err);
+	int r = read_object(&measure, kind, at, refused, err);
 	if (r == 0)
 		r = kube_arena_exact(&exact, measure.used, err);
 	if (r == 0)
-		r = read_object(&exact, kind, at, err);
+		r = read_object(&exact, kind, at, refused, err);
 	if (r < 0)
 		return r;
 	*ret = (struct kube_object *)(void *)TAKE_PTR(exact.block);
 	return 0;
+}
+
+int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err)
+{
+	return measure_and_read(kind, at, NULL, ret, err);
+}
+
+int kube_object_read_refused(const struct json_view *at, const char *reason, struct kube_object **ret, struct error *err)
+{
+	return measure_and_read(KUBE_NETWORK_POLICY, at, reason, ret, err);
 }
 
 static int find_kind(const char *kind, const char *api_version, enum kube_kind *ret, struct error *err)

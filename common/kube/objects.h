@@ -18,7 +18,8 @@
 
 enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_SERVICE, KUBE_KIND_COUNT };
 
-const char *kube_kind_name(enum kube_kind kind); /* "Pod", "Namespace", ... */
+const char *kube_kind_name(enum kube_kind kind);        /* "Pod", "Namespace", ... */
+const char *kube_kind_api_version(enum kube_kind kind); /* "v1", "networking.k8s.io/v1" */
 
 /* A kind that only explains: a source that cannot have it (a role may lack the right) is complete without it. */
 bool kube_kind_is_optional(enum kube_kind kind);
@@ -194,6 +195,19 @@ int kube_object_read(const struct json_view *at, struct kube_object **ret, struc
 
 /* As kube_object_read for items of a list, which lack kind and apiVersion: the caller knows the kind. */
 int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err) must_check;
+
+/*
+ * As kube_object_read for a NetworkPolicy that was refused for `reason` when it still had its rules: they are not looked for, and
+ * `policy.invalid` is the reason.
+ */
+int kube_object_read_refused(const struct json_view *at, const char *reason, struct kube_object **ret, struct error *err) must_check;
+
+/*
+ * In the API's form, on one line; reading it gives an equal object, but for its resource version. Of optional kinds only the metadata. The
+ * reason of a refused policy stands beside kind and spec as KUBE_REFUSED_KEY; kube_object_read does not look at it.
+ */
+void kube_object_print(const struct kube_object *object, struct buf *out);
+#define KUBE_REFUSED_KEY "refused"
 
 /*
  * In place of a NetworkPolicy that cannot be read at all: it isolates its whole namespace in both directions, for `reason`. NULL if out

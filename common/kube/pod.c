@@ -13,6 +13,11 @@ static const char *const phase_names[] = {
 	[KUBE_PHASE_SUCCEEDED] = "Succeeded", [KUBE_PHASE_FAILED] = "Failed",
 };
 
+const char *kube_phase_name(enum kube_phase phase)
+{
+	return phase_names[phase];
+}
+
 static const struct {
 	const char *name;
 	uint8_t protocol;

@@ -25,6 +25,19 @@ static int note_problem(struct kube_arena *arena, struct kube_network_policy *po
 	return policy->invalid ? 0 : error_nomem(err);
 }
 
+static void isolate_only(struct kube_network_policy *policy)
+{
+	policy->ingress = policy->egress = NULL;
+	policy->n_ingress = policy->n_egress = 0;
+}
+
+int kube_policy_refuse(struct kube_arena *arena, struct kube_network_policy *policy, const char *reason, struct error *err)
+{
+	policy->invalid = kube_arena_string(arena, reason);
+	isolate_only(policy);
+	return policy->invalid ? 0 : error_nomem(err);
+}
+
 static int read_selector(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
 {
 	struct json_view at;
@@ -159,12 +172,6 @@ static int read_both_directions(struct kube_arena *arena, const struct json_view
 	if (r == 0)
 		r = read_rules(arena, spec, "egress", "to", &policy->egress, &policy->n_egress, &problem);
 	return note_problem(arena, policy, r, &problem, err);
-}
-
-static void isolate_only(struct kube_network_policy *policy)
-{
-	policy->ingress = policy->egress = NULL;
-	policy->n_ingress = policy->n_egress = 0;
 }
 
 int kube_policy_read(struct kube_arena *arena, const struct json_view *at, struct kube_network_policy *ret, struct error *err)

@@ -36,6 +36,12 @@ int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct 
 /* Only -ENOMEM: what is wrong with the spec is in ret->invalid. */
 int kube_policy_read(struct kube_arena *arena, const struct json_view *at, struct kube_network_policy *ret, struct error *err) must_check;
 
+/* What it selects is isolated for `reason`. -ENOMEM. */
+int kube_policy_refuse(struct kube_arena *arena, struct kube_network_policy *policy, const char *reason, struct error *err) must_check;
+
+const char *kube_phase_name(enum kube_phase phase);          /* "Running" */
+const char *kube_operator_name(enum kube_operator operator); /* "NotIn" */
+
 /* One rule's "from" or "to", and its "ports". */
 int kube_peers_read(struct kube_arena *arena, const struct json_view *rule, const char *key, struct kube_rule *ret,
 		    struct error *err) must_check;

@@ -21,6 +21,11 @@ static const char *const operator_names[] = {
 	[KUBE_DOES_NOT_EXIST] = "DoesNotExist",
 };
 
+const char *kube_operator_name(enum kube_operator operator)
+{
+	return operator_names[operator];
+}
+
 static int compare_strings(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -30,6 +30,7 @@ struct table {
 struct kube_store {
 	struct table tables[KUBE_KIND_COUNT];
 	struct kube_store_observer observer;
+	struct entry *walk; /* what the walk meets next; NULL: it is over */
 	bool synced;
 };
 
@@ -141,6 +142,8 @@ int kube_store_put(struct kube_store *store, struct kube_object *object, struct 
 
 static void drop(struct kube_store *store, struct table *table, struct entry *entry)
 {
+	if (store->walk == entry)
+		store->walk = entry->hh.next;
 	HASH_DELETE(hh, table->entries, entry);
 	tell(store, entry->object, NULL);
 	kube_object_free(entry->object);
@@ -201,6 +204,13 @@ void kube_store_end(struct kube_store *store, enum kube_kind kind)
 		store->observer.synced(store->observer.context);
 }
 
+void kube_store_list_again(struct kube_store *store)
+{
+	for (size_t i = 0; i < KUBE_KIND_COUNT; i++)
+		store->tables[i].listed = false;
+	store->synced = false;
+}
+
 bool kube_store_follows(const struct kube_store *store, enum kube_kind kind)
 {
 	return store->tables[kind].follows;
@@ -239,4 +249,19 @@ int kube_store_each(const struct kube_store *store, enum kube_kind kind, int (*v
 			return r;
 	}
 	return 0;
+}
+
+void kube_store_walk(struct kube_store *store, enum kube_kind kind)
+{
+	store->walk = store->tables[kind].entries;
+}
+
+const struct kube_object *kube_store_walk_next(struct kube_store *store)
+{
+	struct entry *entry = store->walk;
+
+	if (!entry)
+		return NULL;
+	store->walk = entry->hh.next;
+	return entry->object;
 }

@@ -21,7 +21,7 @@ struct kube_store_observer {
 	 * store; `before` is freed when the call returns. Namespaces and pods come in any order.
 	 */
 	void (*changed)(void *context, const struct kube_object *before, const struct kube_object *after);
-	/* Every kind that the store follows, but for optional ones, has been listed once. Called once, and never again. */
+	/* Every kind that the store follows, but for optional ones, has been listed once. Called once; see kube_store_list_again. */
 	void (*synced)(void *context);
 	void *context;
 };
@@ -45,6 +45,9 @@ bool kube_store_keep(struct kube_store *store, enum kube_kind kind, const char *
 void kube_store_begin(struct kube_store *store, enum kube_kind kind);
 void kube_store_end(struct kube_store *store, enum kube_kind kind);
 
+/* What is there stays, but counts as not listed: `synced` is called once more, when every kind has been listed anew. */
+void kube_store_list_again(struct kube_store *store);
+
 bool kube_store_follows(const struct kube_store *store, enum kube_kind kind);
 bool kube_store_listed(const struct kube_store *store, enum kube_kind kind); /* to its end, at least once */
 bool kube_store_synced(const struct kube_store *store);
@@ -56,5 +59,12 @@ const struct kube_object *kube_store_get(const struct kube_store *store, enum ku
 /* Calls `visit` for each object of the kind, in no particular order, until it returns non-zero; returns that. */
 int kube_store_each(const struct kube_store *store, enum kube_kind kind, int (*visit)(void *context, const struct kube_object *object),
 		    void *context);
+
+/*
+ * A walk over the objects of a kind that the store's changes do not disturb: what is there all the time is met once, what comes, goes or
+ * is replaced meanwhile may be met or not. One walk at a time. _next gives NULL at the end; the object is valid until it changes.
+ */
+void kube_store_walk(struct kube_store *store, enum kube_kind kind);
+const struct kube_object *kube_store_walk_next(struct kube_store *store);
 
 #endif

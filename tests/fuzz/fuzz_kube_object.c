@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Whatever JSON comes: an object that is accepted equals itself and its second reading, is isolated if it is an invalid policy, and has
- * selectors that print; as a watch event, a list item and a manifest it may be refused but breaks nothing.
+ * Whatever JSON comes: an object that is accepted equals itself, its second reading and the reading of its print, is isolated if it is an
+ * invalid policy, and has selectors that print; as a watch event, a list item and a manifest it may be refused but breaks nothing.
  */
 #include <errno.h>
 #include <string.h>
@@ -43,10 +43,23 @@ static void read_once(const struct json_view *root, struct kube_object **ret)
 	ABORT_ON(r > 0 || (r < 0 && !err.message[0]));
 }
 
+static void read_printed(const struct kube_object *object, struct kube_object **ret)
+{
+	static const struct json_limits limits = { .bytes = 8 << 20, .depth = 64, .values = 400000 };
+	const char *refused = object->kind == KUBE_NETWORK_POLICY ? object->policy.invalid : NULL;
+	_cleanup_(buf_free) struct buf text = BUF_MAX(8 << 20);
+	_cleanup_(json_freep) cJSON *tree = NULL;
+
+	kube_object_print(object, &text);
+	ABORT_ON(json_parse(buf_view(&text), &limits, &tree, NULL) < 0);
+	struct json_view root = json_root(tree);
+	ABORT_ON((refused ? kube_object_read_refused(&root, refused, ret, NULL) : kube_object_read(&root, ret, NULL)) < 0);
+}
+
 static void read_tree(const cJSON *tree)
 {
 	_cleanup_(kube_object_freep) struct kube_object *object = NULL;
-	_cleanup_(kube_object_freep) struct kube_object *again = NULL;
+	_cleanup_(kube_object_freep) struct kube_object *again = NULL, *printed = NULL;
 	struct json_view root = json_root(tree);
 
 	read_once(&root, &object);
@@ -59,6 +72,11 @@ static void read_tree(const cJSON *tree)
 	check_labels(&object->labels);
 	if (object->kind == KUBE_NETWORK_POLICY)
 		check_policy(&object->policy);
+	if (kube_kind_is_optional(object->kind))
+		return;
+	read_printed(object, &printed);
+	/* A reason that was cut inside a character is repaired. */
+	ABORT_ON(!kube_object_equals(object, printed) && !(object->kind == KUBE_NETWORK_POLICY && object->policy.invalid));
 }
 
 static void read_pieces(struct slice text)

@@ -10,10 +10,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/base/array.h"
 #include "common/base/file.h"
 #include "common/kube/directory.h"
+#include "common/kube/snapshot_file.h"
 #include "common/kube/source_internal.h"
 #include "common/kube/store.h"
 #include "tests/unit/kube/print.h"
@@ -181,11 +184,69 @@ static void test_a_scan_that_ran_out_of_memory_loses_no_object(void **state)
 	rmdir(path);
 }
 
+/* Objects as a snapshot's text, in a file that has no name. */
+static int write_snapshot(void)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20), tail = BUF_MAX(256);
+	EVP_MD_CTX *digest = snapshot_digest_new();
+	int fd = memfd_create("snapshot", MFD_CLOEXEC);
+	struct error err;
+
+	assert_non_null(digest);
+	buf_string(&text, "{\"holdfastSnapshot\":1,\"time\":1,\"boot\":\"b\",\"source\":\"s\"}\n");
+	for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
+		_cleanup_(json_freep) cJSON *tree = tree_of(files[i]);
+		struct json_view root = json_root(tree);
+		struct kube_object *object;
+		assert_int_equal(kube_object_read(&root, &object, &err), 0);
+		kube_object_print(object, &text);
+		buf_byte(&text, '\n');
+		kube_object_free(object);
+	}
+	EVP_DigestUpdate(digest, text.p, text.n);
+	snapshot_print_tail(digest, ELEMENTS_OF(files), &tail);
+	EVP_MD_CTX_free(digest);
+	assert_int_equal(file_write_fd(fd, buf_view(&text), "it", &err), 0);
+	assert_int_equal(file_write_fd(fd, buf_view(&tail), "it", &err), 0);
+	return fd;
+}
+
+static void hear_synced(void *context)
+{
+	++*(unsigned *)context;
+}
+
+/* A store that could not take all of it never says that it is synced. */
+static void test_a_snapshot_is_read_whole_or_not_at_all(void **state)
+{
+	_cleanup_close_ int fd = write_snapshot();
+	char path[64];
+	int r = -ENOMEM;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	for (long allowed = 0; r < 0; allowed++) {
+		unsigned synced = 0;
+		const struct kube_store_observer observer = { .changed = hear_nothing, .synced = hear_synced, .context = &synced };
+		_cleanup_(kube_store_freep) struct kube_store *store = kube_store_new((1u << KUBE_KIND_COUNT) - 1, &observer);
+		_cleanup_(kube_snapshot_clear) struct kube_snapshot_content content = {};
+		struct error err = {};
+		assert_non_null(store);
+		allocations_left = allowed;
+		r = kube_snapshot_read(path, &content, &err);
+		if (r == 0)
+			r = kube_snapshot_fill(&content, store, true, &err);
+		allocations_left = -1;
+		assert_true(r == 0 || r == -ENOMEM);
+		assert_int_equal(synced, r == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reading_an_object_survives_every_failed_allocation),
 		cmocka_unit_test(test_a_scan_that_ran_out_of_memory_loses_no_object),
+		cmocka_unit_test(test_a_snapshot_is_read_whole_or_not_at_all),
 		cmocka_unit_test(test_a_store_keeps_what_it_had_when_memory_is_out),
 		cmocka_unit_test(test_replacing_an_object_needs_no_memory),
 	};

@@ -69,6 +69,32 @@ static void check_accepted(const char *name, const char *input, const char *expe
 	assert_true(kube_object_equals(object, object));
 }
 
+static void check_printed(const char *name, const char *input, const char *expected)
+{
+	_cleanup_(kube_object_freep) struct kube_object *object = object_of(input), *again = NULL;
+	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
+	_cleanup_(json_freep) cJSON *tree = NULL;
+	struct error err;
+
+	if (kube_kind_is_optional(object->kind))
+		return;
+	kube_object_print(object, &text);
+	if (json_parse(buf_view(&text), &json_limits_object, &tree, &err) < 0)
+		fail_msg("%s: %s\n%s", name, err.message, buf_text(&text));
+	struct json_view root = json_root(tree);
+	bool is_refused = object->kind == KUBE_NETWORK_POLICY && object->policy.invalid;
+	int r = is_refused ? kube_object_read_refused(&root, object->policy.invalid, &again, &err) : kube_object_read(&root, &again, &err);
+	if (r < 0)
+		fail_msg("%s: refused: %s\n%s", name, err.message, buf_text(&text));
+	if (!kube_object_equals(object, again))
+		fail_msg("%s: reads differently\n%s", name, buf_text(&text));
+}
+
+static void test_every_accepted_object_prints_as_json_that_reads_the_same(void **state)
+{
+	for_each_golden(GOLDEN "/accept", ".expected", check_printed);
+}
+
 static void test_prints_every_accepted_object_as_its_golden_file(void **state)
 {
 	for_each_golden(GOLDEN "/accept", ".expected", check_accepted);
@@ -293,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prints_every_accepted_object_as_its_golden_file),
+		cmocka_unit_test(test_every_accepted_object_prints_as_json_that_reads_the_same),
 		cmocka_unit_test(test_says_why_it_refuses_every_reject_file),
 		cmocka_unit_test(test_a_kind_that_is_not_read_differs_from_a_broken_object),
 		cmocka_unit_test(test_reads_5000_cidrs_in_one_policy),

@@ -179,6 +179,82 @@ static void test_a_broken_file_keeps_its_last_good_objects_and_says_where(void *
 	fixture_close(&f);
 }
 
+/* The store as a snapshot has filled it before the first scan. */
+static void start_with_known(struct source_fixture *f, const char *const *yaml, size_t n)
+{
+	struct manifest manifest;
+	struct error err;
+
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(manifest_read(slice_string(yaml[i]), false, &manifest, &err), 0);
+		assert_int_equal(kube_store_put(f->store, TAKE_PTR(manifest.items[0].object), &err), 0);
+		manifest_clear(&manifest);
+	}
+	start(f, &by_events);
+}
+
+static const char *const known[] = { POLICY("one", "Ingress"), POLICY("two", "Ingress"), POD("web") };
+#define KNOWN "+ shop/one\n+ shop/two\n+ shop/web\n"
+
+static void test_a_file_that_is_broken_at_the_start_keeps_what_was_known_until_it_can_be_read(void **state)
+{
+	struct source_fixture f;
+
+	fixture_open(&f, POD_KIND | POLICY_KIND);
+	fixture_write(&f, "a.yaml", POLICY("one", "Ingress"));
+	fixture_write(&f, "b.yaml", "kind: [\n");
+	fixture_write(&f, "c.yaml", "kind: {\n");
+	start_with_known(&f, known, 3);
+	fixture_wait_log(&f, "synced\n");
+	expect_log(&f, KNOWN "synced\n");
+	fixture_write(&f, "b.yaml", POLICY("two", "Egress"));
+	fixture_wait_log(&f, "~ shop/two\n");
+	wait_for_a_marker(&f, "marker");
+	expect_log(&f, KNOWN "synced\n~ shop/two\n+ shop/marker\n");
+	fixture_write(&f, "c.yaml", POD("api"));
+	fixture_wait_log(&f, "+ shop/api\n- shop/web\n");
+	fixture_close(&f);
+}
+
+static void test_what_was_known_and_is_in_no_file_goes_if_every_file_can_be_read(void **state)
+{
+	struct source_fixture f;
+
+	fixture_open(&f, POD_KIND | POLICY_KIND);
+	fixture_write(&f, "a.yaml", POLICY("one", "Ingress"));
+	start_with_known(&f, known, 3);
+	fixture_wait_log(&f, "synced\n");
+	expect_log(&f, KNOWN "- shop/web\n- shop/two\nsynced\n");
+	fixture_close(&f);
+}
+
+static void test_a_removed_file_that_was_never_read_takes_what_it_kept_with_it(void **state)
+{
+	struct source_fixture f;
+
+	fixture_open(&f, POD_KIND | POLICY_KIND);
+	fixture_write(&f, "a.yaml", POLICY("one", "Ingress"));
+	fixture_write(&f, "b.yaml", "kind: [\n");
+	start_with_known(&f, known, 3);
+	fixture_wait_log(&f, "synced\n");
+	fixture_unlink(&f, "b.yaml");
+	fixture_wait_log(&f, "- shop/web\n- shop/two\n");
+	fixture_close(&f);
+}
+
+static void test_an_empty_directory_is_not_believed_while_objects_are_known(void **state)
+{
+	struct source_fixture f;
+
+	fixture_open(&f, POD_KIND | POLICY_KIND);
+	start_with_known(&f, known, 3);
+	fixture_wait_error(&f, "another directory now, and empty");
+	expect_log(&f, KNOWN);
+	fixture_write(&f, "a.yaml", POLICY("one", "Ingress"));
+	fixture_wait_log(&f, "- shop/web\n- shop/two\nsynced\n");
+	fixture_close(&f);
+}
+
 static void test_a_bad_object_names_the_line_of_its_document(void **state)
 {
 	struct source_fixture f;
@@ -342,6 +418,10 @@ int main(void)
 		cmocka_unit_test(test_follows_a_file_that_is_written_in_place),
 		cmocka_unit_test(test_follows_the_swap_of_a_config_map_volume),
 		cmocka_unit_test(test_a_broken_file_keeps_its_last_good_objects_and_says_where),
+		cmocka_unit_test(test_a_file_that_is_broken_at_the_start_keeps_what_was_known_until_it_can_be_read),
+		cmocka_unit_test(test_what_was_known_and_is_in_no_file_goes_if_every_file_can_be_read),
+		cmocka_unit_test(test_a_removed_file_that_was_never_read_takes_what_it_kept_with_it),
+		cmocka_unit_test(test_an_empty_directory_is_not_believed_while_objects_are_known),
 		cmocka_unit_test(test_a_bad_object_names_the_line_of_its_document),
 		cmocka_unit_test(test_a_policy_with_a_bad_rule_isolates_and_breaks_no_file),
 		cmocka_unit_test(test_the_first_file_by_name_wins_until_it_gives_the_object_up),

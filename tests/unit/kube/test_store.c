@@ -219,6 +219,60 @@ static void test_a_visit_ends_when_its_visitor_says_so(void **state)
 	assert_int_equal(n, 3);
 }
 
+static void test_a_store_that_is_to_be_listed_again_keeps_all_and_says_once_more_when_it_was(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod(f, "shop", "a", "1");
+	for (int i = 0; i < 2; i++) {
+		for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++) {
+			kube_store_begin(f->store, kind);
+			kube_store_keep(f->store, kind, "shop", "a");
+		}
+		assert_int_equal(f->synced, i);
+		for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++)
+			kube_store_end(f->store, kind);
+		assert_int_equal(f->synced, i + 1);
+		kube_store_list_again(f->store);
+		assert_false(kube_store_synced(f->store));
+		assert_non_null(kube_store_get(f->store, KUBE_POD, "shop", "a"));
+	}
+}
+
+/* Everything that is there from its begin to its end, whatever goes or is replaced in between. */
+static void test_a_walk_meets_each_object_once_while_the_store_changes(void **state)
+{
+	const struct kube_object *object;
+	struct fixture *f = *state;
+	unsigned met[100] = {}, steps = 0;
+	char name[16];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "p%u", i);
+		put_pod(f, "shop", name, "1");
+	}
+	kube_store_walk(f->store, KUBE_POD);
+	while ((object = kube_store_walk_next(f->store))) {
+		unsigned at = (unsigned)atoi(object->name + 1);
+		assert_in_range(at, 0, 99);
+		met[at]++;
+		steps++;
+		snprintf(name, sizeof(name), "p%u", at);
+		if (at % 3 == 0) /* itself, and the next one */
+			kube_store_remove(f->store, KUBE_POD, "shop", name);
+		snprintf(name, sizeof(name), "p%u", at + 1);
+		if (at % 3 == 0)
+			kube_store_remove(f->store, KUBE_POD, "shop", name);
+		else
+			put_pod(f, "shop", name, "2");
+		kube_store_remove(f->store, KUBE_POD, "shop", "p100");
+	}
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(met[i], i % 3 == 1 ? met[i] : 1);
+	assert_true(steps < 200);
+	assert_null(kube_store_walk_next(f->store));
+}
+
 static struct kube_object *usual_pod(unsigned i)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
@@ -264,6 +318,8 @@ int main(void)
 		STORE_TEST(test_is_synced_once_when_every_kind_was_listed),
 		STORE_TEST(test_is_synced_without_a_kind_that_only_explains),
 		STORE_TEST(test_ignores_kinds_that_it_does_not_follow),
+		STORE_TEST(test_a_store_that_is_to_be_listed_again_keeps_all_and_says_once_more_when_it_was),
+		STORE_TEST(test_a_walk_meets_each_object_once_while_the_store_changes),
 		STORE_TEST(test_a_visit_ends_when_its_visitor_says_so),
 		STORE_TEST(test_10000_pods_cost_less_than_6_mib),
 	};
