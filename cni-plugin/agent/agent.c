@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Wires the parts together. Start: privileges go; lock, journal, kernel; then source, socket, endpoint. Nothing is written to the kernel before it
- * has been read, and nothing is opened by starting: until the first sync the rules stay those of the last run. End: the rules stay.
+ * Wires the parts together. Start: privileges go; lock, journal, kernel; then snapshot, source, socket, endpoint. Nothing is written to the
+ * kernel before it has been read, and nothing is opened by starting: until the source or the snapshot has told of all objects the rules
+ * stay those of the last run. End: the rules stay.
  */
 #include "cni-plugin/agent/agent.h"
 
@@ -35,6 +36,7 @@ static void on_changed(void *context, const struct kube_object *before, const st
 
 	if (!enforcer_is_live(agent->enforcer) || enforcer_is_lost(agent->enforcer))
 		return;
+	snapshot_changed(agent, after ? after : before);
 	int r = enforcer_changed(agent->enforcer, before, after, &err);
 	if (r == 0)
 		r = adopt_changed(agent, before, after, &err);
@@ -44,15 +46,27 @@ static void on_changed(void *context, const struct kube_object *before, const st
 	agent_stop_if_lost(agent);
 }
 
+/* The model is built once, of the snapshot or of the source; if it was the snapshot, the source's list has changed it since. */
+static int build_model(struct agent *agent, struct error *err)
+{
+	const struct agent_snapshot *snapshot = &agent->snapshot;
+	int r = 0;
+
+	if (!enforcer_is_live(agent->enforcer))
+		r = enforcer_go_live(agent->enforcer, agent->store, agent->settings.node_name, err);
+	if (r == 0 && !(snapshot->decides && snapshot->has_booted))
+		r = adopt_all(agent, err);
+	return r;
+}
+
 static void on_synced(void *context)
 {
 	struct agent *agent = context;
 	struct error err;
 
-	int r = enforcer_go_live(agent->enforcer, agent->store, agent->settings.node_name, &err);
-	if (r == 0)
-		r = adopt_all(agent, &err);
-	if (r < 0) {
+	if (agent->source)
+		snapshot_synced(agent);
+	if (build_model(agent, &err) < 0) {
 		log_error("cannot build the model", "error", err.message);
 		agent_stop_if_lost(agent);
 		return;
@@ -126,7 +140,9 @@ static int follow(struct agent *agent, struct error *err)
 	agent->store = kube_store_new(KINDS, &observer);
 	if (!agent->store)
 		return error_nomem(err);
-	return kube_source_start(&agent->loop, &options, agent->store, &agent->source, err);
+	snapshot_load(agent);
+	int r = kube_source_start(&agent->loop, &options, agent->store, &agent->source, err);
+	return r < 0 ? r : snapshot_start(agent, err);
 }
 
 static int make_socket_directory(const char *socket, struct error *err)
@@ -172,6 +188,8 @@ static int start(struct agent *agent, struct error *err)
 	watch_signals(agent);
 	int r = lock_state(agent, err);
 	if (r == 0)
+		r = snapshot_prepare(agent, err);
+	if (r == 0)
 		r = restore(agent, err);
 	if (r == 0)
 		r = guard_start(agent, err);
@@ -200,14 +218,15 @@ static void on_closed(void *context)
 /* Whoever waits is answered; then each part closes its own handles, and ours go last. */
 static void stop(struct agent *agent)
 {
-	bool source_closed = !agent->source;
+	bool source_closed = !agent->source, snapshot_closed = !agent->snapshot.writer;
 
 	add_stop(agent);
 	diff_stop(agent);
 	server_stop(agent->server);
 	metrics_stop(agent);
 	kube_source_stop(agent->source, on_closed, &source_closed);
-	while (!source_closed)
+	kube_snapshot_stop(TAKE_PTR(agent->snapshot.writer), on_closed, &snapshot_closed);
+	while (!source_closed || !snapshot_closed)
 		uv_run(&agent->loop, UV_RUN_ONCE);
 	uv_run(&agent->loop, UV_RUN_NOWAIT);
 	reconcile_stop(agent);
@@ -224,6 +243,7 @@ static void release(struct agent *agent)
 	enforcer_close(agent->enforcer);
 	kube_store_free(agent->store);
 	attachments_clear(&agent->attachments);
+	snapshot_clear(agent);
 	free(agent->journal);
 	if (agent->lock_fd >= 0)
 		close(agent->lock_fd);
@@ -233,6 +253,7 @@ int agent_run(struct settings *settings, struct error *err)
 {
 	struct agent agent = { .settings = *settings, .lock_fd = -1 };
 
+	setenv("UV_THREADPOOL_SIZE", "1", 0); /* only the snapshot's writer */
 	int r = confine_enter((enum sandbox_filter)settings->seccomp, err);
 	if (r < 0)
 		return error_wrap(err, "cannot give up privileges");

@@ -10,6 +10,7 @@
 #include "cni-plugin/agent/server.h"
 #include "cni-plugin/agent/settings.h"
 #include "cni-plugin/plugin/cni.h"
+#include "common/kube/snapshot.h"
 #include "common/kube/source.h"
 #include "common/kube/store.h"
 
@@ -38,6 +39,15 @@ struct agent {
 	struct departed *departed; /* adopt.c */
 	struct diff *diffs;        /* diff.c */
 	struct guard *guard;       /* guard.c */
+
+	struct agent_snapshot { /* snapshot.c */
+		char *path, *mark;
+		struct kube_snapshot *writer;
+		struct kube_snapshot_origin origin; /* of what was found at the start; time 0: nothing */
+		bool marked;                        /* kernel and file say the same */
+		bool has_booted;                    /* since the file was written */
+		bool decides;                       /* the model is the snapshot's: the source has not told of all yet */
+	} snapshot;
 
 	/* What came in this turn of the loop is applied at its end, in one transaction. */
 	bool dirty;
@@ -94,6 +104,19 @@ int adopt_changed(struct agent *agent, const struct kube_object *before, const s
 /* The pod of an attachment that is going away: its object may still say that it has the address. */
 void adopt_departed(struct agent *agent, const struct attachment *attachment);
 void adopt_clear(struct agent *agent);
+
+/* ── snapshot.c: the objects on disk, for a start without a source ── */
+int snapshot_prepare(struct agent *agent, struct error *err) must_check;
+/* Into the store, before there is a source. */
+void snapshot_load(struct agent *agent);
+/* When there is a source. */
+int snapshot_start(struct agent *agent, struct error *err) must_check;
+void snapshot_changed(struct agent *agent, const struct kube_object *object);
+void snapshot_synced(struct agent *agent);
+void snapshot_clear(struct agent *agent);
+int64_t snapshot_age_s(const struct agent *agent); /* by the wall clock; 0 if that says nonsense */
+#define SNAPSHOT_TIME_MAX 32
+void snapshot_format_time(int64_t seconds, char ret[static SNAPSHOT_TIME_MAX]);
 
 /* ── reconcile.c: attachments whose pods went away without a DEL ── */
 void reconcile_now(struct agent *agent);

@@ -59,6 +59,21 @@ static void add_source(const struct agent *agent, struct buf *out)
 		    "Time since the source was heard.");
 }
 
+static void add_snapshot(const struct agent *agent, struct buf *out)
+{
+	struct kube_snapshot_status status;
+
+	kube_snapshot_status(agent->snapshot.writer, &status);
+	one(out, "holdfast_net_snapshot_decides", METRIC_GAUGE, agent->snapshot.decides,
+	    "1 while the model is the snapshot's, for the source has not told of all objects yet.");
+	one(out, "holdfast_net_snapshot_unsaved", METRIC_GAUGE, status.unsaved, "1 while something has changed that is not on disk.");
+	one(out, "holdfast_net_snapshot_writes_total", METRIC_COUNTER, (double)status.written, "Snapshots that were written.");
+	one(out, "holdfast_net_snapshot_failures_total", METRIC_COUNTER, (double)status.failures, "Snapshots that could not be written.");
+	if (status.written_ms)
+		one(out, "holdfast_net_snapshot_age_seconds", METRIC_GAUGE, (double)(uv_now(&agent->loop) - status.written_ms) / 1e3,
+		    "Time since the snapshot was written; it is written only when something has changed.");
+}
+
 static void add_requests(const struct agent *agent, struct buf *out)
 {
 	metrics_family(out, "holdfast_net_cni_requests_total", METRIC_COUNTER, "CNI requests.");
@@ -79,6 +94,7 @@ static void on_metrics(void *context, struct buf *out)
 	add_pods(agent, out);
 	add_policies(agent, out);
 	add_source(agent, out);
+	add_snapshot(agent, out);
 	add_requests(agent, out);
 	metrics_add_counters(agent, out);
 }

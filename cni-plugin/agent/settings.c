@@ -28,6 +28,8 @@ static const struct config_row rows[] = {
 	{ "socket", CONFIG_PATH, AT(socket), CNI_DEFAULT_SOCKET, "Where the CNI executable and the command line find the agent." },
 	{ "stateDir", CONFIG_PATH, AT(state_directory), "/run/holdfast/net",
 	  "The journal of this node's pods; must survive the agent, not a reboot." },
+	{ "snapshotDir", CONFIG_PATH, AT(snapshot_directory), "/var/lib/holdfast/net",
+	  "The last known objects, for a start without their source; should survive a reboot. No secret is in it." },
 	{ "metricsAddress", CONFIG_STRING, AT(metrics_address), "127.0.0.1:9470", "/metrics, /healthz and /readyz; \"off\" for none." },
 	{ "podWait", CONFIG_DURATION, AT(pod_wait_ms), "1s",
 	  "How long a new pod's start waits for its object; after that it starts quarantined, and opens when the object comes.",

@@ -16,7 +16,7 @@ struct settings {
 	const char *kubeconfig, *directory, *api_server;
 	bool in_cluster;
 	const char *socket;
-	const char *state_directory;
+	const char *state_directory, *snapshot_directory;
 	const char *metrics_address; /* "off": no endpoint */
 	uint64_t pod_wait_ms;
 	int table_ownership;       /* enum ownership */

@@ -59,6 +59,30 @@ static void print_source(struct agent *agent, struct buf *out)
 		buf_printf(out, "           last error: %s\n", status.last_error);
 }
 
+static void print_snapshot(struct agent *agent, struct buf *out)
+{
+	struct kube_snapshot_status status;
+	char taken[SNAPSHOT_TIME_MAX];
+
+	kube_snapshot_status(agent->snapshot.writer, &status);
+	buf_printf(out, "snapshot   %s: ", status.path);
+	if (agent->snapshot.decides) {
+		snapshot_format_time(agent->snapshot.origin.time, taken);
+		buf_printf(out, "DECIDES, for the source has not told of all yet; %zu objects from %s, taken %s, ",
+			   agent->snapshot.origin.n_objects, agent->snapshot.origin.source, taken);
+		print_ago(out, (uint64_t)snapshot_age_s(agent));
+	} else if (status.written_ms) {
+		buf_printf(out, "%zu objects, %zu bytes, written ", status.n_objects, status.n_bytes);
+		print_ago(out, (uv_now(&agent->loop) - status.written_ms) / 1000);
+		buf_string(out, status.unsaved ? "; changes are not saved yet" : "; up to date");
+	} else {
+		buf_string(out, "not written yet");
+	}
+	buf_byte(out, '\n');
+	if (*status.last_error)
+		buf_printf(out, "           last error: %s\n", status.last_error);
+}
+
 static void print_pods(struct agent *agent, const struct policy_counts *counts, struct buf *out)
 {
 	struct pod_counts pods = show_count_pods(agent);
@@ -125,6 +149,7 @@ static void print_text(struct agent *agent, const struct policy_counts *counts, 
 {
 	print_head(agent, out);
 	print_source(agent, out);
+	print_snapshot(agent, out);
 	print_pods(agent, counts, out);
 	print_policies(agent, counts, out);
 	print_kernel(agent, out);
@@ -150,6 +175,30 @@ static void json_source(struct agent *agent, struct buf *out)
 	else
 		buf_string(out, "null");
 	buf_printf(out, ",\"watchesReopened\":%" PRIu64 ",\"objectsRefused\":%" PRIu64 ",", status.restarts, status.refused);
+	json_string(out, "lastError", status.last_error);
+	buf_byte(out, '}');
+}
+
+static void json_snapshot(struct agent *agent, struct buf *out)
+{
+	const struct agent_snapshot *snapshot = &agent->snapshot;
+	struct kube_snapshot_status status;
+
+	kube_snapshot_status(snapshot->writer, &status);
+	buf_string(out, ",\"snapshot\":{");
+	json_string(out, "path", status.path);
+	buf_printf(out, ",\"decides\":%s,", snapshot->decides ? "true" : "false");
+	if (snapshot->decides) {
+		buf_printf(out, "\"takenSecondsAgo\":%" PRId64 ",\"objects\":%zu,", snapshot_age_s(agent), snapshot->origin.n_objects);
+		json_string(out, "from", snapshot->origin.source);
+		buf_byte(out, ',');
+	}
+	buf_string(out, "\"writtenSecondsAgo\":");
+	if (status.written_ms)
+		buf_printf(out, "%" PRIu64, (uv_now(&agent->loop) - status.written_ms) / 1000);
+	else
+		buf_string(out, "null");
+	buf_printf(out, ",\"saved\":%s,\"failures\":%" PRIu64 ",", status.unsaved ? "false" : "true", status.failures);
 	json_string(out, "lastError", status.last_error);
 	buf_byte(out, '}');
 }
@@ -224,6 +273,7 @@ static void print_json(struct agent *agent, const struct policy_counts *counts, 
 		   r == 0 ? "true" : "false");
 	json_string(out, "notReadyReason", r == 0 ? "" : err.message);
 	json_source(agent, out);
+	json_snapshot(agent, out);
 	json_pods(agent, counts, out);
 	json_kernel(agent, out);
 	json_cni(agent, out);

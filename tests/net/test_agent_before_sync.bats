@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# An agent that starts and cannot ask anyone yet: what it found in the kernel stays, what is new is quarantined, nothing opens.
+# An agent that starts and cannot ask anyone yet, and has no snapshot: what it found in the kernel stays, what is new is quarantined,
+# nothing opens. With a snapshot: test_agent_reboot.bats.
 load ../node/lib.bash
 
 setup_file() { node_needs; }
@@ -36,6 +37,7 @@ offline() {
 
 start_offline() {
 	offline
+	in_node rm -f /var/lib/holdfast/net/snapshot.jsonl
 	# shellcheck disable=SC2016
 	in_node setsid --fork sh -c 'echo $$ >"$0"; exec "$@"' "$NODE/agent.pid" \
 		"$BUILD/bin/holdfast-net" agent --config "$NODE/holdfast.yaml" </dev/null >>"$NODE/log/agent" 2>&1

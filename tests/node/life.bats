@@ -112,7 +112,7 @@ count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[]
 	passes node shop/db tcp/80
 }
 
-@test "an agent that cannot hear of objects keeps what it finds: STATUS is 50, rules stay, a new pod starts quarantined" {
+@test "an agent that has no snapshot and cannot hear of objects keeps what it finds: STATUS is 50, rules stay, a new pod starts quarantined" {
 	deny_all shop
 	agent_start
 	attach shop/web
@@ -121,6 +121,7 @@ count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[]
 	printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n' >"$NODE/kubeconfig"
 	sed "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|; s|podWait:.*|podWait: 100ms|" "$NODE/holdfast.yaml" >"$NODE/other.yaml"
 	mv "$NODE/other.yaml" "$NODE/holdfast.yaml"
+	in_node rm /var/lib/holdfast/net/snapshot.jsonl
 	agent_launch
 	wait_for "the agent answers" agent_answers
 	run direct STATUS <<<"$(bare 1.1.0)"
