@@ -8,6 +8,7 @@
 
 #include "cni-plugin/nft/nft.h"
 #include "cni-plugin/nft/watch.h"
+#include "cni-plugin/policy/layout.h"
 #include "common/base/array.h"
 
 struct enforcer {
@@ -17,6 +18,7 @@ struct enforcer {
 	struct ruleset *pinned;       /* NULL when live */
 	struct ruleset_log drop_log;
 	bool found_nothing;
+	bool other_layout; /* while pinned: the kernel has the whole table of another build, to which nothing can be added */
 	bool doubtful; /* the kernel may have other rules than the model believes: read before writing */
 	bool lost;
 	struct enforcer_stats stats;
@@ -47,6 +49,8 @@ static int begin_anew(struct enforcer *enforcer, struct ruleset **ret, struct er
 	int r = ruleset ? policy_skeleton(ruleset, &enforcer->drop_log, err) : error_nomem(err);
 
 	if (r == 0)
+		r = policy_layout_seal(ruleset, err);
+	if (r == 0)
 		r = nft_rebase(enforcer->nft, ruleset, err);
 	if (r == 0)
 		*ret = TAKE_PTR(ruleset);
@@ -58,12 +62,17 @@ static int begin_anew(struct enforcer *enforcer, struct ruleset **ret, struct er
 static int pin(struct enforcer *enforcer, struct error *err)
 {
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL, *anew = NULL;
+	enum policy_layout layout;
 
 	int r = nft_read(enforcer->nft, RULESET_INET, &kernel, err);
 	if (r < 0)
 		return r;
 	ruleset_committed(kernel); /* all of it is there: from here on only what we add is pending */
-	enforcer->found_nothing = !policy_has_skeleton(kernel);
+	r = policy_layout_check(kernel, &layout, err);
+	if (r < 0)
+		return r;
+	enforcer->found_nothing = layout == POLICY_LAYOUT_BROKEN || (layout == POLICY_LAYOUT_UNSEALED && !policy_has_skeleton(kernel));
+	enforcer->other_layout = layout == POLICY_LAYOUT_WHOLE && !policy_has_skeleton(kernel);
 	if (enforcer->found_nothing) {
 		r = begin_anew(enforcer, &anew, err);
 		if (r < 0)
@@ -72,7 +81,7 @@ static int pin(struct enforcer *enforcer, struct error *err)
 	ruleset_free(enforcer->pinned);
 	enforcer->pinned = anew ? TAKE_PTR(anew) : TAKE_PTR(kernel);
 	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
-		if (at->quarantined || enforcer->found_nothing)
+		if ((at->quarantined && !enforcer->other_layout) || enforcer->found_nothing)
 			r = quarantine(enforcer, at, err);
 	}
 	return r;
@@ -117,6 +126,8 @@ int enforcer_put(struct enforcer *enforcer, const struct attachment *attachment,
 {
 	struct policy_endpoint endpoint = attachment_endpoint(attachment);
 
+	if (!enforcer->engine && enforcer->other_layout)
+		return error_set(err, EAGAIN, "the kernel has the rules of another build until the objects have come");
 	if (!enforcer->engine)
 		return note(enforcer, policy_quarantine_put(enforcer->pinned, &endpoint, err));
 	return note(enforcer, policy_engine_endpoint_put(enforcer->engine, &endpoint, err));
@@ -126,10 +137,10 @@ int enforcer_put(struct enforcer *enforcer, const struct attachment *attachment,
 static int unpin(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
 {
 	struct policy_endpoint endpoint = attachment_endpoint(attachment);
-	int r = policy_quarantine_remove(enforcer->pinned, &endpoint, err);
+	int r = enforcer->other_layout ? 0 : policy_quarantine_remove(enforcer->pinned, &endpoint, err);
 
 	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
-		if (at != attachment && attachment_has_address(at, attachment->addresses, attachment->n_addresses))
+		if (at != attachment && !enforcer->other_layout && attachment_has_address(at, attachment->addresses, attachment->n_addresses))
 			r = quarantine(enforcer, at, err);
 	}
 	return r;
@@ -171,7 +182,7 @@ static int feed_all(struct policy_engine *engine, const struct kube_store *store
 		struct policy_endpoint endpoint = attachment_endpoint(at);
 		r = policy_engine_endpoint_put(engine, &endpoint, err);
 	}
-	return r;
+	return r < 0 ? r : policy_layout_seal(policy_engine_ruleset(engine), err);
 }
 
 int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, const char *node, struct error *err)

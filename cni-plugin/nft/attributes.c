@@ -31,6 +31,16 @@ uint8_t nft_family(enum ruleset_family family)
 	return family == RULESET_NETDEV ? NFPROTO_NETDEV : NFPROTO_INET;
 }
 
+bool nft_has(const struct nlmsghdr *message, uint16_t type)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attribute) == type)
+			return true;
+	return false;
+}
+
 bool nft_is_ours(const struct nlmsghdr *message, enum ruleset_family family, uint16_t table_attribute)
 {
 	const struct nfgenmsg *extra = mnl_nlmsg_get_payload(message);

@@ -36,6 +36,7 @@ uint8_t nft_family(enum ruleset_family family); /* NFPROTO_* */
 /* attributes.c: of a message, or what stands for it when it is missing or of another kind. */
 const char *nft_text_of(const struct nlmsghdr *message, uint16_t type); /* "" */
 uint32_t nft_number_of(const struct nlmsghdr *message, uint16_t type, uint32_t otherwise);
+bool nft_has(const struct nlmsghdr *message, uint16_t type);
 bool nft_is_ours(const struct nlmsghdr *message, enum ruleset_family family, uint16_t table_attribute);
 
 /* Fills the empty `set` with what the kernel has under its name. -ENOENT, -EAGAIN (see nft_socket_request). */

@@ -176,7 +176,7 @@ struct ruleset_rule {
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
 
-enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT, RULESET_HOOK_OUTPUT, RULESET_HOOK_INGRESS };
+enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT, RULESET_HOOK_OUTPUT, RULESET_HOOK_INGRESS, RULESET_HOOK_UNKNOWN };
 
 struct ruleset_chain {
 	char *name;
@@ -186,7 +186,7 @@ struct ruleset_chain {
 	char *device; /* of an ingress hook; else NULL */
 	struct ruleset_rule *rules;
 	size_t n_rules;
-	char fingerprint[33]; /* hex of 128 bits of SHA-256 over the printed rules; kept in the kernel in each rule's user data */
+	char fingerprint[33]; /* hex of 128 bits of SHA-256 over hook, priority and rules; kept in the kernel in each rule's user data */
 	enum ruleset_state state;
 	bool in_kernel;              /* then the kernel's rules have this fingerprint: */
 	char kernel_fingerprint[33]; /* "" if it has none that we know */
@@ -241,11 +241,12 @@ struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, 
 struct ruleset_counter *ruleset_next_pending_counter(const struct ruleset *ruleset, const struct ruleset_counter *after);
 
 /*
- * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none). Sets, maps and counters
+ * For nft_read: a chain that the kernel has (state SAME, rules and hook unknown, only the fingerprint; "" if it has none). Sets, maps and counters
  * are given as usual, with ruleset_set_add, ruleset_element_add and ruleset_counter_add: ruleset_rebase does not look at the state of the
  * kernel's.
  */
-int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, const char *fingerprint, struct error *err) must_check;
+int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, bool on_hook, const char *fingerprint, struct error *err)
+	must_check;
 
 bool ruleset_is_pending(const struct ruleset *ruleset);
 
@@ -261,7 +262,8 @@ int ruleset_rebase(struct ruleset *wanted, const struct ruleset *kernel, struct 
 /* Deterministic, in nft's syntax, sorted by name; DOOMED objects are left out. */
 void ruleset_print(const struct ruleset *ruleset, struct buf *out);
 /* What a chain with these rules has as its fingerprint. */
-int ruleset_fingerprint(const struct ruleset_rule *rules, size_t n, char fingerprint[static 33], struct error *err) must_check;
+int ruleset_fingerprint(enum ruleset_hook hook, int priority, const struct ruleset_rule *rules, size_t n, char fingerprint[static 33],
+			struct error *err) must_check;
 /* One rule as one line without newline. */
 void ruleset_rule_print(const struct ruleset_rule *rule, struct buf *out);
 

@@ -80,10 +80,13 @@ static int rule_resolve(const struct ruleset *ruleset, struct ruleset_rule *rule
 	return r;
 }
 
-int ruleset_fingerprint(const struct ruleset_rule *rules, size_t n, char fingerprint[static 33], struct error *err)
+int ruleset_fingerprint(enum ruleset_hook hook, int priority, const struct ruleset_rule *rules, size_t n, char fingerprint[static 33],
+			struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(PRINT_MAX);
 
+	if (hook != RULESET_NO_HOOK)
+		buf_printf(&text, "hook %d priority %d\n", (int)hook, priority);
 	for (size_t i = 0; i < n; i++) {
 		ruleset_rule_print(&rules[i], &text);
 		buf_byte(&text, '\n');
@@ -171,7 +174,7 @@ static int chain_put(struct ruleset *ruleset, const char *name, enum ruleset_hoo
 	for (size_t i = 0; i < n_rules && r == 0; i++)
 		r = rule_resolve(ruleset, &rules[i], err);
 	if (r == 0)
-		r = ruleset_fingerprint(rules, n_rules, fingerprint, err);
+		r = ruleset_fingerprint(hook, priority, rules, n_rules, fingerprint, err);
 	if (r < 0)
 		return r;
 	bool same = chain && chain->state != RULESET_DOOMED && strcmp(chain->fingerprint, fingerprint) == 0;
@@ -237,7 +240,7 @@ void ruleset_chain_remove(struct ruleset *ruleset, const char *name)
 	ruleset_mark_chain(ruleset, chain);
 }
 
-int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, const char *fingerprint, struct error *err)
+int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, bool on_hook, const char *fingerprint, struct error *err)
 {
 	struct ruleset_chain *chain = named_get(&ruleset->chains, name);
 	int r = ruleset_check_name(name, err);
@@ -250,6 +253,7 @@ int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, const ch
 			return r;
 	}
 	chain->in_kernel = true;
+	chain->hook = on_hook ? RULESET_HOOK_UNKNOWN : RULESET_NO_HOOK;
 	snprintf(chain->fingerprint, sizeof(chain->fingerprint), "%s", fingerprint);
 	memcpy(chain->kernel_fingerprint, chain->fingerprint, sizeof(chain->fingerprint));
 	chain->state = RULESET_SAME;

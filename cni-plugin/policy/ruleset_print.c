@@ -279,6 +279,7 @@ static const char *const hook_names[] = {
 	[RULESET_HOOK_INPUT] = "input",
 	[RULESET_HOOK_OUTPUT] = "output",
 	[RULESET_HOOK_INGRESS] = "ingress",
+	[RULESET_HOOK_UNKNOWN] = "unknown",
 };
 
 static void print_chain(const struct ruleset_chain *chain, struct buf *out)

@@ -118,7 +118,7 @@ static int doom_set(struct ruleset *wanted, const struct ruleset_set *kernel, st
 
 static int doom_chain(struct ruleset *wanted, const struct ruleset_chain *kernel, struct error *err)
 {
-	int r = ruleset_chain_put_kernel(wanted, kernel->name, kernel->fingerprint, err);
+	int r = ruleset_chain_put_kernel(wanted, kernel->name, kernel->hook != RULESET_NO_HOOK, kernel->fingerprint, err);
 
 	if (r == 0)
 		ruleset_chain_remove(wanted, kernel->name);

@@ -182,7 +182,7 @@ int spoof_trusts(const struct ruleset *ruleset, const char *device, bool *ret, s
 	int r = build_device_rule(true, &rule, err);
 
 	if (r == 0)
-		r = ruleset_fingerprint(&rule, 1, fingerprint, err);
+		r = ruleset_fingerprint(RULESET_HOOK_INGRESS, PRIORITY, &rule, 1, fingerprint, err);
 	if (r == 0)
 		*ret = chain && strcmp(chain->fingerprint, fingerprint) == 0;
 	return r;

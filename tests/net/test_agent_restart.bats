@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# While the agent dies, starts and is replaced by another build: no forbidden packet passes, and no allowed one is lost. Probes each
+# millisecond, as new TCP connections, as datagrams of new ports and as a flow that never ends, in both directions.
+load ../node/lib.bash
+
+setup_file() { node_needs; }
+
+setup() {
+	node_up
+	namespace shop
+	pod shop/web app=web
+	pod shop/db app=db
+	pod shop/spy app=spy
+	manifest policy <<-END
+	apiVersion: networking.k8s.io/v1
+	kind: NetworkPolicy
+	metadata: {namespace: shop, name: only-web}
+	spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+	END
+	agent_start
+	attach shop/web
+	attach shop/db
+	attach shop/spy
+}
+
+teardown() { node_down; }
+
+# Allowed: web to db. Forbidden: spy to db, db to spy, and both to web.
+probes() {
+	local kind port=7000
+	for kind in tcp udp flow; do
+		probe shop/web shop/db "$kind/$((port += 1))"
+		probe shop/spy shop/db "$kind/$((port += 1))"
+		probe shop/db shop/web "$kind/$((port += 1))"
+	done
+}
+
+pulse_start() {
+	probes >"$NODE/probes"
+	# shellcheck disable=SC2016
+	in_node sh -c 'echo $$ >"$0"; exec "$1"' "$NODE/pulse.pid" "$BUILD/tests/support/pulse" <"$NODE/probes" >"$NODE/pulse" 2>&1 &
+	PULSE=$!
+	wait_for "the probes run" grep -q ready "$NODE/pulse"
+}
+
+# pulse_end N: nothing leaked, nothing was lost, and at least N probes of each kind were sent
+pulse_end() {
+	in_node kill "$(cat "$NODE/pulse.pid")"
+	wait "$PULSE"
+	cat "$NODE/pulse"
+	awk -v least="$1" '
+		/sent/ { n++; if ($8 < least) exit 1 }
+		/sent/ && $1 == "shop-web" && ($8 != $10 || $8 != $12) { exit 1 }
+		/sent/ && $1 != "shop-web" && ($10 > 0 || $12 > 0) { exit 1 }
+		END { if (n != 9) exit 1 }' "$NODE/pulse"
+}
+
+kernel() { in_node "$BUILD/bin/holdfast-net" status -o json | jq ".kernel.$1"; }
+
+@test "a hundred restarts, half of them by kill -9: nothing leaks, nothing is lost, and nothing that is right is written again" {
+	pulse_start
+	table >"$NODE/before"
+	local i signal
+	for i in $(seq 100); do
+		((i % 2)) && signal=KILL || signal=TERM
+		agent_end $signal
+		agent_start
+		(($(kernel transactions) <= 1 && $(kernel lastMessages) <= 1)) # the table gets its owner
+	done
+	diff "$NODE/before" <(table)
+	pulse_end 5000
+}
+
+# upgraded: the agent ends, the kernel has another build's table, and this build starts
+upgraded() {
+	agent_end KILL
+	in_node "$BUILD/tests/support/old_layout" "$(address shop/web)" "$(address shop/db)" "$(address shop/spy)"
+	in_node nft list table inet holdfast | grep -q "chain gate"
+	agent_start
+	! in_node nft list table inet holdfast | grep -q "chain gate"
+	in_node nft list table inet holdfast | grep -q "chain forward-egress"
+}
+
+@test "an upgrade to a build with another layout: nothing leaks and nothing is lost, ten times there and back" {
+	local i
+	pulse_start
+	for i in $(seq 10); do upgraded; done
+	pulse_end 500
+}
+
+@test "an upgrade from a build that did not own its table: nothing leaks and nothing is lost" {
+	local i
+	pulse_start
+	for i in $(seq 10); do PLAIN=1 upgraded; done
+	pulse_end 500
+	OWNERSHIP=off config
+}
+
+@test "before it has heard of any object, a new build lets the whole table of another one guard on, and nothing new starts" {
+	agent_end
+	in_node "$BUILD/tests/support/old_layout" "$(address shop/web)" "$(address shop/db)" "$(address shop/spy)"
+	unreachable
+	agent_launch
+	wait_for "the agent answers" agent_answers
+	[[ $(outcome shop/web shop/db tcp/80) == through ]]
+	[[ $(outcome shop/spy shop/db tcp/80) == lost ]]
+	pod shop/late
+	run attach shop/late
+	((status != 0))
+	[[ $output == *"another build"* ]]
+	cni del ptp shop/spy
+}
+
+@test "before it has heard of any object, a table of another build that somebody has damaged is replaced, and all are quarantined" {
+	agent_end
+	in_node "$BUILD/tests/support/old_layout" "$(address shop/web)" "$(address shop/db)" "$(address shop/spy)"
+	in_node nft flush chain inet holdfast gate
+	unreachable
+	agent_launch
+	wait_for "the agent answers" agent_answers
+	[[ $(outcome shop/spy shop/db tcp/80) == lost ]]
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	[[ $(outcome node shop/db tcp/80) == through ]]
+}
+
+# The same agent, with an API server that nobody runs.
+unreachable() {
+	printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n' >"$NODE/kubeconfig"
+	sed -i "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|" "$NODE/holdfast.yaml"
+}
