@@ -135,7 +135,7 @@ static void parse(int argc, char **argv, const struct ask_command *command, stru
 	options->bad |= optind != argc;
 }
 
-static int unreachable(const char *socket, const struct error *err)
+int command_ask_unreachable(const char *socket, const struct error *err)
 {
 	if (err->code == EBUSY) {
 		fprintf(stderr, "holdfast-net: the agent did not take the request: %s\n", err->message);
@@ -163,7 +163,7 @@ static int ask(const char *command, const struct ask_options *options)
 
 	int r = client_ask(options->socket, fields, TIMEOUT_MS, &output, &exit_code, &err);
 	if (r < 0)
-		return unreachable(options->socket, &err);
+		return command_ask_unreachable(options->socket, &err);
 	fwrite(output.p, 1, output.n, exit_code >= EXIT_USAGE ? stderr : stdout);
 	return (int)exit_code;
 }

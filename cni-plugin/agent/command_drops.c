@@ -143,10 +143,9 @@ static int once(const struct options *options)
 
 	int r = ask(options, &cursor, &output, &err);
 	if (r < 0)
-		fprintf(stderr, "holdfast-net: the agent does not answer on %s: %s\n", options->socket, err.message);
-	else
-		fputs(buf_text(&output), r >= EXIT_USAGE ? stderr : stdout);
-	return r < 0 ? EXIT_USAGE : r;
+		return command_ask_unreachable(options->socket, &err);
+	fputs(buf_text(&output), r >= EXIT_USAGE ? stderr : stdout);
+	return r;
 }
 
 int command_drops(int argc, char **argv)

@@ -2,6 +2,8 @@
 #ifndef HOLDFAST_AGENT_COMMANDS_H
 #define HOLDFAST_AGENT_COMMANDS_H
 
+struct error;
+
 /* The subcommands of holdfast-net. argv[0] is the subcommand. They return the exit code and print their own errors. */
 int command_agent(int argc, char **argv);
 int command_status(int argc, char **argv);
@@ -9,5 +11,8 @@ int command_dump(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_drops(int argc, char **argv);
+
+/* Says that nobody answers on the socket, and where to look. Returns the exit code. */
+int command_ask_unreachable(const char *socket, const struct error *err);
 
 #endif

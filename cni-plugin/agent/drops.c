@@ -26,7 +26,7 @@ struct drops {
 	char problem[ERROR_MESSAGE_MAX];
 };
 
-static int64_t now_ms(void)
+int64_t drops_now_ms(void)
 {
 	struct timespec now;
 
@@ -56,7 +56,7 @@ static void take(void *context, const struct nflog_packet *packet)
 	if (!drop_recognize(packet, &drop))
 		return;
 	drops->logged++;
-	drop.first_ms = drop.last_ms = now_ms();
+	drop.first_ms = drop.last_ms = drops_now_ms();
 	if (!drop_ring_merge(&drops->ring, &drop) && keep(drops, &drop, &err) < 0)
 		log_warn("a drop is not shown", "error", err.message);
 }

@@ -29,6 +29,8 @@ struct drops_totals {
 };
 /* Reads the kernel's counters, all of them; an error is about that, and `*ret` is then what was known before. */
 int drops_count(struct agent *agent, struct drops_totals *ret, struct error *err) must_check;
+/* Since 1970, as in struct drop. */
+int64_t drops_now_ms(void);
 const struct drop_ring *drops_ring(const struct agent *agent);
 /* "" if the reader works; else why it does not. */
 const char *drops_problem(const struct agent *agent);

@@ -19,14 +19,6 @@ struct wish {
 	bool follow, json;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int read_since(struct slice text, struct wish *ret, struct error *err)
 {
 	char copy[32];
@@ -35,7 +27,7 @@ static int read_since(struct slice text, struct wish *ret, struct error *err)
 	snprintf(copy, sizeof(copy), SLICE_FORMAT, SLICE_ARGS(text));
 	if (text.n >= sizeof(copy) || !config_parse_duration(copy, &ago_ms))
 		return error_set(err, EINVAL, "--since: \"%s\" is no duration; write 30s, 10m or 2h", SHOW(text));
-	ret->since_ms = now_ms() - (int64_t)(ago_ms < INT64_MAX ? ago_ms : INT64_MAX);
+	ret->since_ms = drops_now_ms() - (int64_t)(ago_ms < INT64_MAX ? ago_ms : INT64_MAX);
 	return 0;
 }
 
