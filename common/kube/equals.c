@@ -165,6 +165,7 @@ bool kube_object_equals(const struct kube_object *a, const struct kube_object *b
 	case KUBE_SERVICE:
 		return same_service(&a->service, &b->service);
 	case KUBE_NAMESPACE:
+		return a->ns.allows_spoofing == b->ns.allows_spoofing && same_text(a->ns.bad_spoofing, b->ns.bad_spoofing);
 	case KUBE_KIND_COUNT:
 		break;
 	}

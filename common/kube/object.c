@@ -167,6 +167,7 @@ static int read_body(struct kube_arena *arena, const struct json_view *at, struc
 	case KUBE_SERVICE:
 		return kube_service_read(arena, at, &object->service, err);
 	case KUBE_NAMESPACE:
+		return kube_namespace_read(arena, at, &object->ns, err);
 	case KUBE_KIND_COUNT:
 		break;
 	}

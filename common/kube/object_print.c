@@ -65,6 +65,15 @@ static void print_labels(const struct kube_labels *labels, struct buf *out)
 	buf_byte(out, '}');
 }
 
+static void print_annotation(const struct kube_namespace *ns, struct buf *out)
+{
+	if (!ns->allows_spoofing && !ns->bad_spoofing)
+		return;
+	open(out, "annotations", '{');
+	print_string(out, KUBE_ALLOW_SPOOFING, ns->allows_spoofing ? "true" : ns->bad_spoofing);
+	buf_byte(out, '}');
+}
+
 static void print_metadata(const struct kube_object *object, struct buf *out)
 {
 	open(out, "metadata", '{');
@@ -72,6 +81,8 @@ static void print_metadata(const struct kube_object *object, struct buf *out)
 	print_string(out, "name", object->name);
 	print_string_if_any(out, "uid", object->uid);
 	print_labels(&object->labels, out);
+	if (object->kind == KUBE_NAMESPACE)
+		print_annotation(&object->ns, out);
 	if (object->kind == KUBE_POD && object->pod.config_hash) {
 		open(out, "annotations", '{');
 		print_string(out, "kubernetes.io/config.hash", object->pod.config_hash);

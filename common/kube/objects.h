@@ -108,6 +108,11 @@ struct kube_pod {
 	size_t n_ports;
 };
 
+struct kube_namespace {
+	bool allows_spoofing; /* annotation holdfast/allow-spoofing is "true" */
+	char *bad_spoofing;   /* what it says instead of "true" or "false", fit for a message; else NULL */
+};
+
 struct kube_node {
 	struct kube_address *addresses; /* InternalIP and ExternalIP */
 	size_t n_addresses;
@@ -179,6 +184,7 @@ struct kube_object {
 	struct kube_labels labels; /* of pods and namespaces; nobody selects the other kinds, theirs are not kept */
 	union {
 		struct kube_pod pod;
+		struct kube_namespace ns;
 		struct kube_network_policy policy;
 		struct kube_node node;
 		struct kube_service service;

@@ -31,6 +31,8 @@ int kube_selector_read(struct kube_arena *arena, const struct json_view *at, str
 
 int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err) must_check;
 int kube_service_read(struct kube_arena *arena, const struct json_view *at, struct kube_service *ret, struct error *err) must_check;
+#define KUBE_ALLOW_SPOOFING "holdfast/allow-spoofing" /* the one annotation of a namespace that is read */
+int kube_namespace_read(struct kube_arena *arena, const struct json_view *at, struct kube_namespace *ret, struct error *err) must_check;
 int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err) must_check;
 
 /* Only -ENOMEM: what is wrong with the spec is in ret->invalid. */

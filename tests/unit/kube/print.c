@@ -112,6 +112,8 @@ void print_object(const struct kube_object *object, struct buf *out)
 		print_pod(&object->pod, out);
 	else if (object->kind == KUBE_NETWORK_POLICY)
 		print_policy(&object->policy, out);
+	else if (object->kind == KUBE_NAMESPACE && (object->ns.allows_spoofing || object->ns.bad_spoofing))
+		buf_printf(out, "spoofing %s\n", object->ns.allows_spoofing ? "allowed" : object->ns.bad_spoofing);
 	else if (object->kind == KUBE_NODE)
 		print_addresses(object->node.addresses, object->node.n_addresses, out);
 	else if (object->kind == KUBE_SERVICE)
