@@ -190,9 +190,7 @@ static int make_attachment(const struct cni_request *request, const struct cni_r
 		return error_nomem(err);
 	memcpy(attachment->addresses, result->addresses, sizeof(attachment->addresses));
 	attachment->n_addresses = result->n_addresses;
-	attachment->host_index = host->index;
-	attachment->bridge_port = host->bridge_port;
-	memcpy(attachment->host_name, host->name, sizeof(attachment->host_name));
+	attachment_set_host(attachment, host);
 	*ret = attachment;
 	return 0;
 }

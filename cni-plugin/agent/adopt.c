@@ -137,6 +137,17 @@ static int drop_same_address(struct agent *agent, const struct kube_object *pod,
 	return 0;
 }
 
+static void find_interface(struct attachment *attachment)
+{
+	struct link_host host;
+	struct error why;
+
+	if (link_find_by_address(&attachment->addresses[0], &host, &why) == 0)
+		attachment_set_host(attachment, &host);
+	else
+		attachment->bridge_port = link_is_behind_bridge(&attachment->addresses[0]);
+}
+
 static int adopt(struct agent *agent, const struct kube_object *pod, struct error *err)
 {
 	const struct attachment_names names = { .namespace = pod->namespace, .pod = pod->name, .uid = pod->uid };
@@ -154,7 +165,7 @@ static int adopt(struct agent *agent, const struct kube_object *pod, struct erro
 		return error_nomem(err);
 	attachment->n_addresses = pod->pod.n_addresses;
 	memcpy(attachment->addresses, pod->pod.addresses, attachment->n_addresses * sizeof(attachment->addresses[0]));
-	attachment->bridge_port = link_is_behind_bridge(&attachment->addresses[0]);
+	find_interface(attachment);
 	attachments_add(&agent->attachments, attachment);
 	log_info("pod adopted: it has been here before Holdfast", "namespace", pod->namespace, "pod", pod->name);
 	return enforcer_put(agent->enforcer, attachment, err);

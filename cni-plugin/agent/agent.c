@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -101,6 +102,18 @@ static void on_bad_journal_entry(const struct error *why)
 	log_error("a journal entry cannot be read: its pod is known from its object only", "error", why->message);
 }
 
+/* An older agent's entry does not say as whom the pod may send; the pod's interface still does. */
+static void complete(struct attachment *attachment)
+{
+	struct link_host host;
+	struct error why;
+
+	if (attachment->has_mac || link_find_host(attachment->netns, attachment->ifname, &host, &why) < 0)
+		return;
+	if (host.index == attachment->host_index && strcmp(host.name, attachment->host_name) == 0)
+		attachment_set_host(attachment, &host);
+}
+
 /* After this the kernel guards what it guarded before; what left while nobody looked is gone. */
 static int restore(struct agent *agent, struct error *err)
 {
@@ -109,6 +122,8 @@ static int restore(struct agent *agent, struct error *err)
 
 	if (r == 0)
 		r = journal_read(agent->journal, &agent->attachments, on_bad_journal_entry, err);
+	for (struct attachment *at = agent->attachments.first; at && r == 0; at = at->next)
+		complete(at);
 	if (r == 0)
 		r = enforcer_open(&agent->attachments, &drop_log, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer,
 				  err);

@@ -56,6 +56,17 @@ void attachment_free(struct attachment *attachment)
 	free(attachment);
 }
 
+void attachment_set_host(struct attachment *attachment, const struct link_host *host)
+{
+	attachment->host_index = host->index;
+	attachment->bridge_port = host->bridge_port;
+	attachment->has_mac = true;
+	attachment->n_link_locals = host->n_link_locals;
+	memcpy(attachment->host_name, host->name, sizeof(attachment->host_name));
+	memcpy(attachment->mac, host->mac, sizeof(attachment->mac));
+	memcpy(attachment->link_locals, host->link_locals, sizeof(attachment->link_locals));
+}
+
 bool attachment_has_address(const struct attachment *attachment, const struct kube_address *addresses, size_t n)
 {
 	for (size_t i = 0; i < attachment->n_addresses; i++) {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cni-plugin/agent/link.h"
 #include "cni-plugin/policy/engine.h"
 #include "common/base/cleanup.h"
 #include "common/base/error.h"
@@ -27,9 +28,14 @@ struct attachment {
 	char *uid; /* "" if unknown */
 	struct kube_address addresses[POLICY_ENDPOINT_ADDRESSES_MAX];
 	size_t n_addresses;
-	unsigned host_index; /* of the host veth; 0 for adopted ones */
+	unsigned host_index; /* of the host veth; 0 if it is not known, as of most adopted ones */
 	char host_name[IF_NAMESIZE];
 	bool bridge_port;
+	/* As whom it may send, besides its addresses; unknown (has_mac false) if the journal entry is an older agent's. */
+	bool has_mac;
+	uint8_t mac[ETHER_ADDR_LEN];
+	struct kube_address link_locals[LINK_LOCALS_MAX];
+	size_t n_link_locals;
 	bool quarantined; /* it was reported so, and is to be reported again when it opens; not journalled */
 };
 
@@ -47,6 +53,9 @@ static inline bool attachment_is_adopted(const struct attachment *attachment)
 {
 	return !attachment->container_id;
 }
+
+/* What the kernel says of its interface. */
+void attachment_set_host(struct attachment *attachment, const struct link_host *host);
 
 bool attachment_has_address(const struct attachment *attachment, const struct kube_address *addresses, size_t n);
 

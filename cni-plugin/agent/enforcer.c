@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cni-plugin/agent/senders.h"
 #include "cni-plugin/nft/nft.h"
 #include "cni-plugin/nft/watch.h"
 #include "cni-plugin/policy/layout.h"
@@ -13,6 +14,7 @@
 
 struct enforcer {
 	struct nft *nft;
+	struct senders *senders; /* as whom they may send; beside the policies in both phases */
 	const struct attachments *attachments;
 	struct policy_engine *engine; /* NULL while pinned */
 	struct ruleset *pinned;       /* NULL when live */
@@ -100,6 +102,8 @@ int enforcer_open(const struct attachments *attachments, const struct ruleset_lo
 	if (r == 0 && own)
 		r = nft_own(enforcer->nft, err);
 	if (r >= 0)
+		r = senders_open(enforcer->nft, attachments, &enforcer->senders, err);
+	if (r == 0)
 		r = pin(enforcer, err);
 	if (r < 0)
 		return r;
@@ -113,6 +117,7 @@ void enforcer_close(struct enforcer *enforcer)
 		return;
 	policy_engine_free(enforcer->engine);
 	ruleset_free(enforcer->pinned);
+	senders_close(enforcer->senders);
 	nft_close(enforcer->nft);
 	free(enforcer);
 }
@@ -128,6 +133,9 @@ int enforcer_put(struct enforcer *enforcer, const struct attachment *attachment,
 
 	if (!enforcer->engine && enforcer->other_layout)
 		return error_set(err, EAGAIN, "the kernel has the rules of another build until the objects have come");
+	int r = senders_put(enforcer->senders, attachment, err);
+	if (r < 0)
+		return note(enforcer, r);
 	if (!enforcer->engine)
 		return note(enforcer, policy_quarantine_put(enforcer->pinned, &endpoint, err));
 	return note(enforcer, policy_engine_endpoint_put(enforcer->engine, &endpoint, err));
@@ -148,6 +156,10 @@ static int unpin(struct enforcer *enforcer, const struct attachment *attachment,
 
 int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachment, struct error *err)
 {
+	int r = senders_remove(enforcer->senders, attachment, err);
+
+	if (r < 0)
+		return note(enforcer, r);
 	if (!enforcer->engine)
 		return note(enforcer, unpin(enforcer, attachment, err));
 	return note(enforcer, policy_engine_endpoint_remove(enforcer->engine, attachment->id, err));
@@ -155,7 +167,9 @@ int enforcer_remove(struct enforcer *enforcer, const struct attachment *attachme
 
 int enforcer_changed(struct enforcer *enforcer, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
-	return note(enforcer, policy_engine_changed(enforcer->engine, before, after, err));
+	int r = senders_changed(enforcer->senders, before, after, err);
+
+	return note(enforcer, r < 0 ? r : policy_engine_changed(enforcer->engine, before, after, err));
 }
 
 struct feeding {
@@ -194,6 +208,8 @@ int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, 
 	int r = engine ? policy_engine_set_drop_log(engine, &enforcer->drop_log, err) : error_nomem(err);
 	if (r == 0)
 		r = feed_all(engine, store, enforcer->attachments, err);
+	if (r == 0)
+		r = senders_go_live(enforcer->senders, store, err);
 	enforcer->lost |= r < 0; /* the source tells once that all has come */
 	if (r < 0)
 		return r;
@@ -208,8 +224,19 @@ bool enforcer_is_live(const struct enforcer *enforcer)
 	return enforcer->engine;
 }
 
+static int read_senders(struct enforcer *enforcer, struct error *err)
+{
+	int r = senders_prune(enforcer->senders, err);
+
+	return r < 0 ? note(enforcer, r) : nft_rebase(enforcer->nft, senders_ruleset(enforcer->senders), err);
+}
+
 static int read_kernel(struct enforcer *enforcer, struct error *err)
 {
+	int r = read_senders(enforcer, err);
+
+	if (r < 0)
+		return r;
 	return enforcer->engine ? nft_rebase(enforcer->nft, wanted(enforcer), err) : pin(enforcer, err);
 }
 
@@ -226,19 +253,24 @@ static void note_time(struct enforcer_stats *stats, uint64_t us)
 	stats->last_us = us;
 }
 
-static bool is_pending(const struct enforcer *enforcer)
+static bool is_ruleset_pending(const struct enforcer *enforcer, const struct ruleset *ruleset)
 {
-	return ruleset_is_pending(wanted(enforcer)) || nft_is_table_pending(enforcer->nft, RULESET_INET);
+	return ruleset_is_pending(ruleset) || nft_is_table_pending(enforcer->nft, ruleset_family(ruleset));
 }
 
-static int send_pending(struct enforcer *enforcer, struct error *err)
+static bool is_pending(const struct enforcer *enforcer)
+{
+	return is_ruleset_pending(enforcer, senders_ruleset(enforcer->senders)) || is_ruleset_pending(enforcer, wanted(enforcer));
+}
+
+static int send_ruleset(struct enforcer *enforcer, struct ruleset *ruleset, struct error *err)
 {
 	struct enforcer_stats *stats = &enforcer->stats;
 	struct nft_report report = { 0 };
 
-	if (!is_pending(enforcer))
+	if (!is_ruleset_pending(enforcer, ruleset))
 		return 0;
-	int r = nft_apply(enforcer->nft, wanted(enforcer), &report, err);
+	int r = nft_apply(enforcer->nft, ruleset, &report, err);
 	if (r < 0) {
 		stats->failed++;
 		return r;
@@ -249,6 +281,16 @@ static int send_pending(struct enforcer *enforcer, struct error *err)
 	stats->last_bytes = report.bytes;
 	stats->last_time = time(NULL);
 	return 0;
+}
+
+/* Senders first: a pod that is known to the policies is guarded already. */
+static int send_pending(struct enforcer *enforcer, struct error *err)
+{
+	int r = senders_are_doubtful(enforcer->senders) ? read_senders(enforcer, err) : 0;
+
+	if (r == 0)
+		r = send_ruleset(enforcer, senders_ruleset(enforcer->senders), err);
+	return r < 0 ? r : send_ruleset(enforcer, wanted(enforcer), err);
 }
 
 static int read_and_send(struct enforcer *enforcer, struct error *err)
@@ -294,11 +336,6 @@ int enforcer_watch(const struct enforcer *enforcer, struct nft_watch **ret, stru
 	return nft_watch_open(enforcer->nft, ret, err);
 }
 
-static int missing(struct error *err, const char *what, const char *name)
-{
-	return error_set(err, ESTALE, "the kernel lacks %s %s of table inet " RULESET_TABLE ": somebody else has changed it", what, name);
-}
-
 static int check_element(struct enforcer *enforcer, const char *map, const struct kube_address *address, struct error *err)
 {
 	const struct ruleset_set *set = ruleset_set_find(wanted(enforcer), map);
@@ -315,20 +352,22 @@ static int check_element(struct enforcer *enforcer, const char *map, const struc
 			 map);
 }
 
-static int check_chains(struct enforcer *enforcer, struct error *err)
+static int check_chains(struct enforcer *enforcer, const struct ruleset *ruleset, struct error *err)
 {
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+	enum ruleset_family family = ruleset_family(ruleset);
 	const struct ruleset_chain *chain = NULL;
 
-	int r = nft_read(enforcer->nft, RULESET_INET, &kernel, err);
+	int r = nft_read(enforcer->nft, family, &kernel, err);
 	if (r < 0)
 		return r;
-	while ((chain = ruleset_next_chain(wanted(enforcer), chain))) {
+	while ((chain = ruleset_next_chain(ruleset, chain))) {
 		const struct ruleset_chain *found = ruleset_chain_find(kernel, chain->name);
 		if (chain->state == RULESET_DOOMED)
 			continue;
 		if (!found || strcmp(found->fingerprint, chain->fingerprint) != 0)
-			return missing(err, "chain", chain->name);
+			return error_set(err, ESTALE, "the kernel lacks chain %s of table %s " RULESET_TABLE ": somebody else has changed it",
+					 chain->name, ruleset_family_name(family));
 	}
 	return 0;
 }
@@ -338,7 +377,9 @@ int enforcer_check(struct enforcer *enforcer, const struct attachment *attachmen
 	int r = enforcer_apply(enforcer, err);
 
 	if (r == 0)
-		r = check_chains(enforcer, err);
+		r = check_chains(enforcer, senders_ruleset(enforcer->senders), err);
+	if (r == 0)
+		r = check_chains(enforcer, wanted(enforcer), err);
 	for (size_t i = 0; i < attachment->n_addresses && r == 0; i++) {
 		const struct kube_address *address = &attachment->addresses[i];
 		bool v4 = address->family == AF_INET;
@@ -370,6 +411,12 @@ const struct policy_engine *enforcer_engine(const struct enforcer *enforcer)
 	return enforcer->engine;
 }
 
+const struct senders *enforcer_senders(const struct enforcer *enforcer)
+{
+	return enforcer->senders;
+}
+
+
 const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer)
 {
 	return wanted(enforcer);
@@ -377,7 +424,9 @@ const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer)
 
 int enforcer_read_counters(struct enforcer *enforcer, struct error *err)
 {
-	return nft_read_counters(enforcer->nft, wanted(enforcer), err);
+	int r = nft_read_counters(enforcer->nft, senders_ruleset(enforcer->senders), err);
+
+	return r < 0 ? r : nft_read_counters(enforcer->nft, wanted(enforcer), err);
 }
 
 const struct enforcer_stats *enforcer_statistics(const struct enforcer *enforcer)

@@ -3,6 +3,7 @@
 #define HOLDFAST_AGENT_ENFORCER_H
 
 #include "cni-plugin/agent/attachment.h"
+#include "cni-plugin/agent/senders.h"
 #include "cni-plugin/policy/engine.h"
 #include "common/base/cleanup.h"
 #include "common/base/error.h"
@@ -71,8 +72,10 @@ bool enforcer_owns_table(const struct enforcer *enforcer);
 /* NULL while pinned. */
 const struct policy_engine *enforcer_engine(const struct enforcer *enforcer);
 const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer);
+/* As whom the attachments may send: `table netdev holdfast`. */
+const struct senders *enforcer_senders(const struct enforcer *enforcer);
 
-/* What the kernel has counted, into the counters of enforcer_ruleset. */
+/* What the kernel has counted, into the counters of enforcer_ruleset and of the senders' ruleset. */
 int enforcer_read_counters(struct enforcer *enforcer, struct error *err) must_check;
 
 /* Upper limits, in seconds, of the classes in which the transactions' times are counted. */

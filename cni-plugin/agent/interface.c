@@ -2,6 +2,7 @@
 #include "cni-plugin/agent/interface.h"
 
 #include <errno.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
@@ -88,6 +89,8 @@ static int parse_interface(const struct nlmsghdr *message, void *context)
 			interface->peer = mnl_attr_get_u32(attr);
 		else if (type == IFLA_LINK_NETNSID && number)
 			interface->peer_netnsid = (int32_t)mnl_attr_get_u32(attr);
+		else if (type == IFLA_ADDRESS && mnl_attr_get_payload_len(attr) == sizeof(interface->mac))
+			memcpy(interface->mac, mnl_attr_get_payload(attr), sizeof(interface->mac));
 		else if (type == IFLA_LINKINFO)
 			parse_info(attr, interface);
 	}
@@ -169,6 +172,67 @@ int interface_number_netns(struct mnl_socket *socket, int netns, int32_t *ret)
 	return r == 0 && *ret < 0 ? -ENOENT : r;
 }
 
+struct address_list {
+	unsigned index;
+	uint8_t family;
+	struct kube_address *items;
+	size_t n, most;
+};
+
+static size_t address_size(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
+/* On a link with a peer address, IFA_ADDRESS is the peer's. */
+static int parse_address(const struct nlmsghdr *message, void *context)
+{
+	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
+	struct address_list *list = context;
+	const struct nlattr *attr, *found = NULL;
+
+	if (message->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(message) < sizeof(*header) ||
+	    header->ifa_index != list->index || header->ifa_family != list->family || list->n == list->most)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, message, sizeof(*header))
+	{
+		if (mnl_attr_get_payload_len(attr) == address_size(list->family) &&
+		    (mnl_attr_get_type(attr) == IFA_LOCAL || (mnl_attr_get_type(attr) == IFA_ADDRESS && !found)))
+			found = attr;
+	}
+	if (!found)
+		return MNL_CB_OK;
+	struct kube_address *address = &list->items[list->n++];
+	*address = (struct kube_address){ .family = list->family };
+	memcpy(address->bytes, mnl_attr_get_payload(found), address_size(list->family));
+	return MNL_CB_OK;
+}
+
+/* The kernel heeds IFA_TARGET_NETNSID, and the index, in strict requests only. */
+int interface_addresses(struct mnl_socket *socket, int32_t netnsid, unsigned index, uint8_t family, struct kube_address *ret, size_t most,
+			size_t *ret_n)
+{
+	struct address_list list = { .index = index, .family = family, .items = ret, .most = most };
+	char bytes[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(bytes);
+	struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	int on = 1, off = 0;
+
+	request->nlmsg_type = RTM_GETADDR;
+	request->nlmsg_flags = NLM_F_DUMP;
+	header->ifa_family = family;
+	header->ifa_index = index;
+	if (netnsid != INTERFACE_HERE)
+		mnl_attr_put_u32(request, IFA_TARGET_NETNSID, (uint32_t)netnsid);
+	if (mnl_socket_setsockopt(socket, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) < 0)
+		return -errno;
+	int r = interface_ask(socket, request, parse_address, &list);
+	if (mnl_socket_setsockopt(socket, NETLINK_GET_STRICT_CHK, &off, sizeof(off)) < 0 && r == 0)
+		r = -errno;
+	*ret_n = list.n;
+	return r;
+}
+
 static int parse_route(const struct nlmsghdr *message, void *context)
 {
 	const struct nlattr *attr;
@@ -183,7 +247,7 @@ static int parse_route(const struct nlmsghdr *message, void *context)
 
 int interface_route_to(struct mnl_socket *socket, const struct kube_address *address, unsigned *ret)
 {
-	size_t size = address->family == AF_INET ? 4 : 16;
+	size_t size = address_size(address->family);
 	char bytes[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(bytes);
 	struct rtmsg *header;

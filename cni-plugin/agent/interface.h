@@ -3,6 +3,7 @@
 #define HOLDFAST_AGENT_INTERFACE_H
 
 #include <libmnl/libmnl.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@
 struct interface {
 	unsigned index;
 	char name[IF_NAMESIZE];
+	uint8_t mac[ETHER_ADDR_LEN];         /* zeros if it has none */
 	char kind[INTERFACE_KIND_MAX];       /* "veth"; "" for a physical device */
 	char slave_kind[INTERFACE_KIND_MAX]; /* "bridge" if it is a port of one; "" if it has no master */
 	unsigned peer;                       /* IFLA_LINK; 0 if it has none */
@@ -44,6 +46,10 @@ int interface_get(struct mnl_socket *socket, int32_t netnsid, const char *name, 
  * so nothing is left of it.
  */
 int interface_number_netns(struct mnl_socket *socket, int netns, int32_t *ret) must_check;
+
+/* Addresses of one family of the interface, also those that are still tentative: the first `most` of them. */
+int interface_addresses(struct mnl_socket *socket, int32_t netnsid, unsigned index, uint8_t family, struct kube_address *ret, size_t most,
+			size_t *ret_n) must_check;
 
 /* The index of the interface that packets to the address leave by; 0 if there is no route. */
 int interface_route_to(struct mnl_socket *socket, const struct kube_address *address, unsigned *ret) must_check;

@@ -9,10 +9,13 @@
 
 #include "cni-plugin/plugin/cni.h"
 #include "common/base/file.h"
+#include "common/base/show.h"
 #include "common/json/json.h"
 
 #define FILE_MAX (64 * 1024)
 #define SUFFIX ".json"
+#define MAC_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x"
+#define MAC_BYTES(mac) (mac)[0], (mac)[1], (mac)[2], (mac)[3], (mac)[4], (mac)[5]
 
 static void print_member(struct buf *out, const char *key, const char *value)
 {
@@ -20,10 +23,20 @@ static void print_member(struct buf *out, const char *key, const char *value)
 	buf_json_string(out, slice_string(value));
 }
 
-void journal_print(const struct attachment *attachment, struct buf *out)
+static void print_addresses(const struct kube_address *addresses, size_t n, struct buf *out)
 {
 	char text[INET6_ADDRSTRLEN];
 
+	buf_byte(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		kube_address_format(&addresses[i], text);
+		buf_printf(out, "%s\"%s\"", i ? "," : "", text);
+	}
+	buf_byte(out, ']');
+}
+
+void journal_print(const struct attachment *attachment, struct buf *out)
+{
 	print_member(out, "containerID", attachment->container_id);
 	print_member(out, "ifname", attachment->ifname);
 	print_member(out, "netns", attachment->netns);
@@ -32,13 +45,14 @@ void journal_print(const struct attachment *attachment, struct buf *out)
 	print_member(out, "pod", attachment->pod);
 	print_member(out, "uid", attachment->uid);
 	print_member(out, "hostName", attachment->host_name);
-	buf_printf(out, ",\"hostIndex\":%u,\"bridgePort\":%s,\"addresses\":[", attachment->host_index,
+	buf_printf(out, ",\"hostIndex\":%u,\"bridgePort\":%s,\"addresses\":", attachment->host_index,
 		   attachment->bridge_port ? "true" : "false");
-	for (size_t i = 0; i < attachment->n_addresses; i++) {
-		kube_address_format(&attachment->addresses[i], text);
-		buf_printf(out, "%s\"%s\"", i ? "," : "", text);
+	print_addresses(attachment->addresses, attachment->n_addresses, out);
+	if (attachment->has_mac) {
+		buf_printf(out, ",\"mac\":\"" MAC_FORMAT "\",\"linkLocals\":", MAC_BYTES(attachment->mac));
+		print_addresses(attachment->link_locals, attachment->n_link_locals, out);
 	}
-	buf_string(out, "]}\n");
+	buf_string(out, "}\n");
 }
 
 static int read_string(const struct json_view *root, const char *key, const char **ret, struct error *err)
@@ -103,26 +117,61 @@ static int read_host(const struct json_view *root, struct attachment *attachment
 	return 0;
 }
 
-static int read_addresses(const struct json_view *root, struct attachment *attachment, struct error *err)
+static int read_addresses(const struct json_view *root, const char *key, struct kube_address *ret, size_t most, size_t *ret_n,
+			  struct error *err)
 {
 	struct json_view at;
 	const char *text;
 	size_t n;
 
-	int r = json_require(root, "addresses", &at, err);
+	int r = json_require(root, key, &at, err);
 	if (r == 0)
-		r = json_expect_array(&at, POLICY_ENDPOINT_ADDRESSES_MAX, &n, err);
+		r = json_expect_array(&at, most, &n, err);
 	if (r < 0)
 		return r;
 	JSON_FOR_EACH(item, &at) {
 		r = json_expect_string(&item, &text, err);
 		if (r == 0)
-			r = kube_address_parse(text, &attachment->addresses[attachment->n_addresses], err);
+			r = kube_address_parse(text, &ret[*ret_n], err);
 		if (r < 0)
 			return r;
-		attachment->n_addresses++;
+		++*ret_n;
 	}
 	return 0;
+}
+
+/* As it is printed above. */
+static bool parse_mac(const char *text, uint8_t mac[static ETHER_ADDR_LEN])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (strlen(text) != 3 * ETHER_ADDR_LEN - 1)
+		return false;
+	for (size_t i = 0; i < ETHER_ADDR_LEN; i++) {
+		const char *high = strchr(digits, text[3 * i]), *low = strchr(digits, text[3 * i + 1]);
+
+		if (!high || !low || (i + 1 < ETHER_ADDR_LEN && text[3 * i + 2] != ':'))
+			return false;
+		mac[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+	}
+	return true;
+}
+
+/* Entries of older agents lack it; then the kernel is asked again. */
+static int read_sender(const struct json_view *root, struct attachment *attachment, struct error *err)
+{
+	struct json_view at;
+	const char *text;
+
+	if (!json_member(root, "mac", &at))
+		return 0;
+	int r = json_expect_string(&at, &text, err);
+	if (r < 0)
+		return r;
+	if (!parse_mac(text, attachment->mac))
+		return json_error(&at, err, "\"%s\" is no MAC address", SHOW(slice_string(text)));
+	attachment->has_mac = true;
+	return read_addresses(root, "linkLocals", attachment->link_locals, LINK_LOCALS_MAX, &attachment->n_link_locals, err);
 }
 
 int journal_parse(struct slice text, struct attachment **ret, struct error *err)
@@ -144,7 +193,9 @@ int journal_parse(struct slice text, struct attachment **ret, struct error *err)
 		return error_nomem(err);
 	r = read_host(&root, attachment, err);
 	if (r == 0)
-		r = read_addresses(&root, attachment, err);
+		r = read_addresses(&root, "addresses", attachment->addresses, POLICY_ENDPOINT_ADDRESSES_MAX, &attachment->n_addresses, err);
+	if (r == 0)
+		r = read_sender(&root, attachment, err);
 	if (r == 0)
 		*ret = TAKE_PTR(attachment);
 	return r;

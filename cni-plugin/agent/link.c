@@ -8,7 +8,7 @@
  * The last two prove that it is the pair: an index alone could be anything's. A veth is what it must be, because the packets of other
  * kinds (macvlan, ipvlan, passed-through devices) never enter the host's stack, and no rule here would see them.
  *
- * Of a pod that no ADD told of, only the address is known: the route to it says whether it is on a bridge.
+ * Of a pod that no ADD told of, only the address is known: the route to it says whether it is on a bridge, or which veth is its.
  */
 #include "cni-plugin/agent/link.h"
 
@@ -22,6 +22,8 @@
 
 #include "cni-plugin/agent/interface.h"
 #include "common/base/cleanup.h"
+
+#define ADDRESSES_MAX 32 /* of one interface that are looked at */
 
 static int check_inside(const struct interface *inside, const char *ifname, struct error *err)
 {
@@ -97,6 +99,40 @@ static int find_inside(struct mnl_socket *socket, const char *netns, const char 
 	return check_inside(ret, ifname, err);
 }
 
+static bool is_link_local(const struct kube_address *address)
+{
+	return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
+}
+
+static int find_link_locals(struct mnl_socket *socket, int32_t netnsid, unsigned index, struct link_host *to, struct error *err)
+{
+	struct kube_address addresses[ADDRESSES_MAX];
+	size_t n;
+	int r = interface_addresses(socket, netnsid, index, AF_INET6, addresses, ADDRESSES_MAX, &n);
+
+	if (r < 0)
+		return error_errno(err, -r, "cannot ask the kernel for the addresses of the pod's interface");
+	for (size_t i = 0; i < n && to->n_link_locals < LINK_LOCALS_MAX; i++)
+		if (is_link_local(&addresses[i]))
+			to->link_locals[to->n_link_locals++] = addresses[i];
+	return 0;
+}
+
+static int describe(struct mnl_socket *socket, const struct interface *inside, const struct interface *outside, struct link_host *ret,
+		    struct error *err)
+{
+	struct link_host host = { .index = outside->index, .bridge_port = strcmp(outside->slave_kind, "bridge") == 0 };
+
+	memcpy(host.name, outside->name, sizeof(host.name));
+	memcpy(host.mac, inside->mac, sizeof(host.mac));
+	int r = check_master(outside, err);
+	if (r == 0)
+		r = find_link_locals(socket, outside->peer_netnsid, inside->index, &host, err);
+	if (r == 0)
+		*ret = host;
+	return r;
+}
+
 int link_find_host(const char *netns, const char *ifname, struct link_host *ret, struct error *err)
 {
 	_cleanup_(interface_close_socket) struct mnl_socket *socket = NULL;
@@ -114,12 +150,37 @@ int link_find_host(const char *netns, const char *ifname, struct link_host *ret,
 	if (r < 0 || !is_pair(&inside, &outside, netnsid))
 		return error_set(err, EOPNOTSUPP, "interface %s of the pod has its other end in another namespace than this host's",
 				 ifname);
-	r = check_master(&outside, err);
+	return describe(socket, &inside, &outside, ret, err);
+}
+
+static bool has_address(struct mnl_socket *socket, int32_t netnsid, unsigned index, const struct kube_address *address)
+{
+	struct kube_address addresses[ADDRESSES_MAX];
+	size_t n;
+
+	if (interface_addresses(socket, netnsid, index, address->family, addresses, ADDRESSES_MAX, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (kube_address_equals(&addresses[i], address))
+			return true;
+	return false;
+}
+
+int link_find_by_address(const struct kube_address *address, struct link_host *ret, struct error *err)
+{
+	_cleanup_(interface_close_socket) struct mnl_socket *socket = NULL;
+	struct interface inside, outside;
+	unsigned index;
+
+	int r = interface_open_socket(&socket, err);
 	if (r < 0)
 		return r;
-	*ret = (struct link_host){ .index = outside.index, .bridge_port = strcmp(outside.slave_kind, "bridge") == 0 };
-	memcpy(ret->name, outside.name, sizeof(ret->name));
-	return 0;
+	if (interface_route_to(socket, address, &index) < 0 || index == 0 ||
+	    interface_get(socket, INTERFACE_HERE, NULL, index, &outside) < 0 || strcmp(outside.kind, "veth") != 0 ||
+	    outside.peer_netnsid < 0 || interface_get(socket, outside.peer_netnsid, NULL, outside.peer, &inside) < 0 ||
+	    inside.peer != outside.index || !has_address(socket, outside.peer_netnsid, inside.index, address))
+		return error_set(err, ENOENT, "no veth of this host leads to the pod's address alone");
+	return describe(socket, &inside, &outside, ret, err);
 }
 
 bool link_is_behind_bridge(const struct kube_address *address)

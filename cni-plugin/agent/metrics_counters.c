@@ -51,6 +51,17 @@ static void add_drops(const struct ruleset *ruleset, struct samples *samples)
 	}
 }
 
+static void add_spoofed(const struct ruleset *ruleset, struct samples *samples)
+{
+	for (int i = 0; i < SPOOF_REASONS; i++) {
+		const struct ruleset_counter *counter = spoof_counter(ruleset, (enum spoof_reason)i);
+		const char *reason = spoof_reason_name((enum spoof_reason)i);
+
+		metrics_sample(&samples->packets, "holdfast_net_spoofed_packets_total", (double)counter->packets, "reason", reason);
+		metrics_sample(&samples->bytes, "holdfast_net_spoofed_bytes_total", (double)counter->bytes, "reason", reason);
+	}
+}
+
 struct family {
 	const char *name, *help;
 };
@@ -91,6 +102,10 @@ void metrics_add_counters(struct agent *agent, struct buf *out)
 		{ "holdfast_net_dropped_packets_total", "Packets dropped on this node." },
 		{ "holdfast_net_dropped_bytes_total", "Bytes of packets dropped on this node." },
 	};
+	static const struct family spoofed[] = {
+		{ "holdfast_net_spoofed_packets_total", "Packets dropped because a pod sent them as somebody else." },
+		{ "holdfast_net_spoofed_bytes_total", "Bytes of packets dropped because a pod sent them as somebody else." },
+	};
 	static const struct family rules[] = {
 		{ "holdfast_net_policy_packets_total",
 		  "Packets that a rule of a policy let through, of either direction of a connection." },
@@ -101,6 +116,8 @@ void metrics_add_counters(struct agent *agent, struct buf *out)
 	add_log(agent, out);
 	add_drops(enforcer_ruleset(agent->enforcer), &samples);
 	add_families(&samples, &drops[0], &drops[1], out);
+	add_spoofed(senders_ruleset(enforcer_senders(agent->enforcer)), &samples);
+	add_families(&samples, &spoofed[0], &spoofed[1], out);
 	if (enforcer_is_live(agent->enforcer))
 		policy_engine_each_counter(enforcer_engine(agent->enforcer), add_rule, &samples);
 	add_families(&samples, &rules[0], &rules[1], out);

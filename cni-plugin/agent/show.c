@@ -22,6 +22,7 @@ struct pod_counts show_count_pods(const struct agent *agent)
 		else
 			counts.quarantined++;
 		counts.adopted += attachment_is_adopted(at);
+		counts.senders[senders_state(enforcer_senders(agent->enforcer), at)]++;
 	}
 	return counts;
 }
@@ -37,5 +38,7 @@ int show_dump(struct agent *agent, const char *arguments, struct buf *out, struc
 	}
 	buf_string(out, "\n# ruleset\n");
 	ruleset_print(enforcer_ruleset(agent->enforcer), out);
+	buf_byte(out, '\n');
+	ruleset_print(senders_ruleset(enforcer_senders(agent->enforcer)), out);
 	return 0;
 }

@@ -5,6 +5,8 @@
 
 #include "cni-plugin/agent/show.h"
 
+#define UNGUARDED_NAMES 16
+
 static void print_duration(struct buf *out, uint64_t seconds)
 {
 	if (seconds < 120)
@@ -96,6 +98,41 @@ static void print_pods(struct agent *agent, const struct policy_counts *counts, 
 		   kube_store_count(agent->store, KUBE_NAMESPACE));
 }
 
+/* Pods of which we do not know by which interface they send. */
+static void print_unguarded(struct agent *agent, struct buf *out)
+{
+	size_t n = 0;
+
+	for (const struct attachment *at = agent->attachments.first; at && n < UNGUARDED_NAMES; at = at->next)
+		if (senders_state(enforcer_senders(agent->enforcer), at) == SENDERS_UNKNOWN)
+			buf_printf(out, "%s%s/%s", n++ > 0 ? ", " : "           ", at->namespace, at->pod);
+	buf_string(out, "\n");
+}
+
+static int print_bad_annotation(void *context, const struct kube_object *namespace)
+{
+	if (namespace->ns.bad_spoofing)
+		buf_printf(context,
+			   "           namespace %s: annotation holdfast/allow-spoofing is \"%s\", neither true nor false: it counts as false\n",
+			   namespace->name, namespace->ns.bad_spoofing);
+	return 0;
+}
+
+static void print_senders(struct agent *agent, struct buf *out)
+{
+	struct pod_counts pods = show_count_pods(agent);
+
+	buf_printf(out, "senders    %zu pods send only as themselves, %zu as anybody (their namespaces allow it)", pods.senders[SENDERS_GUARDED],
+		   pods.senders[SENDERS_TRUSTED]);
+	if (pods.senders[SENDERS_UNKNOWN]) {
+		buf_printf(out, "; %zu ARE NOT GUARDED (their interface is unknown; start them anew):\n", pods.senders[SENDERS_UNKNOWN]);
+		print_unguarded(agent, out);
+	} else {
+		buf_byte(out, '\n');
+	}
+	(void)!kube_store_each(agent->store, KUBE_NAMESPACE, print_bad_annotation, out);
+}
+
 static int print_invalid(void *context, const struct kube_object *policy)
 {
 	buf_printf(context, "           %s/%s is refused, what it selects is isolated: %s\n", policy->namespace, policy->name,
@@ -151,6 +188,7 @@ static void print_text(struct agent *agent, const struct policy_counts *counts, 
 	print_source(agent, out);
 	print_snapshot(agent, out);
 	print_pods(agent, counts, out);
+	print_senders(agent, out);
 	print_policies(agent, counts, out);
 	print_kernel(agent, out);
 	print_cni(agent, out);
@@ -227,6 +265,8 @@ static void json_pods(struct agent *agent, const struct policy_counts *counts, s
 		   ",\"pods\":{\"here\":%zu,\"judged\":%zu,\"quarantined\":%zu,\"adopted\":%zu,\"isolatedIngress\":%zu,\"isolatedEgress\":%"
 		   "zu}",
 		   agent->attachments.n, pods.judged, pods.quarantined, pods.adopted, counts->isolated_ingress, counts->isolated_egress);
+	buf_printf(out, ",\"senders\":{\"guarded\":%zu,\"trusted\":%zu,\"unguarded\":%zu}", pods.senders[SENDERS_GUARDED],
+		   pods.senders[SENDERS_TRUSTED], pods.senders[SENDERS_UNKNOWN]);
 	buf_printf(out, ",\"cluster\":{\"pods\":%zu,\"namespaces\":%zu,\"policies\":%zu},\"refusedPolicies\":[",
 		   kube_store_count(agent->store, KUBE_POD), kube_store_count(agent->store, KUBE_NAMESPACE),
 		   kube_store_count(agent->store, KUBE_NETWORK_POLICY));

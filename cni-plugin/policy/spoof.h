@@ -50,7 +50,7 @@ int spoof_remove(struct ruleset *ruleset, const struct spoof_sender *sender, str
 /* Whether the ruleset, which may be one that the kernel has, lets the device send anything. */
 int spoof_trusts(const struct ruleset *ruleset, const char *device, bool *ret, struct error *err) must_check;
 
-/* NULL: there is none of that reason, as in a kernel's ruleset of another build. */
+/* Of a ruleset that has the fixed part. */
 const struct ruleset_counter *spoof_counter(const struct ruleset *ruleset, enum spoof_reason reason);
 
 #endif

@@ -50,6 +50,10 @@ static struct attachment *sample(const char *container_id)
 	assert_int_equal(kube_address_parse("10.1.0.5", &attachment->addresses[0], &err), 0);
 	assert_int_equal(kube_address_parse("fd00::5", &attachment->addresses[1], &err), 0);
 	attachment->n_addresses = 2;
+	attachment->has_mac = true;
+	memcpy(attachment->mac, (uint8_t[]){ 0x0a, 0x58, 0x0a, 0x01, 0x00, 0xf5 }, sizeof(attachment->mac));
+	assert_int_equal(kube_address_parse("fe80::5", &attachment->link_locals[0], &err), 0);
+	attachment->n_link_locals = 1;
 	attachment->host_index = 12;
 	attachment->bridge_port = true;
 	snprintf(attachment->host_name, sizeof(attachment->host_name), "veth1");
@@ -94,6 +98,43 @@ static void test_what_was_written_is_read_again(void **state)
 	assert_true(found->bridge_port);
 	assert_int_equal(found->n_addresses, 2);
 	assert_memory_equal(found->addresses, wanted->addresses, sizeof(wanted->addresses));
+	assert_true(found->has_mac);
+	assert_memory_equal(found->mac, wanted->mac, sizeof(wanted->mac));
+	assert_int_equal(found->n_link_locals, 1);
+	assert_memory_equal(found->link_locals, wanted->link_locals, sizeof(wanted->link_locals));
+}
+
+static void test_an_older_agents_entry_has_no_mac_address(void **state)
+{
+	_cleanup_(attachment_freep) struct attachment *attachment = sample("c1"), *read = NULL;
+	_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
+	struct error err;
+
+	attachment->has_mac = false;
+	journal_print(attachment, &text);
+	assert_null(strstr(buf_text(&text), "\"mac\""));
+	assert_int_equal(journal_parse(buf_view(&text), &read, &err), 0);
+	assert_false(read->has_mac);
+}
+
+static void test_a_mac_address_that_is_none_is_refused(void **state)
+{
+	static const char *const bad[] = { "0a:58:0a:01:00:f", "0a:58:0a:01:00:fg", "0a-58-0a-01-00-f5", "0A:58:0a:01:00:f5" };
+	_cleanup_(attachment_freep) struct attachment *attachment = sample("c1");
+	struct error err;
+
+	for (size_t i = 0; i < ELEMENTS_OF(bad); i++) {
+		_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
+		struct attachment *read = NULL;
+
+		journal_print(attachment, &text);
+		char *at = strstr(buf_text(&text), "0a:58:0a:01:00:f5");
+		memset(at, ' ', strlen("0a:58:0a:01:00:f5\""));
+		memcpy(at, bad[i], strlen(bad[i]));
+		at[strlen(bad[i])] = '"';
+		assert_int_equal(journal_parse(buf_view(&text), &read, &err), -EINVAL);
+		assert_non_null(strstr(err.message, "is no MAC address"));
+	}
 }
 
 static void test_an_older_agents_entry_has_no_network(void **state)
@@ -185,6 +226,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_was_written_is_read_again, set_up, tear_down),
 		cmocka_unit_test(test_an_older_agents_entry_has_no_network),
+		cmocka_unit_test(test_an_older_agents_entry_has_no_mac_address),
+		cmocka_unit_test(test_a_mac_address_that_is_none_is_refused),
 		cmocka_unit_test_setup_teardown(test_an_entry_is_replaced_and_removed_by_its_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bad_entry_is_reported_and_does_not_hide_the_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_rest_of_an_interrupted_write_is_no_entry, set_up, tear_down),
