@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	qsort(ms, count, sizeof(*ms), by_value);
-	printf("{\"what\": \"%s\", \"n\": %u, \"p50_ms\": %.3f, \"p95_ms\": %.3f}\n", argv[1], count, ms[count / 2],
-	       ms[(size_t)count * 95 / 100]);
+	printf("{\"what\": \"%s\", \"n\": %u, \"p50_ms\": %.3f, \"p95_ms\": %.3f, \"p99_ms\": %.3f}\n", argv[1], count, ms[count / 2],
+	       ms[(size_t)count * 95 / 100], ms[(size_t)count * 99 / 100]);
 	return 0;
 }

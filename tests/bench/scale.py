@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The agent at scale: memory, and the time from an event at its socket to the committed transaction.
+"""The agent at scale: memory, the time from an event at its socket to the committed transaction and to the last packet that it forbids,
+and what a pod's start costs while objects change.
 
 Plays an API server on loopback (streaming lists and watches, nothing else), loads PODS pods and POLICIES policies into the real agent,
 adds LOCAL endpoints through the real CNI executable, then sends single events and waits for the kernel's own word that a new
@@ -8,10 +9,13 @@ generation of nf_tables is in force (NFNLGRP_NFTABLES). Runs in a network and mo
 
     unshare -n -m tests/bench/scale.py BUILD-DIRECTORY [PODS POLICIES LOCAL EVENTS]
 """
+import ctypes
 import http.server
 import json
+import mmap
 import os
 import random
+import signal
 import socket
 import statistics
 import struct
@@ -24,6 +28,7 @@ import urllib.parse
 
 NAMESPACES = 100
 NETLINK_NETFILTER = 12  # linux/netlink.h; Python has no name for it
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 NFNLGRP_NFTABLES = 7  # linux/netfilter/nfnetlink.h
 NFT_MSG_NEWGEN = (10 << 8) | 15  # NFNL_SUBSYS_NFTABLES, linux/netfilter/nf_tables.h
 KINDS = {"pods": ("v1", "Pod"), "namespaces": ("v1", "Namespace"), "nodes": ("v1", "Node"),
@@ -205,6 +210,121 @@ class Agent:
                        stdout=subprocess.DEVNULL)
 
 
+class Probe:
+    """A datagram every 0.2 ms from pod FIRST to pod FIRST + 1, in a process of its own; when the last one arrived is in shared memory."""
+    FIRST = 9000  # in namespaces of their own: no other event here selects them
+    PORT = 7000
+
+    def __init__(self, agent):
+        self.memory = mmap.mmap(-1, 8)
+        for i in (self.FIRST, self.FIRST + 1):
+            CLUSTER.put("pods", pod(i, node="node-local"))
+            netns = "probe-%d" % i
+            subprocess.run(["ip", "netns", "add", netns], check=True)
+            agent.add(i, netns)
+            self.wire(i, netns)
+        self.ready, child = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.live(child)
+        os.read(self.ready, 1)
+
+    @staticmethod
+    def wire(i, netns):
+        commands = ("ip link set ve{0} up; ip address add 169.254.1.1/32 dev ve{0}; ip route add {1} dev ve{0}; ip -n {2} link set e{0} up; "
+                    "ip -n {2} address add {1}/32 dev e{0}; ip -n {2} route add default via 169.254.1.1 dev e{0} onlink; "
+                    "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        subprocess.run(["bash", "-ec", commands.format(i, address(i), netns)], check=True)
+
+    def socket_in(self, i):
+        with open("/run/netns/probe-%d" % i) as file:
+            if ctypes.CDLL(None).setns(file.fileno(), 0) != 0:
+                os._exit(1)
+        result = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        result.bind((address(i), self.PORT))
+        return result
+
+    def live(self, ready):
+        client, server = self.socket_in(self.FIRST), self.socket_in(self.FIRST + 1)
+        server.setblocking(False)
+        server.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        os.write(ready, b"r")
+        while os.getppid() != 1:
+            client.sendto(b"x", (address(self.FIRST + 1), self.PORT))
+            time.sleep(0.0002)
+            try:
+                while True:
+                    _, control, _, _ = server.recvmsg(16, 64)
+                    seconds, nanoseconds = struct.unpack("qq", control[0][2])
+                    self.memory[:] = struct.pack("q", seconds * 1000000000 + nanoseconds)
+            except BlockingIOError:
+                pass
+
+    def last(self):
+        return struct.unpack("q", self.memory[:])[0]
+
+    def allow(self, allow):
+        i = self.FIRST + 1
+        CLUSTER.put("networkpolicies", {
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "probe", "namespace": "ns-%d" % (i % NAMESPACES), "uid": "probe"},
+            "spec": {"podSelector": {"matchLabels": {"pod-template-hash": "%08x" % i}}, "ingress": [{"from": [
+                {"namespaceSelector": {}, "podSelector": {"matchLabels": {"pod-template-hash": "%08x" % self.FIRST if allow else "none"}}}]}]}})
+
+    def until(self, condition):
+        end = time.monotonic() + 20
+        while not condition():
+            if time.monotonic() > end:
+                sys.exit("the probe does not see the change of policy")
+            time.sleep(0.001)
+
+    def cut(self):
+        """Milliseconds from the event to the last packet that arrived: none for 50 ms after it."""
+        self.allow(True)
+        begin = time.time_ns()
+        self.until(lambda: self.last() > begin)
+        begin = time.time_ns()
+        self.allow(False)
+        self.until(lambda: time.time_ns() - max(self.last(), begin) > 50000000)
+        return max(self.last() - begin, 0) / 1e6
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def churn(stop, per_second):
+    """Policies and labels that concern this node's pods, and others that do not."""
+    i = 0
+    while not stop.wait(1 / per_second):
+        i += 1
+        if i % 4 == 0:
+            CLUSTER.put("networkpolicies", policy(i % 1000, "app-%d" % (i % 17)))
+        else:
+            CLUSTER.put("pods", pod(1000 + i % 5000, "app-%d" % (i % 20)))
+
+
+def adds_under_churn(agent, count, per_second):
+    """Whole executions of the CNI executable for one pod, ADD and DEL in turn, ADD timed (exec_time)."""
+    item, stop = pod(0)["metadata"], threading.Event()
+    subprocess.run("ip netns add start; ip link add vstart type veth peer name eth0 netns start", shell=True, check=True)
+    config = {"cniVersion": "1.0.0", "name": "bench", "type": "holdfast", "prevResult": {
+        "cniVersion": "1.0.0", "ips": [{"address": "10.199.0.1/24"}, {"address": "fd99::1/64"}]}}
+    environment = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "start", "CNI_NETNS": "/run/netns/start", "CNI_IFNAME": "eth0", "CNI_PATH": "/",
+                   "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;K8S_POD_UID=%s" % (
+                       item["namespace"], item["name"], item["uid"])}
+    path = os.path.join(agent.folder, "start.json")
+    with open(path, "w") as file:
+        json.dump(config, file)
+    thread = threading.Thread(target=churn, args=(stop, per_second), daemon=True)
+    thread.start()
+    result = subprocess.run([agent.build + "/tests/support/exec_time", "add", str(count), path, agent.build + "/bin/holdfast"],
+                            env=environment, check=True, stdout=subprocess.PIPE).stdout
+    stop.set()
+    thread.join()
+    return dict(json.loads(result), events_per_s=per_second)
+
+
 def quantiles(values):
     ordered = sorted(values)
     return {"n": len(ordered), "p50_ms": round(statistics.median(ordered), 3),
@@ -258,6 +378,10 @@ def run(build, pods, policies, local, events):
             measure(agent, local, lambda i: CLUSTER.put("networkpolicies", policy(i, "app-x")))
             result["pod_event"] = measure(agent, events, lambda i: CLUSTER.put(
                 "pods", pod(local + i % local, "app-y" if i // local % 2 else "app-x")))
+            probe = Probe(agent)
+            result["event_to_last_wrong_packet"] = quantiles([probe.cut() for _ in range(max(events // 3, 1))])
+            probe.end()
+            result["add_under_churn"] = adds_under_churn(agent, events, 200)
             result["rss_after_kib"] = agent.memory_kib("VmRSS")
         finally:
             agent.process.terminate()

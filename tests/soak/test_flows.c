@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What does not change is not touched: a flow that stays allowed loses not one packet while the policies around it change two hundred
+ * times; a burst of events is few transactions and lets no pod's start wait; a pod that comes to a large node costs a few messages.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "tests/net/nft_support.h"
+#include "tests/soak/node.h"
+#include "tests/soak/veth.h"
+
+#define CHANGES 200
+#define PORT 7000
+#define LOCAL_PODS 24
+#define BURST_POLICIES 100
+#define BURST_PODS 500
+#define BURST_STARTS 4
+#define BURST_TRANSACTIONS 60 /* of six hundred events; each ADD may be one more */
+#define START_MS 2000         /* generous: the machine is busy with the burst itself */
+#define START_MESSAGES 16     /* a pod's four map elements and its part of a few peer sets, in a batch of begin and end */
+
+static void must(int r, const struct error *err)
+{
+	if (r < 0)
+		fail_msg("%s", err->message);
+}
+
+static void put(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct node *node, const char *format, ...)
+{
+	char text[1024];
+	struct error err;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	must(api_put(node->api, slice_string(text), &err), &err);
+}
+
+static double number(struct node *node, const char *key)
+{
+	struct error err;
+	double value;
+
+	must(node_number(node, "kernel", key, &value, &err), &err);
+	return value;
+}
+
+/* ── pods ── */
+
+struct pod {
+	char name[16], container[32], path[64], full[32], addresses[2][80];
+	struct node_call call;
+};
+
+/* Its object, its network namespace and its veth; ADD is to come. */
+static void prepare(struct node *node, unsigned i, struct pod *pod)
+{
+	struct kube_address addresses[VETH_ADDRESSES];
+	char text[2][64];
+	struct error err;
+
+	snprintf(pod->name, sizeof(pod->name), "p%u", i);
+	snprintf(pod->container, sizeof(pod->container), "container-%u", i);
+	snprintf(pod->full, sizeof(pod->full), "flows/p%u", i);
+	veth_path(pod->name, pod->path);
+	snprintf(text[0], sizeof(text[0]), "10.1.0.%u", i + 2);
+	snprintf(text[1], sizeof(text[1]), "fd00:1::%x", i + 2);
+	for (int j = 0; j < VETH_ADDRESSES; j++) {
+		must(kube_address_parse(text[j], &addresses[j], &err), &err);
+		snprintf(pod->addresses[j], sizeof(pod->addresses[j]), "%s/%d", text[j], j ? 64 : 24);
+	}
+	put(node,
+	    "{kind: Pod, apiVersion: v1, metadata: {namespace: flows, name: p%u, uid: p%u, labels: {app: app%u}}, spec: "
+	    "{nodeName: " NODE_NAME ", containers: [{name: c}]}}\n",
+	    i, i, i % 4);
+	must(veth_make(node->fabric, pod->name, addresses, &err), &err);
+	pod->call = (struct node_call){ .container = pod->container,
+					.netns = pod->path,
+					.ifname = "eth0",
+					.pod = pod->full,
+					.uid = pod->name,
+					.addresses = { pod->addresses[0], pod->addresses[1] } };
+}
+
+static void start(struct node *node, unsigned i, struct pod *pod)
+{
+	struct error err;
+
+	prepare(node, i, pod);
+	must(node_call("ADD", &pod->call, &err), &err);
+}
+
+static void stop(struct node *node, struct pod *pod)
+{
+	struct error err;
+
+	must(node_call("DEL", &pod->call, &err), &err);
+	must(veth_delete(node->fabric, pod->name, &err), &err);
+	must(veth_forget(pod->name, &err), &err);
+}
+
+/* What lets app0 to app1 is always there; the rest varies. */
+static void put_policy(struct node *node, unsigned i, unsigned version)
+{
+	put(node,
+	    "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: flows, name: n%u}, spec: {podSelector: "
+	    "{matchLabels:"
+	    " {app: app1}}, ingress: [{from: [{ipBlock: {cidr: 100.64.%u.0/24}}%s]}], egress: [{to: [{podSelector: {matchLabels: {app: "
+	    "app%u}}}]}]}}\n",
+	    i, version % 250, i == 0 ? ", {podSelector: {matchLabels: {app: app0}}}" : "", version % 4);
+}
+
+static struct node *cluster(void)
+{
+	struct node *node;
+	struct error err;
+
+	must(node_new(0, 1000, &node, &err), &err);
+	must(node_agent_start(node, &err), &err);
+	put(node, "{kind: Namespace, apiVersion: v1, metadata: {name: flows}}\n");
+	for (unsigned i = 0; i < 8; i++)
+		put_policy(node, i, 0);
+	must(node_wait_ready(node, &err), &err);
+	return node;
+}
+
+/* ── a flow that stays ── */
+
+struct flow {
+	int from, to;
+	_Atomic bool stop;
+	unsigned long sent, arrived, answered;
+	pthread_t thread;
+};
+
+static int open_in(const char *netns, const char *address)
+{
+	const char *paths[] = { netns };
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	struct fabric *place;
+	struct error err;
+
+	must(fabric_adopt(paths, 1, &place, &err), &err);
+	must(fabric_enter(place, 0, &err), &err);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	inet_pton(AF_INET, address, &own.sin_addr);
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
+	fabric_free(place);
+	return fd;
+}
+
+static void aim(int fd, const char *address)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+
+	inet_pton(AF_INET, address, &to.sin_addr);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+static bool arrives(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	return poll(&poll_fd, 1, 1000) == 1 && recv(fd, &byte, 1, 0) == 1;
+}
+
+/* One packet there and one back, each millisecond. */
+static void *talk(void *context)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct flow *flow = context;
+
+	for (; !flow->stop; flow->sent++) {
+		(void)!send(flow->from, "x", 1, 0);
+		flow->arrived += arrives(flow->to);
+		(void)!send(flow->to, "y", 1, 0);
+		flow->answered += arrives(flow->from);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static void test_a_flow_that_stays_allowed_loses_no_packet(void **state)
+{
+	struct node *node = *state;
+	struct pod pods[2];
+	struct flow flow = { 0 };
+	struct error err;
+
+	start(node, 0, &pods[0]);
+	start(node, 1, &pods[1]);
+	must(node_settle(node, &err), &err);
+	flow.from = open_in(pods[0].path, "10.1.0.2");
+	flow.to = open_in(pods[1].path, "10.1.0.3");
+	aim(flow.from, "10.1.0.3");
+	aim(flow.to, "10.1.0.2");
+	double before = number(node, "transactions");
+	assert_int_equal(pthread_create(&flow.thread, NULL, talk, &flow), 0);
+	for (unsigned i = 0; i < CHANGES; i++) {
+		put_policy(node, i % 8, i + 1);
+		must(node_settle(node, &err), &err);
+	}
+	flow.stop = true;
+	pthread_join(flow.thread, NULL);
+	assert_true(number(node, "transactions") >= before + CHANGES);
+	assert_true(flow.sent >= CHANGES);
+	assert_int_equal(flow.arrived, flow.sent);
+	assert_int_equal(flow.answered, flow.sent);
+	close(flow.from);
+	close(flow.to);
+	for (int i = 0; i < 2; i++)
+		stop(node, &pods[i]);
+}
+
+/* ── bursts ── */
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static void *burst(void *context)
+{
+	struct node *node = context;
+
+	for (unsigned i = 0; i < BURST_PODS; i++)
+		put(node,
+		    "{kind: Pod, apiVersion: v1, metadata: {namespace: flows, name: far%u, uid: far%u, labels: {app: app%u}}, spec: "
+		    "{nodeName: far,"
+		    " containers: [{name: c}]}, status: {phase: Running, podIPs: [{ip: 10.7.%u.%u}]}}\n",
+		    i, i, i % 4, i / 250, i % 250 + 1);
+	for (unsigned i = 0; i < BURST_POLICIES; i++)
+		put_policy(node, i, i + 7);
+	return NULL;
+}
+
+static void test_a_burst_is_few_transactions_and_no_start_waits_for_it(void **state)
+{
+	struct pod pods[BURST_STARTS];
+	struct node *node = *state;
+	pthread_t thread;
+	struct error err;
+
+	for (unsigned i = 0; i < BURST_STARTS; i++)
+		prepare(node, i, &pods[i]);
+	must(node_settle(node, &err), &err);
+	double before = number(node, "transactions");
+	assert_int_equal(pthread_create(&thread, NULL, burst, node), 0);
+	for (unsigned i = 0; i < BURST_STARTS; i++) {
+		double begin = now_ms();
+		must(node_call("ADD", &pods[i].call, &err), &err);
+		if (now_ms() - begin > START_MS)
+			fail_msg("ADD took %.0f ms", now_ms() - begin);
+	}
+	pthread_join(thread, NULL);
+	must(node_settle(node, &err), &err);
+	double transactions = number(node, "transactions") - before;
+	print_message("# %d events and %d starts: %.0f transactions\n", BURST_PODS + BURST_POLICIES, BURST_STARTS, transactions);
+	for (unsigned i = 0; i < BURST_STARTS; i++)
+		stop(node, &pods[i]);
+	assert_true(transactions <= BURST_TRANSACTIONS);
+}
+
+static void test_a_pod_that_comes_costs_its_own_elements(void **state)
+{
+	struct pod pods[LOCAL_PODS], last;
+	struct node *node = *state;
+
+	for (unsigned i = 0; i < LOCAL_PODS; i++)
+		start(node, i, &pods[i]);
+	double before = number(node, "transactions");
+	start(node, LOCAL_PODS, &last);
+	assert_int_equal(number(node, "transactions"), before + 1);
+	double messages = number(node, "lastMessages");
+	stop(node, &last);
+	for (unsigned i = 0; i < LOCAL_PODS; i++)
+		stop(node, &pods[i]);
+	if (messages > START_MESSAGES)
+		fail_msg("the transaction had %.0f messages", messages);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_flow_that_stays_allowed_loses_no_packet),
+		cmocka_unit_test(test_a_pod_that_comes_costs_its_own_elements),
+		cmocka_unit_test(test_a_burst_is_few_transactions_and_no_start_waits_for_it),
+	};
+
+	need_namespaces();
+	struct node *node = cluster();
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		tests[i].initial_state = node;
+	int failed = cmocka_run_group_tests_name("flows", tests, NULL, NULL);
+	node_free(node);
+	return failed;
+}
