@@ -116,6 +116,49 @@ translate() {
 	[[ $(tell 0 back) == lost && $(tell 0 there) == lost ]]
 }
 
+# From namespaces of team a only.
+allow_team_a() {
+	manifest policy <<-END
+	apiVersion: networking.k8s.io/v1
+	kind: NetworkPolicy
+	metadata: {namespace: shop, name: to-db}
+	spec:
+	  podSelector: {matchLabels: {app: db}}
+	  ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}]}]
+	END
+}
+
+@test "a changed label of the source's namespace cuts its flow" {
+	namespace shop team=a
+	allow_team_a
+	passes shop/web shop/db tcp/7000
+	flows tcp 4
+	[[ $(tell 0 there) == through && $(tell 0 back) == through ]]
+	namespace shop team=b
+	wait_for "the agent has taken the change" policy_is_applied
+	[[ $(tell 0 back) == lost && $(tell 0 there) == lost ]]
+}
+
+@test "a flow of an address that its pod no longer has is cut" {
+	flows tcp 4
+	[[ $(tell 0 there) == through ]]
+	ID=$(container_id shop/web) NETNS=/run/netns/shop-web ARGS=$(cni_args shop/web) IFNAME=eth0 direct ADD \
+		<<<"$(bare 1.1.0 '"prevResult":{"cniVersion":"1.1.0","ips":[{"address":"10.244.1.99/24"}]}')"
+	[[ $(tell 0 back) == lost && $(tell 0 there) == lost ]]
+	[[ $(tell 1 there) == through ]]
+}
+
+# The entry is gone long before the flow speaks again: whatever it had been marked with is gone too.
+@test "an idle flow is judged by the policy of the day on which it speaks" {
+	in_node sh -c 'cd /proc/sys/net/netfilter && echo 1 >nf_conntrack_udp_timeout && echo 1 >nf_conntrack_udp_timeout_stream'
+	flows udp 4
+	[[ $(tell 0 there) == through && $(tell 0 back) == through ]]
+	wait_for "conntrack has forgotten the flows" forgotten
+	revoke_web
+	[[ $(tell 0 there) == lost && $(tell 1 there) == through ]]
+}
+forgotten() { [[ $(in_node cat /proc/sys/net/netfilter/nf_conntrack_count) == 0 ]]; }
+
 @test "a revoked flow that conntrack has forgotten is not picked up again by its client's next packet" {
 	flows tcp 4
 	[[ $(tell 0 there) == through ]]
