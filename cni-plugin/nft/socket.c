@@ -240,6 +240,7 @@ int nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_
 {
 	struct request state = { .visit = visit, .context = context, .sequence = socket->sequence++ };
 	struct slice datagram;
+	struct error ignored;
 	int result = 0;
 
 	state.dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
@@ -248,12 +249,15 @@ int nft_socket_request(struct nft_socket *socket, struct nlmsghdr *request, nft_
 	if (r < 0)
 		return r;
 	while (!state.done) {
-		r = nft_socket_receive(socket, &datagram, err);
-		if (r < 0)
-			return r;
+		r = nft_socket_receive(socket, &datagram, result < 0 ? &ignored : err);
 		if (r == 0)
-			return error_set(err, EIO, "the kernel's answer ends too early");
-		take_datagram(&state, datagram, &result, err);
+			return result < 0 ? result : error_set(err, EIO, "the kernel's answer ends too early");
+		if (r < 0 && result == 0)
+			result = r;
+		if (r < 0 && r != -ENOBUFS && r != -EMSGSIZE) /* the socket itself is broken */
+			return result;
+		if (r > 0)
+			take_datagram(&state, datagram, &result, err);
 	}
 	if (result == 0 && state.interrupted)
 		return error_set(err, EAGAIN, "nf_tables was changed while it was read");
