@@ -11,6 +11,7 @@ int command_dump(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_drops(int argc, char **argv);
+int command_check(int argc, char **argv); /* check/ */
 
 /* Says that nobody answers on the socket, and where to look. Returns the exit code. */
 int command_ask_unreachable(const char *socket, const struct error *err);

@@ -23,6 +23,7 @@ static const struct {
 	{ "diff", command_diff, "what a change of policies would change, and which connections it would cut" },
 	{ "drops", command_drops, "what was dropped, of which pod, and by which policy" },
 	{ "dump", command_dump, "the policy model and the ruleset as text" },
+	{ "check", command_check, "whether this node can do what Holdfast needs: cause and cure" },
 	{ "version", command_version, "print the version" },
 };
 

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the agent will find when it starts, looked at with the agent's privileges, and the agent itself. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cni-plugin/agent/settings.h"
+#include "cni-plugin/check/checks.h"
+#include "cni-plugin/plugin/client.h"
+#include "cni-plugin/plugin/cni.h"
+#include "common/base/cleanup.h"
+#include "common/sandbox/sandbox.h"
+
+#define STATE_BYTES_MIN (16ull * 1024 * 1024)
+#define TIMEOUT_MS 5000
+#define WRITTEN INT64_C(1767225600) /* 2026-01-01: this program is younger */
+
+/* The configuration of the node below the root. False: a finding says why. */
+static bool load(struct checkup *checkup, struct settings *ret)
+{
+	_cleanup_free_ char *path = checkup_path(checkup, checkup->config ? checkup->config : CONFIG_DEFAULT_PATH);
+	struct error err;
+
+	if (!path) {
+		checkup->lost = true;
+		return false;
+	}
+	if (settings_load(checkup->config || access(path, F_OK) == 0 ? path : NULL, ret, &err) == 0)
+		return true;
+	checkup_fail(checkup, "see `holdfast-net agent --print-config`; another file: --config FILE", "%s", err.message);
+	return false;
+}
+
+/* 0, or why a process with the agent's capabilities cannot read it: a positive errno. */
+static int cannot_read(const char *path)
+{
+	struct error err;
+	int status;
+
+	pid_t child = fork();
+	if (child < 0)
+		return errno;
+	if (child == 0) {
+		if (sandbox_keep_capabilities(0, &err) < 0)
+			_exit(err.code);
+		_exit(open(path, O_RDONLY | O_CLOEXEC) < 0 ? errno : 0);
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+static void check_readable(struct checkup *checkup, const char *what, const char *path)
+{
+	_cleanup_free_ char *whole = checkup_path(checkup, path);
+	int code = whole ? cannot_read(whole) : ENOMEM;
+
+	if (code == EACCES)
+		checkup_fail(checkup, "chown root it and the directories above it, or let others read them",
+			     "%s %s is not root's, and the agent gives up the right to pass over that (CAP_DAC_OVERRIDE)", what, path);
+	else if (code)
+		checkup_fail(checkup, "put it there, or name another in holdfast.yaml", "%s %s cannot be read: %s", what, path,
+			     strerror(code));
+	else
+		checkup_ok(checkup, "%s %s can be read", what, path);
+}
+
+void check_configuration(struct checkup *checkup)
+{
+	_cleanup_(settings_clear) struct settings settings = { 0 };
+
+	if (!load(checkup, &settings))
+		return;
+	if (settings.kubeconfig)
+		check_readable(checkup, "kubeconfig", settings.kubeconfig);
+	else if (settings.directory)
+		check_readable(checkup, "the directory of manifests", settings.directory);
+	else
+		checkup_ok(checkup, "the agent follows the API server as a pod of the cluster");
+}
+
+static void check_directory(struct checkup *checkup, const char *shown, const char *path)
+{
+	struct stat status;
+	struct statvfs system;
+
+	if (stat(path, &status) < 0)
+		checkup_ok(checkup, "%s is not there yet; the agent makes it", shown);
+	else if (!S_ISDIR(status.st_mode) || status.st_uid != 0 || (status.st_mode & 022))
+		checkup_fail(checkup, "chown root and chmod 700 it", "%s is no directory that root alone can write", shown);
+	else if (statvfs(path, &system) < 0)
+		checkup_fail(checkup, "look at its file system", "%s cannot be looked at: %s", shown, strerror(errno));
+	else if (system.f_flag & ST_RDONLY)
+		checkup_fail(checkup, "mount it to be written, or name another place in holdfast.yaml", "%s is on a read-only file system",
+			     shown);
+	else if ((unsigned long long)system.f_bavail * (unsigned long long)system.f_frsize < STATE_BYTES_MIN)
+		checkup_fail(checkup, "make room", "%s has less than %llu MiB free: no pod can start without its journal entry", shown,
+			     STATE_BYTES_MIN >> 20);
+	else
+		checkup_ok(checkup, "%s can be written", shown);
+}
+
+static void check_directory_below_root(struct checkup *checkup, const char *shown)
+{
+	_cleanup_free_ char *path = checkup_path(checkup, shown);
+
+	if (path)
+		check_directory(checkup, shown, path);
+	else
+		checkup->lost = true;
+}
+
+void check_directories(struct checkup *checkup)
+{
+	_cleanup_(settings_clear) struct settings settings = { 0 };
+	struct error ignored;
+
+	/* What is wrong with the configuration has been said. */
+	if (settings_load(checkup->config, &settings, &ignored) < 0)
+		return;
+	check_directory_below_root(checkup, settings.state_directory);
+	check_directory_below_root(checkup, settings.snapshot_directory);
+}
+
+/* Certificates are judged by it, and so is what an event is told to have happened after. */
+void check_clock(struct checkup *checkup)
+{
+	struct timex clock = { 0 };
+	int state = adjtimex(&clock);
+
+	if (time(NULL) < WRITTEN)
+		checkup_fail(checkup, "set the clock: timedatectl set-ntp true, or date -s",
+			     "the clock says a time before this program was written: the API "
+			     "server's certificate will be refused as not valid yet");
+	else if (state == TIME_ERROR)
+		checkup_warn(checkup, "let chrony or systemd-timesyncd run",
+			     "the clock is not synchronised: events and logs of this node may lie");
+	else
+		checkup_ok(checkup, "the clock is synchronised");
+}
+
+static const char *socket_of(const struct checkup *checkup, struct settings *settings)
+{
+	struct error ignored;
+
+	if (checkup->socket)
+		return checkup->socket;
+	return settings_load(checkup->config, settings, &ignored) == 0 ? settings->socket : CNI_DEFAULT_SOCKET;
+}
+
+void check_agent(struct checkup *checkup)
+{
+	_cleanup_(settings_clear) struct settings settings = { 0 };
+	_cleanup_(buf_free) struct buf output = BUF_MAX(WIRE_OUTPUT_MAX);
+	const struct slice fields[WIRE_FIELD_COUNT] = {
+		[WIRE_VERB] = slice_string("status"),
+		[WIRE_ARGS] = slice_string("OUTPUT=json"),
+	};
+	const char *socket = socket_of(checkup, &settings);
+	uint32_t exit_code;
+	struct error err;
+
+	if (client_ask(socket, fields, TIMEOUT_MS, &output, &exit_code, &err) < 0)
+		checkup_warn(checkup, "start it: kubectl -n holdfast get pods -o wide, or holdfast-net agent",
+			     "the agent does not answer on %s (%s): no new pod starts, the last rules stay", socket, err.message);
+	else if (exit_code != 0 || !strstr(buf_text(&output), "\"ready\":true"))
+		checkup_warn(checkup, "holdfast-net status", "the agent answers that it is not ready");
+	else
+		checkup_ok(checkup, "the agent answers that it is ready");
+}
