@@ -21,6 +21,10 @@ holdfast_dependency(nghttp2 "libnghttp2" libnghttp2-dev)
 holdfast_dependency(protobufc "libprotobuf-c" libprotobuf-c-dev)
 holdfast_dependency(mnl "libmnl" libmnl-dev)
 holdfast_dependency(nftnl "libnftnl" libnftnl-dev)
+holdfast_dependency(tss_esys "tss2-esys" libtss2-dev)
+holdfast_dependency(tss_mu "tss2-mu" libtss2-dev)
+holdfast_dependency(tss_rc "tss2-rc" libtss2-dev)
+holdfast_dependency(tss_tctildr "tss2-tctildr" libtss2-dev)
 holdfast_dependency(cmocka "cmocka" libcmocka-dev)
 
 # Header only, without a pkg-config file.

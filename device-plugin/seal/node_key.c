@@ -25,10 +25,10 @@ int node_key_complete(struct node_key *key, struct error *err)
 		r = tpm2_nv_read(buf_view(&key->hold_public), &key->hold, err);
 	if (r < 0)
 		return r;
-	if (TPM2_NV_TYPE(key->hold.attributes) != TPM2_NV_TYPE_COUNTER || key->hold.size != COUNTER_SIZE)
+	if (SEAL_NV_TYPE(key->hold.attributes) != SEAL_NV_TYPE_COUNTER || key->hold.size != COUNTER_SIZE)
 		return error_set(err, EINVAL, "NV index 0x%08" PRIx32 " is no counter, so nothing sealed by it could be revoked",
 				 key->hold.index);
-	if (!(key->hold.attributes & TPM2_NV_WRITTEN) || key->hold_value == 0)
+	if (!(key->hold.attributes & SEAL_NV_WRITTEN) || key->hold_value == 0)
 		return error_set(err, EINVAL, "the hold counter 0x%08" PRIx32 " was never incremented", key->hold.index);
 	return 0;
 }

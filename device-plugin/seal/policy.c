@@ -15,7 +15,7 @@
 void policy_pcrs_write(struct policy_pcrs pcrs, struct buf *out)
 {
 	tpm2_u32(out, 1);
-	tpm2_u16(out, TPM2_ALG_SHA256);
+	tpm2_u16(out, SEAL_ALG_SHA256);
 	buf_byte(out, POLICY_PCRS / 8);
 	for (unsigned i = 0; i < POLICY_PCRS / 8; i++)
 		buf_byte(out, (uint8_t)(pcrs.mask >> 8 * i));

@@ -49,12 +49,12 @@ int signed_pcr_key_public(const char *pem, struct buf *out, struct error *err)
 	unsigned long exponent = (unsigned long)BN_get_word(e);
 	if (exponent > UINT32_MAX)
 		return error_set(err, EINVAL, "is an RSA key with an exponent that no TPM takes");
-	tpm2_u16(out, TPM2_ALG_RSA);
-	tpm2_u16(out, TPM2_ALG_SHA256);
-	tpm2_u32(out, TPM2_OBJECT_DECRYPT | SIGN | TPM2_OBJECT_USER_WITH_AUTH);
+	tpm2_u16(out, SEAL_ALG_RSA);
+	tpm2_u16(out, SEAL_ALG_SHA256);
+	tpm2_u32(out, SEAL_OBJECT_DECRYPT | SIGN | SEAL_OBJECT_USER_WITH_AUTH);
 	tpm2_u16(out, 0); /* no policy */
-	tpm2_u16(out, TPM2_ALG_NULL);
-	tpm2_u16(out, TPM2_ALG_NULL);
+	tpm2_u16(out, SEAL_ALG_NULL);
+	tpm2_u16(out, SEAL_ALG_NULL);
 	tpm2_u16(out, (uint16_t)bits);
 	tpm2_u32(out, exponent == DEFAULT_EXPONENT ? 0 : (uint32_t)exponent);
 	tpm2_sized(out, slice_from(modulus, (size_t)bits / 8));

@@ -73,8 +73,8 @@ bool tpm2_reader_is_done(const struct tpm2_reader *reader)
 
 int tpm2_name_of(struct slice public_area, struct tpm2_name *ret, struct error *err)
 {
-	ret->bytes[0] = TPM2_ALG_SHA256 >> 8;
-	ret->bytes[1] = TPM2_ALG_SHA256 & 0xff;
+	ret->bytes[0] = SEAL_ALG_SHA256 >> 8;
+	ret->bytes[1] = SEAL_ALG_SHA256 & 0xff;
 	return digest_sha256(&public_area, 1, ret->bytes + 2, err);
 }
 
@@ -100,8 +100,8 @@ static bool fits(struct slice number, uint8_t *to, size_t size)
 
 static bool read_ecc(struct tpm2_reader *reader, struct tpm2_root_key *key)
 {
-	bool is_p256 = tpm2_read_u16(reader) == TPM2_ECC_NIST_P256;
-	bool has_kdf = tpm2_read_u16(reader) != TPM2_ALG_NULL;
+	bool is_p256 = tpm2_read_u16(reader) == SEAL_ECC_P256;
+	bool has_kdf = tpm2_read_u16(reader) != SEAL_ALG_NULL;
 
 	return is_p256 && !has_kdf && fits(tpm2_read_sized(reader), key->x, TPM2_EC_SIZE) &&
 	       fits(tpm2_read_sized(reader), key->y, TPM2_EC_SIZE);
@@ -119,16 +119,16 @@ static bool read_rsa(struct tpm2_reader *reader, struct tpm2_root_key *key)
 /* TPMT_SYM_DEF_OBJECT and the scheme, which a decryption key does not have. */
 static bool has_aes_128_cfb(struct tpm2_reader *reader)
 {
-	bool aes = tpm2_read_u16(reader) == TPM2_ALG_AES;
+	bool aes = tpm2_read_u16(reader) == SEAL_ALG_AES;
 	bool bits = tpm2_read_u16(reader) == 128;
-	bool cfb = tpm2_read_u16(reader) == TPM2_ALG_CFB;
+	bool cfb = tpm2_read_u16(reader) == SEAL_ALG_CFB;
 
-	return aes && bits && cfb && tpm2_read_u16(reader) == TPM2_ALG_NULL;
+	return aes && bits && cfb && tpm2_read_u16(reader) == SEAL_ALG_NULL;
 }
 
 int tpm2_root_key_read(struct slice tpm2b_public, struct tpm2_root_key *ret, struct error *err)
 {
-	const uint32_t needed = TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_DECRYPT;
+	const uint32_t needed = SEAL_OBJECT_RESTRICTED | SEAL_OBJECT_DECRYPT;
 	struct tpm2_root_key key = {};
 	struct slice area;
 
@@ -137,10 +137,10 @@ int tpm2_root_key_read(struct slice tpm2b_public, struct tpm2_root_key *ret, str
 		return r;
 	struct tpm2_reader reader = { .left = area };
 	uint16_t type = tpm2_read_u16(&reader), hash = tpm2_read_u16(&reader);
-	key.type = type == TPM2_ALG_ECC ? TPM2_KEY_ECC : TPM2_KEY_RSA;
+	key.type = type == SEAL_ALG_ECC ? TPM2_KEY_ECC : TPM2_KEY_RSA;
 	key.attributes = tpm2_read_u32(&reader);
 	tpm2_read_sized(&reader); /* its own policy is for those who use it */
-	if ((type != TPM2_ALG_ECC && type != TPM2_ALG_RSA) || hash != TPM2_ALG_SHA256)
+	if ((type != SEAL_ALG_ECC && type != SEAL_ALG_RSA) || hash != SEAL_ALG_SHA256)
 		return error_set(err, EINVAL,
 				 "the root key has type 0x%04x and name algorithm 0x%04x: an ECC P-256 or RSA 2048 key named by "
 				 "SHA-256 is needed",
@@ -148,7 +148,7 @@ int tpm2_root_key_read(struct slice tpm2b_public, struct tpm2_root_key *ret, str
 	if ((key.attributes & needed) != needed)
 		return error_set(err, EINVAL, "the key with attributes 0x%08x is no storage key: it is not a restricted decryption key",
 				 key.attributes);
-	if (!has_aes_128_cfb(&reader) || !(type == TPM2_ALG_ECC ? read_ecc(&reader, &key) : read_rsa(&reader, &key)) ||
+	if (!has_aes_128_cfb(&reader) || !(type == SEAL_ALG_ECC ? read_ecc(&reader, &key) : read_rsa(&reader, &key)) ||
 	    !tpm2_reader_is_done(&reader))
 		return error_set(err, EINVAL, "the root key is not of the kind that is needed: ECC P-256 or RSA 2048 with AES-128-CFB");
 	r = tpm2_name_of(area, &key.name, err);
@@ -171,7 +171,7 @@ int tpm2_nv_read(struct slice tpm2b_nv_public, struct tpm2_nv *ret, struct error
 	nv.attributes = tpm2_read_u32(&reader);
 	tpm2_read_sized(&reader);
 	nv.size = tpm2_read_u16(&reader);
-	if (!tpm2_reader_is_done(&reader) || hash != TPM2_ALG_SHA256)
+	if (!tpm2_reader_is_done(&reader) || hash != SEAL_ALG_SHA256)
 		return error_set(err, EINVAL, "the public area of the NV index is damaged, or its name algorithm is not SHA-256");
 	r = tpm2_name_of(area, &nv.name, err);
 	if (r == 0)

@@ -47,9 +47,9 @@ struct tpm2_nv {
 	struct tpm2_name name;
 };
 
-#define TPM2_NV_WRITTEN (1u << 29)
-#define TPM2_NV_TYPE(attributes) ((attributes) >> 4 & 0xf)
-#define TPM2_NV_TYPE_COUNTER 1
+#define SEAL_NV_WRITTEN (1u << 29)
+#define SEAL_NV_TYPE(attributes) ((attributes) >> 4 & 0xf)
+#define SEAL_NV_TYPE_COUNTER 1
 
 /* From a TPM2B_NV_PUBLIC. EINVAL. */
 int tpm2_nv_read(struct slice tpm2b_nv_public, struct tpm2_nv *ret, struct error *err) must_check;
@@ -75,19 +75,19 @@ bool tpm2_reader_is_done(const struct tpm2_reader *reader);
 /* The name of an object by its public area (TPMT_PUBLIC or TPMS_NV_PUBLIC). */
 int tpm2_name_of(struct slice public_area, struct tpm2_name *ret, struct error *err) must_check;
 
-#define TPM2_ALG_RSA 0x0001
-#define TPM2_ALG_AES 0x0006
-#define TPM2_ALG_KEYEDHASH 0x0008
-#define TPM2_ALG_SHA256 0x000b
-#define TPM2_ALG_NULL 0x0010
-#define TPM2_ALG_ECC 0x0023
-#define TPM2_ALG_CFB 0x0043
-#define TPM2_ECC_NIST_P256 0x0003
+#define SEAL_ALG_RSA 0x0001
+#define SEAL_ALG_AES 0x0006
+#define SEAL_ALG_KEYEDHASH 0x0008
+#define SEAL_ALG_SHA256 0x000b
+#define SEAL_ALG_NULL 0x0010
+#define SEAL_ALG_ECC 0x0023
+#define SEAL_ALG_CFB 0x0043
+#define SEAL_ECC_P256 0x0003
 
-#define TPM2_OBJECT_USER_WITH_AUTH (1u << 6)
-#define TPM2_OBJECT_ADMIN_WITH_POLICY (1u << 7)
-#define TPM2_OBJECT_NO_DA (1u << 10)
-#define TPM2_OBJECT_RESTRICTED (1u << 16)
-#define TPM2_OBJECT_DECRYPT (1u << 17)
+#define SEAL_OBJECT_USER_WITH_AUTH (1u << 6)
+#define SEAL_OBJECT_ADMIN_WITH_POLICY (1u << 7)
+#define SEAL_OBJECT_NO_DA (1u << 10)
+#define SEAL_OBJECT_RESTRICTED (1u << 16)
+#define SEAL_OBJECT_DECRYPT (1u << 17)
 
 #endif

@@ -24,7 +24,7 @@
 
 #define SEED_SIZE 32 /* of the name algorithm's digest */
 #define AES_SIZE 16
-#define ATTRIBUTES (TPM2_OBJECT_ADMIN_WITH_POLICY | TPM2_OBJECT_NO_DA)
+#define ATTRIBUTES (SEAL_OBJECT_ADMIN_WITH_POLICY | SEAL_OBJECT_NO_DA)
 
 static const char duplicate_label[] = "DUPLICATE";
 
@@ -161,11 +161,11 @@ static int seed_by_rsa(const struct tpm2_root_key *root, uint8_t seed[static SEE
 /* TPMT_PUBLIC of a sealed object. */
 static void write_public(const uint8_t policy[static TPM2_DIGEST_SIZE], const uint8_t unique[static TPM2_DIGEST_SIZE], struct buf *out)
 {
-	tpm2_u16(out, TPM2_ALG_KEYEDHASH);
-	tpm2_u16(out, TPM2_ALG_SHA256);
+	tpm2_u16(out, SEAL_ALG_KEYEDHASH);
+	tpm2_u16(out, SEAL_ALG_SHA256);
 	tpm2_u32(out, ATTRIBUTES);
 	tpm2_sized(out, slice_from(policy, TPM2_DIGEST_SIZE));
-	tpm2_u16(out, TPM2_ALG_NULL);
+	tpm2_u16(out, SEAL_ALG_NULL);
 	tpm2_sized(out, slice_from(unique, TPM2_DIGEST_SIZE));
 }
 
@@ -218,7 +218,7 @@ static int wrap_sensitive(const uint8_t seed[static SEED_SIZE], const struct tpm
 static void write_sensitive(const uint8_t obfuscation[static TPM2_DIGEST_SIZE], const uint8_t key[static WRAP_KEY_SIZE], struct buf *out)
 {
 	tpm2_u16(out, SENSITIVE_SIZE - 2);
-	tpm2_u16(out, TPM2_ALG_KEYEDHASH);
+	tpm2_u16(out, SEAL_ALG_KEYEDHASH);
 	tpm2_u16(out, 0); /* no authorization value */
 	tpm2_sized(out, slice_from(obfuscation, TPM2_DIGEST_SIZE));
 	tpm2_sized(out, slice_from(key, WRAP_KEY_SIZE));
@@ -271,10 +271,10 @@ int wrap_key(const struct tpm2_root_key *root, const uint8_t policy[static TPM2_
 int wrap_public_read(struct slice tpm2b_public, uint8_t ret_policy[static TPM2_DIGEST_SIZE], struct error *err)
 {
 	struct tpm2_reader outer = { .left = tpm2b_public }, reader = { .left = tpm2_read_sized(&outer) };
-	bool is_sealed = tpm2_read_u16(&reader) == TPM2_ALG_KEYEDHASH && tpm2_read_u16(&reader) == TPM2_ALG_SHA256;
+	bool is_sealed = tpm2_read_u16(&reader) == SEAL_ALG_KEYEDHASH && tpm2_read_u16(&reader) == SEAL_ALG_SHA256;
 	uint32_t attributes = tpm2_read_u32(&reader);
 	struct slice policy = tpm2_read_sized(&reader);
-	bool no_scheme = tpm2_read_u16(&reader) == TPM2_ALG_NULL;
+	bool no_scheme = tpm2_read_u16(&reader) == SEAL_ALG_NULL;
 	struct slice unique = tpm2_read_sized(&reader);
 
 	if (!tpm2_reader_is_done(&outer) || !tpm2_reader_is_done(&reader) || !is_sealed || !no_scheme || unique.n != TPM2_DIGEST_SIZE)

@@ -19,8 +19,8 @@ static void write_ecc(EVP_PKEY *key, struct buf *out)
 	size_t n;
 
 	assert_true(EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &n));
-	tpm2_u16(out, TPM2_ECC_NIST_P256);
-	tpm2_u16(out, TPM2_ALG_NULL);
+	tpm2_u16(out, SEAL_ECC_P256);
+	tpm2_u16(out, SEAL_ALG_NULL);
 	tpm2_sized(out, slice_from(point + 1, 32));
 	tpm2_sized(out, slice_from(point + 33, 32));
 }
@@ -44,14 +44,14 @@ static void write_root(const char *type, struct buf *out)
 	EVP_PKEY *key = ecc ? EVP_EC_gen("prime256v1") : EVP_RSA_gen(2048);
 
 	assert_non_null(key);
-	tpm2_u16(out, ecc ? TPM2_ALG_ECC : TPM2_ALG_RSA);
-	tpm2_u16(out, TPM2_ALG_SHA256);
-	tpm2_u32(out, TPM2_OBJECT_RESTRICTED | TPM2_OBJECT_DECRYPT | TPM2_OBJECT_NO_DA | 0x72);
+	tpm2_u16(out, ecc ? SEAL_ALG_ECC : SEAL_ALG_RSA);
+	tpm2_u16(out, SEAL_ALG_SHA256);
+	tpm2_u32(out, SEAL_OBJECT_RESTRICTED | SEAL_OBJECT_DECRYPT | SEAL_OBJECT_NO_DA | 0x72);
 	tpm2_u16(out, 0);
-	tpm2_u16(out, TPM2_ALG_AES);
+	tpm2_u16(out, SEAL_ALG_AES);
 	tpm2_u16(out, 128);
-	tpm2_u16(out, TPM2_ALG_CFB);
-	tpm2_u16(out, TPM2_ALG_NULL);
+	tpm2_u16(out, SEAL_ALG_CFB);
+	tpm2_u16(out, SEAL_ALG_NULL);
 	if (ecc)
 		write_ecc(key, out);
 	else
@@ -69,8 +69,8 @@ void sealed_make_node_key(const char *node, const char *type, struct node_key *r
 	write_root(type, &root);
 	tpm2_sized(&ret->root_public, buf_view(&root));
 	tpm2_u32(&hold, 0x01800048);
-	tpm2_u16(&hold, TPM2_ALG_SHA256);
-	tpm2_u32(&hold, TPM2_NV_WRITTEN | TPM2_NV_TYPE_COUNTER << 4 | 0x60006);
+	tpm2_u16(&hold, SEAL_ALG_SHA256);
+	tpm2_u32(&hold, SEAL_NV_WRITTEN | SEAL_NV_TYPE_COUNTER << 4 | 0x60006);
 	tpm2_u16(&hold, 0);
 	tpm2_u16(&hold, 8);
 	tpm2_sized(&ret->hold_public, buf_view(&hold));

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <tss2/tss2_tctildr.h>
+
+#include "device-plugin/tpm/internal.h"
+
+void tpm_close(struct tpm *tpm)
+{
+	if (!tpm)
+		return;
+	if (tpm->esys)
+		Esys_Finalize(&tpm->esys);
+	if (tpm->tcti)
+		Tss2_TctiLdr_Finalize(&tpm->tcti);
+	free(tpm);
+}
+
+static int no_tpm(struct error *err, const char *tcti, TSS2_RC rc)
+{
+	struct error inner;
+
+	int r = tpm_error(&inner, rc, "reach it");
+	return error_set(err, r == -EACCES ? EACCES : ENODEV, "there is no TPM at \"%s\": %s", tcti, inner.message);
+}
+
+/* A start that was made already (by the firmware, by the resource manager) is no error. */
+int tpm_open(const char *tcti, struct tpm **ret, struct error *err)
+{
+	_cleanup_(tpm_closep) struct tpm *tpm = calloc(1, sizeof(*tpm));
+
+	if (!tpm)
+		return error_nomem(err);
+	TSS2_RC rc = Tss2_TctiLdr_Initialize(tcti, &tpm->tcti);
+	if (rc == TSS2_RC_SUCCESS)
+		rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
+	if (rc != TSS2_RC_SUCCESS)
+		return no_tpm(err, tcti, rc);
+	rc = Esys_Startup(tpm->esys, TPM2_SU_CLEAR);
+	if (rc != TSS2_RC_SUCCESS && rc != TPM2_RC_INITIALIZE)
+		return no_tpm(err, tcti, rc);
+	*ret = TAKE_PTR(tpm);
+	return 0;
+}
+
+void tpm_handle_flush(struct tpm_handle *handle)
+{
+	if (handle->tr != ESYS_TR_NONE)
+		Esys_FlushContext(handle->tpm->esys, handle->tr);
+	handle->tr = ESYS_TR_NONE;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Whatever command fails, and however: an error with words, nothing left in the TPM, and the next try works. */
+#include "tests/unit/common/cmocka_all.h"
+
+#include <errno.h>
+#include <tss2/tss2_tpm2_types.h>
+
+#include "common/base/array.h"
+#include "tests/tpm/faulty_tcti.h"
+#include "tests/tpm/sealing.h"
+
+static struct software_tpm software;
+
+static int set_up(void **state)
+{
+	faulty_tcti_reset();
+	software_tpm_make(&software);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	software_tpm_remove(&software);
+	return 0;
+}
+
+static unsigned commands_of_unseal(const struct sealing *sealing, struct tpm *tpm)
+{
+	struct error err;
+
+	faulty_tcti_reset();
+	if (sealing_unseal(sealing, tpm, &err) < 0)
+		fail_msg("%s", err.message);
+	return faulty_tcti.sent;
+}
+
+/* One code of each class; codes that libtss2 retries by itself come often enough to get through. */
+static const struct {
+	TSS2_RC code;
+	int error;
+} codes[] = {
+	{ TPM2_RC_LOCKOUT, EBUSY },
+	{ TPM2_RC_OBJECT_MEMORY, EAGAIN },
+	{ TPM2_RC_SESSION_MEMORY, EAGAIN },
+	{ TPM2_RC_RETRY, EAGAIN },
+	{ TPM2_RC_NV_RATE, EAGAIN },
+	{ TPM2_RC_FAILURE, EIO },
+	{ TPM2_RC_POLICY, EACCES },
+	{ TPM2_RC_COMMAND_CODE, ENODEV },
+	{ TPM2_RC_INTEGRITY | TPM2_RC_P | TPM2_RC_1, EBADMSG },
+	{ TPM2_RC_AUTH_FAIL | TPM2_RC_S | TPM2_RC_1, EPERM },
+};
+
+static void every_command_of_an_unseal_may_fail_with_every_code(void **state)
+{
+	struct tpm *tpm = sealing_open(&software);
+	struct sealing sealing;
+
+	sealing_make(&sealing, tpm, NULL, 0);
+	unsigned n = commands_of_unseal(&sealing, tpm);
+	assert_in_range(n, 6, 40);
+	for (size_t i = 0; i < ELEMENTS_OF(codes); i++) {
+		for (unsigned at = 1; at <= n; at++) {
+			struct error err = { 0 };
+
+			faulty_tcti = (struct faulty_tcti){ .fail_at = at, .fail_n = 20, .code = codes[i].code };
+			int r = sealing_unseal(&sealing, tpm, &err);
+			faulty_tcti_reset();
+			if (r == 0)
+				fail_msg("command %u failed with 0x%x and nobody noticed", at, codes[i].code);
+			if (r < 0 && r != -codes[i].error && r != -ESTALE && r != -EACCES)
+				fail_msg("command %u, 0x%x: %d %s", at, codes[i].code, r, err.message);
+			if (sealing_unseal(&sealing, tpm, &err) < 0)
+				fail_msg("after 0x%x at command %u: %s", codes[i].code, at, err.message);
+		}
+	}
+	sealing_clear(&sealing);
+	tpm_close(tpm);
+}
+
+static void one_failing_command_leaves_nothing_in_the_tpm(void **state)
+{
+	struct tpm *tpm = sealing_open(&software);
+	struct sealing sealing;
+
+	sealing_make(&sealing, tpm, NULL, 0);
+	unsigned n = commands_of_unseal(&sealing, tpm);
+	for (unsigned at = 1; at <= n; at++) {
+		struct error err;
+
+		faulty_tcti = (struct faulty_tcti){ .fail_at = at, .code = TPM2_RC_POLICY };
+		assert_int_not_equal(sealing_unseal(&sealing, tpm, &err), 0);
+		faulty_tcti_reset();
+		tpm_close(tpm);
+		assert_int_equal(software_tpm_loaded(&software), 0);
+		tpm = sealing_open(&software);
+	}
+	sealing_clear(&sealing);
+	tpm_close(tpm);
+}
+
+/* The connection breaks for good at the n-th command, as in a power cut; what the TPM had done by then stays. */
+static void enrolment_may_be_cut_off_anywhere(void **state)
+{
+	bool done = false;
+
+	for (unsigned at = 1; !done; at++) {
+		struct node_key first = NODE_KEY_EMPTY, second = NODE_KEY_EMPTY;
+		struct tpm *tpm;
+		struct error err;
+
+		faulty_tcti_reset();
+		tpm = sealing_open(&software);
+		faulty_tcti = (struct faulty_tcti){ .fail_at = at, .fail_n = 1000 };
+		done = tpm_enrol(tpm, &first, &err) == 0;
+		tpm_close(tpm);
+		faulty_tcti_reset();
+		software_tpm_kill(&software);
+		software_tpm_start(&software);
+		tpm = sealing_open(&software);
+		if (tpm_enrol(tpm, &second, &err) < 0)
+			fail_msg("cut off at command %u: %s", at, err.message);
+		node_key_clear(&first);
+		node_key_clear(&second);
+		tpm_close(tpm);
+		software_tpm_remove(&software);
+		software_tpm_make(&software);
+	}
+}
+
+static void a_thousand_unseals_leave_nothing(void **state)
+{
+	struct tpm *tpm = sealing_open(&software);
+	struct sealing sealing;
+	struct error err;
+
+	sealing_make(&sealing, tpm, NULL, 0);
+	for (int i = 0; i < 1000; i++) {
+		if (sealing_unseal(&sealing, tpm, &err) < 0)
+			fail_msg("%d: %s", i, err.message);
+	}
+	sealing_clear(&sealing);
+	tpm_close(tpm);
+	assert_int_equal(software_tpm_loaded(&software), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(every_command_of_an_unseal_may_fail_with_every_code),
+		TEST(one_failing_command_leaves_nothing_in_the_tpm),
+		TEST(enrolment_may_be_cut_off_anywhere),
+		TEST(a_thousand_unseals_leave_nothing),
+	};
+
+	software_tpm_isolate();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
