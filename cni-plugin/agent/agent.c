@@ -38,6 +38,7 @@ static void on_changed(void *context, const struct kube_object *before, const st
 	if (!enforcer_is_live(agent->enforcer) || enforcer_is_lost(agent->enforcer))
 		return;
 	snapshot_changed(agent, after ? after : before);
+	tell_changed(agent, after);
 	int r = enforcer_changed(agent->enforcer, before, after, &err);
 	if (r == 0)
 		r = adopt_changed(agent, before, after, &err);
@@ -75,6 +76,7 @@ static void on_synced(void *context)
 	log_info("synced: policies decide from now on", "pods", LOG_NUMBER(kube_store_count(agent->store, KUBE_POD)), "namespaces",
 		 LOG_NUMBER(kube_store_count(agent->store, KUBE_NAMESPACE)), "policies",
 		 LOG_NUMBER(kube_store_count(agent->store, KUBE_NETWORK_POLICY)), "attachments", LOG_NUMBER(agent->attachments.n));
+	tell_all(agent);
 	reconcile_bridge(agent);
 	agent_apply_or_log(agent);
 }
@@ -125,8 +127,7 @@ static int restore(struct agent *agent, struct error *err)
 	for (struct attachment *at = agent->attachments.first; at && r == 0; at = at->next)
 		complete(at);
 	if (r == 0)
-		r = enforcer_open(&agent->attachments, &drop_log, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer,
-				  err);
+		r = enforcer_open(&agent->attachments, &drop_log, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer, err);
 	if (r < 0)
 		return r;
 	drops_started(agent);
@@ -200,6 +201,7 @@ static void watch_signals(struct agent *agent)
 static int start(struct agent *agent, struct error *err)
 {
 	apply_prepare(agent);
+	tell_start(agent);
 	watch_signals(agent);
 	int r = lock_state(agent, err);
 	if (r == 0)

@@ -55,7 +55,7 @@ struct agent {
 	uv_idle_t no_sleep; /* while dirty, so that the turn ends */
 	uv_timer_t retry;
 	uint64_t retry_ms;
-	uv_timer_t reconcile;
+	uv_timer_t reconcile, tell_again;
 	unsigned reconciliations;
 	uv_poll_t links;
 	struct mnl_socket *link_socket;
@@ -117,6 +117,11 @@ void snapshot_clear(struct agent *agent);
 int64_t snapshot_age_s(const struct agent *agent); /* by the wall clock; 0 if that says nonsense */
 #define SNAPSHOT_TIME_MAX 32
 void snapshot_format_time(int64_t seconds, char ret[static SNAPSHOT_TIME_MAX]);
+
+/* ── tell.c: events at policies that cannot be enforced ── */
+void tell_changed(struct agent *agent, const struct kube_object *after);
+void tell_all(struct agent *agent);
+void tell_start(struct agent *agent);
 
 /* ── reconcile.c: attachments whose pods went away without a DEL ── */
 void reconcile_now(struct agent *agent);

@@ -58,6 +58,8 @@ static void add_source(const struct agent *agent, struct buf *out)
 	one(out, "holdfast_net_source_connected", METRIC_GAUGE, status.connected, "1 if every watch of the source is open.");
 	one(out, "holdfast_net_source_restarts_total", METRIC_COUNTER, (double)status.restarts, "Watches that were opened again.");
 	one(out, "holdfast_net_source_refused_total", METRIC_COUNTER, (double)status.refused, "Objects or files that could not be read.");
+	one(out, "holdfast_net_events_total", METRIC_COUNTER, (double)status.told, "Kubernetes events that the API server has.");
+	one(out, "holdfast_net_events_dropped_total", METRIC_COUNTER, (double)status.dropped, "Kubernetes events that were given up.");
 	if (status.last_heard_ms)
 		one(out, "holdfast_net_source_age_seconds", METRIC_GAUGE, (double)(uv_now(&agent->loop) - status.last_heard_ms) / 1e3,
 		    "Time since the source was heard.");
@@ -73,9 +75,9 @@ static void add_snapshot(const struct agent *agent, struct buf *out)
 	one(out, "holdfast_net_snapshot_unsaved", METRIC_GAUGE, status.unsaved, "1 while something has changed that is not on disk.");
 	one(out, "holdfast_net_snapshot_writes_total", METRIC_COUNTER, (double)status.written, "Snapshots that were written.");
 	one(out, "holdfast_net_snapshot_failures_total", METRIC_COUNTER, (double)status.failures, "Snapshots that could not be written.");
-	if (status.written_ms)
-		one(out, "holdfast_net_snapshot_age_seconds", METRIC_GAUGE, (double)(uv_now(&agent->loop) - status.written_ms) / 1e3,
-		    "Time since the snapshot was written; it is written only when something has changed.");
+	uint64_t written_ms = status.written_ms ? status.written_ms : agent->started_ms;
+	one(out, "holdfast_net_snapshot_age_seconds", METRIC_GAUGE, (double)(uv_now(&agent->loop) - written_ms) / 1e3,
+	    "Time since the snapshot was written, which is when something has changed; before that, since the agent's start.");
 }
 
 static void add_requests(const struct agent *agent, struct buf *out)

@@ -8,20 +8,20 @@
 #include "common/base/slice.h"
 #include "common/kube/api_config.h"
 
-/* GET requests to one API server, on the loop, whose answers are handed on as they arrive. */
+/* Requests to one API server, on the loop, whose answers are handed on as they arrive. */
 struct api_client;
 struct api_request;
 
 struct api_result {
 	unsigned status;         /* HTTP status; 0 if none came */
 	uint64_t retry_after_ms; /* what the server asked for; 0 if nothing */
-	struct error err;        /* code 0: status 200 and its whole body has been received */
+	struct error err;        /* code 0: status 200, or 201 after a POST, and its whole body has been received */
 };
 
 /* None of these may cancel a request, or close the client, from `opened` and `received`; `finished` may. */
 struct api_handler {
-	void (*opened)(void *context); /* status 200 */
-	/* A part of a 200's body. A negative value ends the request; `finished` then gets that error. */
+	void (*opened)(void *context); /* status 200 or 201 */
+	/* A part of that body. A negative value ends the request; `finished` then gets that error. */
 	int (*received)(void *context, struct slice bytes, struct error *err);
 	/* The request is over and its pointer no longer valid. */
 	void (*finished)(void *context, const struct api_result *result);
@@ -39,6 +39,10 @@ const struct api_config *api_client_config(const struct api_client *client);
 /* `path` begins with '/', with its query. `finished` is never called before this returns. */
 int api_client_get(struct api_client *client, const char *path, const struct api_handler *handler, struct api_request **ret,
 		   struct error *err) must_check;
+
+/* As api_client_get, with a body of JSON, which is copied. */
+int api_client_post(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+		    struct api_request **ret, struct error *err) must_check;
 
 /* Ends it without a call to its handler. Accepts NULL. */
 void api_request_cancel(struct api_request *request);

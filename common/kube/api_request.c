@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One GET. A half-open connection is noticed by three: the kernel's keepalive and user time-out, and our own idle timer, which is
+ * One request. A half-open connection is noticed by three: the kernel's keepalive and user time-out, and our own idle timer, which is
  * above the interval of bookmarks; curl's low-speed limit measures averages and is too vague for a quiet watch.
  */
 #include <errno.h>
@@ -59,6 +59,11 @@ static unsigned status_of(const struct api_request *request)
 	return (unsigned)status;
 }
 
+static bool is_good(unsigned status)
+{
+	return status == 200 || status == 201;
+}
+
 /* The "message" of the Status object that the server sends with a refusal, or the start of whatever it sent. */
 static void describe_refusal(const struct api_request *request, unsigned status, struct error *err)
 {
@@ -110,7 +115,7 @@ void api_request_finish(struct api_request *request, CURLcode code)
 
 	if (code != CURLE_OK)
 		describe_failure(request, code, &result.err);
-	else if (result.status != 200)
+	else if (!is_good(result.status))
 		describe_refusal(request, result.status, &result.err);
 	detach(request);
 	handler.finished(handler.context, &result);
@@ -130,7 +135,7 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
 	struct api_request *request = context;
 
 	uv_timer_again(&request->idle);
-	if (status_of(request) != 200) {
+	if (!is_good(status_of(request))) {
 		size_t room = request->refusal.maximum - request->refusal.n;
 		buf_append(&request->refusal, bytes, n < room ? n : room);
 		return n;
@@ -145,7 +150,7 @@ static size_t take_header(char *bytes, size_t size, size_t n, void *context)
 	bool is_end = n == 2 && memcmp(bytes, "\r\n", 2) == 0;
 
 	uv_timer_again(&request->idle);
-	if (is_end && status_of(request) == 200)
+	if (is_end && is_good(status_of(request)))
 		request->handler.opened(request->handler.context);
 	return n;
 }
@@ -206,15 +211,24 @@ static struct api_request *new_request(struct api_client *client, const struct a
 	return request;
 }
 
-int api_client_get(struct api_client *client, const char *path, const struct api_handler *handler, struct api_request **ret,
-		   struct error *err)
+static int set_body(struct api_request *request, const char *body, struct error *err)
+{
+	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->client->post_headers);
+	return curl_easy_setopt(request->easy, CURLOPT_COPYPOSTFIELDS, body) ? error_nomem(err) : 0;
+}
+
+/* `body` NULL: a GET. */
+static int send_request(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+			struct api_request **ret, struct error *err)
 {
 	struct api_request *request = new_request(client, handler);
 
 	if (!request)
 		return error_nomem(err);
 	set_transport(request);
-	int r = api_request_set_url(request, path, err);
+	int r = body ? set_body(request, body, err) : 0;
+	if (r == 0)
+		r = api_request_set_url(request, path, err);
 	if (r == 0)
 		r = api_request_set_credentials(request, err);
 	if (r == 0 && curl_multi_add_handle(client->multi, request->easy))
@@ -226,4 +240,16 @@ int api_client_get(struct api_client *client, const char *path, const struct api
 	uv_timer_start(&request->idle, idle_too_long, client->idle_timeout_ms, client->idle_timeout_ms);
 	*ret = request;
 	return 0;
+}
+
+int api_client_get(struct api_client *client, const char *path, const struct api_handler *handler, struct api_request **ret,
+		   struct error *err)
+{
+	return send_request(client, path, NULL, handler, ret, err);
+}
+
+int api_client_post(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+		    struct api_request **ret, struct error *err)
+{
+	return send_request(client, path, body, handler, ret, err);
 }

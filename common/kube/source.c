@@ -35,6 +35,12 @@ void kube_source_stop(struct kube_source *source, void (*closed)(void *context),
 		source->ops->stop(source, closed, context);
 }
 
+void kube_source_tell(struct kube_source *source, const struct kube_notice *notice)
+{
+	if (source->ops->tell)
+		source->ops->tell(source, notice);
+}
+
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
 	/* FNV-1a with the NUL, so that "a", "bc" and "ab", "c" differ. */
@@ -44,15 +50,31 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-bool reported_first_time(struct reported *reported, ...)
+static uint64_t hash_list(const char *text, va_list texts)
 {
 	uint64_t hash = 0xcbf29ce484222325;
-	const char *text;
+
+	for (; text; text = va_arg(texts, const char *))
+		hash = hash_text(hash, text);
+	return hash;
+}
+
+uint64_t hash_texts(const char *first, ...)
+{
+	va_list texts;
+
+	va_start(texts, first);
+	uint64_t hash = hash_list(first, texts);
+	va_end(texts);
+	return hash;
+}
+
+bool reported_first_time(struct reported *reported, ...)
+{
 	va_list texts;
 
 	va_start(texts, reported);
-	while ((text = va_arg(texts, const char *)))
-		hash = hash_text(hash, text);
+	uint64_t hash = hash_list(va_arg(texts, const char *), texts);
 	va_end(texts);
 	for (unsigned i = 0; i < REPORTED_MAX; i++) {
 		if (reported->hashes[i] == hash)

@@ -24,6 +24,7 @@ struct kube_source_status {
 	const char *last_error; /* "" if none since it is connected */
 	uint64_t restarts;      /* watches opened again, all kinds together */
 	uint64_t refused;       /* objects or files that could not be read, since the start */
+	uint64_t told, dropped; /* notices that the API server has, and that it will not get */
 };
 
 struct kube_source_ops;
@@ -46,6 +47,20 @@ int kube_source_start(uv_loop_t *loop, const struct kube_source_options *options
 		      struct error *err) must_check;
 
 void kube_source_status(const struct kube_source *source, struct kube_source_status *ret);
+
+/* What a person shall see who looks at the object; all of it is copied. */
+struct kube_notice {
+	const struct kube_object *about; /* of a namespaced kind */
+	const char *reason;              /* "PolicyRefused" */
+	const char *message;             /* a sentence with what to do */
+	const char *reporter, *node;     /* "holdfast-net", "edge-1" */
+};
+
+/*
+ * As an Event, where the source is an API server; a directory of manifests has nobody who looks. Never waits, fails silently, and may be
+ * called as often as one likes: equal notices, of whatever node, are one event.
+ */
+void kube_source_tell(struct kube_source *source, const struct kube_notice *notice);
 
 /* Not to be called from the store's observer. Stops; `closed` (may be NULL) is called from the loop when nothing of it is left. Accepts
  * NULL, then calls nothing. */

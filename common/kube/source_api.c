@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/kube/api_reflector.h"
+#include "common/kube/api_teller.h"
 
 const struct api_tuning api_tuning_default = {
 	.idle_timeout_ms = 150 * 1000,
@@ -15,6 +16,7 @@ const struct api_tuning api_tuning_default = {
 	.watch_s_min = 300,
 	.watch_s_max = 600,
 	.page_size = 500,
+	.tell_pause_ms = 200,
 };
 
 struct source_api {
@@ -24,7 +26,8 @@ struct source_api {
 	struct api_client *client;
 	struct refusals refusals;
 	struct reflector reflectors[KUBE_KIND_COUNT];
-	size_t n_reflectors, n_running;
+	size_t n_reflectors, n_running; /* the teller runs too */
+	struct api_teller teller;
 	struct error credentials; /* why they could not be read again */
 	void (*closed)(void *context);
 	void *closed_context;
@@ -84,7 +87,7 @@ static void client_closed(void *context)
 	free_source(source);
 }
 
-static void reflector_closed(void *context)
+static void part_closed(void *context)
 {
 	struct source_api *source = context;
 
@@ -98,8 +101,7 @@ static void stop(struct kube_source *base, void (*closed)(void *context), void *
 
 	source->closed = closed;
 	source->closed_context = context;
-	if (source->n_reflectors == 0)
-		api_client_close(source->client, client_closed, source);
+	api_teller_stop(&source->teller);
 	for (size_t i = 0; i < source->n_reflectors; i++)
 		reflector_stop(&source->reflectors[i]);
 }
@@ -119,10 +121,30 @@ static void status(const struct kube_source *base, struct kube_source_status *re
 			result.last_error = reflector->problem.message;
 	}
 	result.refused = source->refusals.n;
+	result.told = source->teller.told;
+	result.dropped = source->teller.dropped;
 	*ret = result;
 }
 
-static const struct kube_source_ops ops = { .status = status, .stop = stop };
+static void tell(struct kube_source *base, const struct kube_notice *notice)
+{
+	api_teller_tell(&((struct source_api *)base)->teller, notice);
+}
+
+static const struct kube_source_ops ops = { .status = status, .stop = stop, .tell = tell };
+
+static void start_teller(struct source_api *source, uv_loop_t *loop)
+{
+	source->teller = (struct api_teller){
+		.client = source->client,
+		.pause_ms = source->tuning.tell_pause_ms,
+		.backoff = { .first_ms = source->tuning.first_backoff_ms, .cap_ms = source->tuning.backoff_cap_ms },
+		.closed = part_closed,
+		.context = source,
+	};
+	source->n_running++;
+	api_teller_start(&source->teller, loop);
+}
 
 static void start_reflectors(struct source_api *source, uv_loop_t *loop, struct kube_store *store)
 {
@@ -137,7 +159,7 @@ static void start_reflectors(struct source_api *source, uv_loop_t *loop, struct 
 			.refusals = &source->refusals,
 			.kind = kind,
 			.lost_credentials = read_credentials_again,
-			.closed = reflector_closed,
+			.closed = part_closed,
 			.context = source,
 		};
 		source->n_running++;
@@ -164,6 +186,7 @@ int kube_source_api_start(uv_loop_t *loop, const struct kube_source_options *opt
 		free_source(source);
 		return r;
 	}
+	start_teller(source, loop);
 	start_reflectors(source, loop, store);
 	*ret = &source->base;
 	return 0;

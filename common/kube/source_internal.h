@@ -8,6 +8,7 @@
 struct kube_source_ops {
 	void (*status)(const struct kube_source *source, struct kube_source_status *ret);
 	void (*stop)(struct kube_source *source, void (*closed)(void *context), void *context);
+	void (*tell)(struct kube_source *source, const struct kube_notice *notice); /* may be NULL */
 };
 
 struct kube_source {
@@ -21,6 +22,7 @@ struct api_tuning {
 	uint64_t stable_ms;                /* a watch that lived so long forgets earlier failures */
 	unsigned watch_s_min, watch_s_max; /* asked of the server, chosen at random in between */
 	unsigned page_size;                /* objects in one answer of a list */
+	uint64_t tell_pause_ms;            /* between two events that are told */
 };
 
 extern const struct api_tuning api_tuning_default;
@@ -45,6 +47,9 @@ struct reported {
 	uint64_t hashes[REPORTED_MAX];
 	unsigned next;
 };
+
+/* Of the texts in their order (NULL-terminated list). */
+uint64_t hash_texts(const char *first, ...) __attribute__((sentinel));
 
 /* True the first time for this combination of texts (NULL-terminated list). */
 bool reported_first_time(struct reported *reported, ...) __attribute__((sentinel));

@@ -144,6 +144,14 @@ static void take_request(struct connection *connection)
 	buf_clear(&connection->head);
 }
 
+/* The head, and as much of a body as it says. */
+static bool is_whole(const char *text)
+{
+	const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, "Content-Length: ");
+
+	return end && (!length || length > end || strlen(end + 4) >= (size_t)atol(length + strlen("Content-Length: ")));
+}
+
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
 	struct connection *connection = handle->data;
@@ -160,7 +168,7 @@ static void bytes_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 		return;
 	}
 	buf_append(&connection->head, bytes->base, (size_t)n);
-	if (strstr(buf_text(&connection->head), "\r\n\r\n"))
+	if (is_whole(buf_text(&connection->head)))
 		take_request(connection);
 }
 

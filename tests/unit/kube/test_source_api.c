@@ -46,6 +46,7 @@ static struct api_tuning quick = {
 	.watch_s_min = 300,
 	.watch_s_max = 600,
 	.page_size = 2,
+	.tell_pause_ms = 4,
 };
 
 static void start_with(struct source_fixture *f, unsigned kinds, const struct step *steps, size_t n, struct kube_source_options options,
@@ -480,6 +481,100 @@ static bool is_listening(struct source_fixture *f, const void *context)
 	return server_requests(f->server) >= 4;
 }
 
+static struct kube_object *refused_policy(void)
+{
+	return kube_object_refused_policy("shop", "web", "port 70000 is above 65535");
+}
+
+static void tell(struct source_fixture *f, const struct kube_object *about, const char *message)
+{
+	const struct kube_notice notice = {
+		.about = about, .reason = "PolicyRefused", .message = message, .reporter = "holdfast-net", .node = "edge-1"
+	};
+
+	kube_source_tell(f->source, &notice);
+}
+
+static bool has_told(struct source_fixture *f, const void *context)
+{
+	return status_of(f).told + status_of(f).dropped == *(const uint64_t *)context;
+}
+
+static void wait_told(struct source_fixture *f, uint64_t n)
+{
+	fixture_run_until(f, has_told, &n);
+}
+
+#define TELLS(text)                                                                                                                        \
+	.expect = { "POST /api/v1/namespaces/shop/events ", "Content-Type: application/json", "\"kind\":\"NetworkPolicy\"",                \
+		    "\"reason\":\"PolicyRefused\"", text }
+
+/* What a node tells twice, and what others have told, is one event. */
+static void test_tells_of_an_object_once_and_is_content_if_somebody_else_has(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(LIST_END("7"), HOLD) },
+		{ TELLS("\"message\":\"first\""), .status = 201, .body = "{}", .after = END },
+		{ TELLS("\"message\":\"second\""), REFUSES(409, "AlreadyExists") },
+	};
+	_cleanup_(kube_object_freep) struct kube_object *policy = refused_policy();
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "synced\n");
+	tell(&f, policy, "first");
+	tell(&f, policy, "first");
+	tell(&f, policy, "second");
+	wait_told(&f, 2);
+	assert_int_equal(server_requests(f.server), 3);
+	assert_int_equal(status_of(&f).dropped, 0);
+	fixture_close(&f);
+}
+
+static void test_an_event_waits_for_a_server_that_is_away_and_goes_if_it_is_refused(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(LIST_END("7"), HOLD) },
+		{ TELLS("\"message\":\"first\""), .status = 0, .after = CUT },
+		{ TELLS("\"message\":\"first\""), REFUSES(503, "busy") },
+		{ TELLS("\"message\":\"first\""), .status = 201, .body = "{}", .after = END },
+		{ TELLS("\"message\":\"second\""), REFUSES(403, "events is forbidden") },
+		{ TELLS("\"message\":\"third\""), .status = 201, .body = "{}", .after = END },
+	};
+	_cleanup_(kube_object_freep) struct kube_object *policy = refused_policy();
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "synced\n");
+	tell(&f, policy, "first");
+	tell(&f, policy, "second");
+	tell(&f, policy, "third");
+	wait_told(&f, 3);
+	assert_int_equal(status_of(&f).told, 2);
+	assert_int_equal(status_of(&f).dropped, 1);
+	assert_true(status_of(&f).connected);
+	fixture_close(&f);
+}
+
+static void test_a_flood_of_events_is_bounded_and_delays_nothing(void **state)
+{
+	static const struct step steps[] = { { STREAMS, OK(ADDED("a", "1"), HOLD) }, { TELLS("first"), .status = 0, .after = HOLD } };
+	_cleanup_(kube_object_freep) struct kube_object *policy = refused_policy();
+	struct source_fixture f = {};
+	char text[32];
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "+ shop/a\n");
+	tell(&f, policy, "first");
+	fixture_wait_requests(&f, 2);
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "message %u", i);
+		tell(&f, policy, text);
+	}
+	assert_int_equal(status_of(&f).dropped, 1000 - 63);
+	fixture_close(&f);
+}
+
 static void test_follows_every_kind_and_is_synced_when_all_are(void **state)
 {
 	/* The order in which the four requests arrive is the connections' affair, so every answer suits every kind. */
@@ -552,6 +647,9 @@ int main(void)
 		cmocka_unit_test(test_a_pod_that_cannot_be_read_stays_as_it_was),
 		cmocka_unit_test(test_a_policy_that_cannot_be_read_isolates_its_namespace),
 		cmocka_unit_test(test_a_nul_in_an_annotation_hides_nothing),
+		cmocka_unit_test(test_tells_of_an_object_once_and_is_content_if_somebody_else_has),
+		cmocka_unit_test(test_an_event_waits_for_a_server_that_is_away_and_goes_if_it_is_refused),
+		cmocka_unit_test(test_a_flood_of_events_is_bounded_and_delays_nothing),
 		cmocka_unit_test(test_follows_every_kind_and_is_synced_when_all_are),
 		cmocka_unit_test(test_stops_in_the_middle_of_everything),
 		cmocka_unit_test(test_takes_an_object_of_15_mib),
