@@ -25,6 +25,7 @@
 #define BURST_STARTS 4
 #define BURST_TRANSACTIONS 60 /* of six hundred events; each ADD may be one more */
 #define START_MS 2000         /* generous: the machine is busy with the burst itself */
+#define START_TRANSACTIONS 2  /* one for each of our tables */
 #define START_MESSAGES 16     /* a pod's four map elements and its part of a few peer sets, in a batch of begin and end */
 
 static void must(int r, const struct error *err)
@@ -139,7 +140,8 @@ static struct node *cluster(void)
 struct flow {
 	int from, to;
 	_Atomic bool stop;
-	unsigned long sent, arrived, answered;
+	_Atomic unsigned long sent;
+	unsigned long arrived, answered;
 	pthread_t thread;
 };
 
@@ -181,6 +183,7 @@ static void *talk(void *context)
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	struct flow *flow = context;
 
+	node_use_all_cpus();
 	for (; !flow->stop; flow->sent++) {
 		(void)!send(flow->from, "x", 1, 0);
 		flow->arrived += arrives(flow->to);
@@ -207,16 +210,16 @@ static void test_a_flow_that_stays_allowed_loses_no_packet(void **state)
 	aim(flow.to, "10.1.0.2");
 	double before = number(node, "transactions");
 	assert_int_equal(pthread_create(&flow.thread, NULL, talk, &flow), 0);
-	for (unsigned i = 0; i < CHANGES; i++) {
+	for (unsigned i = 0; i < CHANGES || flow.sent < CHANGES; i++) {
 		put_policy(node, i % 8, i + 1);
 		must(node_settle(node, &err), &err);
 	}
 	flow.stop = true;
 	pthread_join(flow.thread, NULL);
 	assert_true(number(node, "transactions") >= before + CHANGES);
-	assert_true(flow.sent >= CHANGES);
-	assert_int_equal(flow.arrived, flow.sent);
-	assert_int_equal(flow.answered, flow.sent);
+	print_message("# %lu packets there, %lu arrived, %lu of %lu answers came back\n", flow.sent, flow.arrived, flow.answered,
+		      flow.sent);
+	assert_true(flow.arrived == flow.sent && flow.answered == flow.sent);
 	close(flow.from);
 	close(flow.to);
 	for (int i = 0; i < 2; i++)
@@ -284,13 +287,13 @@ static void test_a_pod_that_comes_costs_its_own_elements(void **state)
 		start(node, i, &pods[i]);
 	double before = number(node, "transactions");
 	start(node, LOCAL_PODS, &last);
-	assert_int_equal(number(node, "transactions"), before + 1);
+	double transactions = number(node, "transactions") - before;
 	double messages = number(node, "lastMessages");
 	stop(node, &last);
 	for (unsigned i = 0; i < LOCAL_PODS; i++)
 		stop(node, &pods[i]);
-	if (messages > START_MESSAGES)
-		fail_msg("the transaction had %.0f messages", messages);
+	if (transactions > START_TRANSACTIONS || messages > START_MESSAGES)
+		fail_msg("%.0f transactions, the last of %.0f messages", transactions, messages);
 }
 
 int main(void)
