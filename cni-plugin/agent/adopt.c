@@ -148,14 +148,28 @@ static void find_interface(struct attachment *attachment)
 		attachment->bridge_port = link_is_behind_bridge(&attachment->addresses[0]);
 }
 
+/* Said once, until there is room again: an object may come every second. */
+static bool is_full(struct agent *agent, const struct kube_object *pod)
+{
+	bool full = agent->attachments.n >= ATTACHMENTS_MAX;
+
+	if (full && !agent->adoption_refused)
+		log_error("pod is not isolated: it has been here before Holdfast, and this node has as many pod interfaces as can be",
+			  "namespace", pod->namespace, "pod", pod->name, "interfaces", LOG_NUMBER(ATTACHMENTS_MAX));
+	agent->adoption_refused = full;
+	return full;
+}
+
 static int adopt(struct agent *agent, const struct kube_object *pod, struct error *err)
 {
 	const struct attachment_names names = { .namespace = pod->namespace, .pod = pod->name, .uid = pod->uid };
 	struct attachment *old = attachments_find_adopted(&agent->attachments, pod->namespace, pod->name);
 
-	if ((old && is_same(old, pod)) || agent->attachments.n >= ATTACHMENTS_MAX)
+	if (old && is_same(old, pod))
 		return 0;
 	int r = drop(agent, pod, err);
+	if (r == 0 && is_full(agent, pod))
+		return 0;
 	if (r == 0)
 		r = drop_same_address(agent, pod, err);
 	if (r < 0)

@@ -37,6 +37,7 @@ struct agent {
 	struct drops *drops;       /* drops.c */
 	struct waiting *waiting;   /* add.c */
 	struct departed *departed; /* adopt.c */
+	bool adoption_refused;     /* for want of room; it has been said */
 	struct diff *diffs;        /* diff.c */
 	struct guard *guard;       /* guard.c */
 

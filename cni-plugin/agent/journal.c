@@ -14,6 +14,7 @@
 
 #define FILE_MAX (64 * 1024)
 #define SUFFIX ".json"
+#define ASIDE ".bad"
 #define MAC_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x"
 #define MAC_BYTES(mac) (mac)[0], (mac)[1], (mac)[2], (mac)[3], (mac)[4], (mac)[5]
 
@@ -268,6 +269,17 @@ static void closedirp(DIR **directory)
 		closedir(*directory);
 }
 
+/* Out of the way of the next start, but kept for who wants to know. */
+static int set_aside(const char *directory, const char *name, struct error *why)
+{
+	char path[PATH_MAX], aside[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path) ||
+	    snprintf(aside, sizeof(aside), "%s/%s" ASIDE, directory, name) >= (int)sizeof(aside) || rename(path, aside) < 0)
+		return error_wrap(why, "cannot be set aside");
+	return error_wrap(why, "set aside as %s", aside);
+}
+
 int journal_read(const char *directory, struct attachments *list, void (*bad)(const struct error *why), struct error *err)
 {
 	_cleanup_(closedirp) DIR *entries = opendir(directory);
@@ -285,8 +297,10 @@ int journal_read(const char *directory, struct attachments *list, void (*bad)(co
 			attachments_add(list, attachment);
 		else if (r == -ENOMEM)
 			return error_nomem(err);
-		else
+		else {
+			(void)!set_aside(directory, entry->d_name, &why);
 			bad(&why);
+		}
 	}
 	return 0;
 }

@@ -18,7 +18,8 @@ int journal_write(const char *directory, const struct attachment *attachment, st
 int journal_remove(const char *directory, const struct attachment *attachment, struct error *err) must_check;
 
 /*
- * Adds every attachment to `list`. A file that cannot be read is kept, reported to `bad` (the caller logs it) and does not stop the rest.
+ * Adds every attachment to `list`. A file that cannot be read is set aside ("….json.bad"), so that it is reported to `bad` (the caller logs
+ * it) once and not at every start; it does not stop the rest.
  * An error is only what concerns the directory, or memory.
  */
 int journal_read(const char *directory, struct attachments *list, void (*bad)(const struct error *why), struct error *err) must_check;

@@ -178,6 +178,21 @@ static void test_a_bad_entry_is_reported_and_does_not_hide_the_others(void **sta
 	assert_non_null(strstr(last_bad, "c2:eth0.json"));
 }
 
+static void test_a_bad_entry_is_set_aside_and_reported_once(void **state)
+{
+	_cleanup_(attachments_clear) struct attachments list = { 0 };
+	struct error err;
+	char path[128];
+
+	write_raw("c2:eth0.json", "{\"containerID\":\"c2\"");
+	assert_int_equal(journal_read(directory, &list, on_bad, &err), 0);
+	assert_non_null(strstr(last_bad, "set aside"));
+	assert_int_equal(journal_read(directory, &list, on_bad, &err), 0);
+	assert_int_equal(n_bad, 1);
+	snprintf(path, sizeof(path), "%s/c2:eth0.json.bad", directory);
+	assert_int_equal(access(path, R_OK), 0);
+}
+
 static void test_the_rest_of_an_interrupted_write_is_no_entry(void **state)
 {
 	_cleanup_(attachments_clear) struct attachments list = { 0 };
@@ -229,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_an_older_agents_entry_has_no_mac_address),
 		cmocka_unit_test(test_a_mac_address_that_is_none_is_refused),
 		cmocka_unit_test_setup_teardown(test_an_entry_is_replaced_and_removed_by_its_id, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_bad_entry_is_set_aside_and_reported_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bad_entry_is_reported_and_does_not_hide_the_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_rest_of_an_interrupted_write_is_no_entry, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_entries_are_roots_alone, set_up, tear_down),
