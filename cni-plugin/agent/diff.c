@@ -50,11 +50,11 @@ static void answer(struct diff *diff)
 	_cleanup_(diff_freep) struct diff *owned = diff;
 	struct error err;
 
-	leave_list(diff);
-	if (buf_check(&diff->out, "answer", &err) < 0)
-		refuse(diff->call, &err);
+	leave_list(owned);
+	if (buf_check(&owned->out, "answer", &err) < 0)
+		refuse(owned->call, &err);
 	else
-		server_answer(diff->call, diff->changed || diff->n_cut ? 1 : 0, buf_view(&diff->out));
+		server_answer(owned->call, owned->changed || owned->n_cut ? 1 : 0, buf_view(&owned->out));
 }
 
 /* The own node always reaches its pods, whatever the policy. */
