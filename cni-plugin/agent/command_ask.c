@@ -20,9 +20,11 @@ static const char dump_usage[] = "usage: holdfast-net dump [--socket PATH]\n";
 static const char explain_usage[] = "usage: holdfast-net explain --from NAMESPACE/POD|--from-ip ADDRESS --to NAMESPACE/POD|--to-ip "
 				    "ADDRESS|--to-service NAMESPACE/NAME\n"
 				    "                            --port PORT[/tcp|/udp|/sctp] [-o json] [--socket PATH]\n"
+				    "       holdfast-net explain --all [--namespace NAMESPACE] [-o json] [--socket PATH]\n"
 				    "\n"
 				    "Says whether the policies allow this connection, and which one decides; for a Service, whether they "
 				    "allow it to each pod behind it.\n"
+				    "--all: a table of who may reach whom, of the pods of this node or of one namespace.\n"
 				    "Exit code 0: allowed, 1: denied (to one pod or more), 2: cannot say.\n"
 				    "\n"
 				    "  holdfast-net explain --from shop/web --to shop/db --port 5432/tcp\n"
@@ -100,8 +102,8 @@ static const char *key_of(int option)
 		int option;
 		const char *key;
 	} keys[] = {
-		{ 'o', "OUTPUT" }, { 'f', "FROM" },       { 'F', "FROM_IP" }, { 't', "TO" },
-		{ 'T', "TO_IP" },  { 'S', "TO_SERVICE" }, { 'p', "PORT" },
+		{ 'o', "OUTPUT" },     { 'f', "FROM" }, { 'F', "FROM_IP" },   { 't', "TO" },  { 'T', "TO_IP" },
+		{ 'S', "TO_SERVICE" }, { 'p', "PORT" }, { 'n', "NAMESPACE" }, { 'a', "ALL" },
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(keys); i++) {
@@ -126,7 +128,7 @@ static void parse(int argc, char **argv, const struct ask_command *command, stru
 		else if (command->takes_manifests && c == 'f')
 			add_manifest(options, optarg);
 		else if (key_of(c))
-			add_argument(options, key_of(c), optarg);
+			add_argument(options, key_of(c), optarg ? optarg : "yes");
 		else
 			options->bad = true;
 		if (c == 'o')
@@ -222,6 +224,8 @@ int command_explain(int argc, char **argv)
 		{ "to-ip", required_argument, NULL, 'T' },
 		{ "to-service", required_argument, NULL, 'S' },
 		{ "port", required_argument, NULL, 'p' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "namespace", required_argument, NULL, 'n' },
 		FOR_EVERY_COMMAND,
 	};
 	static const struct ask_command command = { explain_usage, options, text_or_json };

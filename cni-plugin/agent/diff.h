@@ -14,7 +14,6 @@
 #define DIFFS_MAX 4           /* at a time */
 #define DIFF_ROWS_TEXT_MAX 50 /* shown; the rest is a number */
 #define DIFF_ROWS_JSON_MAX 1000
-#define DIFF_PODS_JSON_MAX 100 /* names of one end */
 
 struct diff {
 	struct diff *next;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "cni-plugin/agent/diff.h"
+#include "cni-plugin/agent/reach.h"
 
 static void print_applied(struct diff *diff)
 {
@@ -104,42 +105,6 @@ static void json_words(const char *key, const struct policy_verdict *verdict, st
 	buf_json_string(out, buf_view(&words));
 }
 
-static void json_pods(const struct survey *survey, const uint32_t *classes, size_t n, struct buf *out)
-{
-	size_t printed = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct survey_class *class = &survey->classes[classes[i]];
-
-		for (size_t j = 0; j < class->n_pods && printed < DIFF_PODS_JSON_MAX; j++, printed++)
-			buf_printf(out, "%s\"%s/%s\"", printed ? "," : "", class->pods[j]->namespace, class->pods[j]->name);
-	}
-}
-
-static void json_end(const char *key, const struct survey *survey, const uint32_t *classes, size_t n, struct buf *out)
-{
-	_cleanup_(buf_free) struct buf words = BUF_MAX(16 * 1024);
-
-	survey_print_classes(survey, classes, n, &words);
-	buf_printf(out, ",\"%s\":", key);
-	buf_json_string(out, buf_view(&words));
-	buf_printf(out, ",\"%sPods\":[", key);
-	json_pods(survey, classes, n, out);
-	buf_byte(out, ']');
-}
-
-static void json_ports(const struct survey_change *change, struct buf *out)
-{
-	buf_string(out, ",\"ports\":[");
-	for (size_t i = 0; i < change->n_ports; i++) {
-		const struct survey_range *range = &change->ports[i];
-
-		buf_printf(out, "%s{\"protocol\":\"%s\",\"first\":%u,\"last\":%u}", i ? "," : "", kube_protocol_name(range->protocol),
-			   range->first, range->last);
-	}
-	buf_byte(out, ']');
-}
-
 static void json_row(const struct survey *survey, const struct survey_change *change, struct buf *out)
 {
 	uint8_t only = survey_only_family(change);
@@ -148,9 +113,7 @@ static void json_row(const struct survey *survey, const struct survey_change *ch
 		   change->is_ingress ? "ingress" : "egress", change->pairs);
 	if (only)
 		buf_printf(out, ",\"onlyFamily\":\"%s\"", only == 1 ? "IPv4" : "IPv6");
-	json_end("from", survey, change->from, change->n_from, out);
-	json_end("to", survey, change->to, change->n_to, out);
-	json_ports(change, out);
+	reach_json_ends(survey, change, out);
 	json_words("before", &change->before, out);
 	json_words("after", &change->after, out);
 	buf_byte(out, '}');

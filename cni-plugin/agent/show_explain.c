@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cni-plugin/agent/cni_request.h"
 #include "cni-plugin/agent/explain.h"
+#include "cni-plugin/agent/reach.h"
 #include "cni-plugin/agent/show.h"
 
 struct answer {
@@ -149,9 +151,12 @@ int show_explain(struct agent *agent, const char *arguments, struct buf *out, st
 {
 	_cleanup_(explain_clear) struct explain_questions questions = { 0 };
 	_cleanup_free_ struct policy_decision *decisions = NULL;
+	struct slice all;
 
 	if (!enforcer_is_live(agent->enforcer))
 		return error_set(err, EAGAIN, "there is no model yet: the source has not told of all objects (holdfast-net status)");
+	if (cni_args_get(arguments, "ALL", &all, NULL) == 1)
+		return show_reach(agent, arguments, out, err);
 	int r = explain_read(agent, arguments, &questions, err);
 	if (r < 0)
 		return r;

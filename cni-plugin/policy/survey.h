@@ -89,6 +89,12 @@ static inline uint8_t survey_only_family(const struct survey_change *change)
 }
 
 int survey_diff(struct survey *survey, struct survey_changes *ret, struct error *err) must_check;
+/*
+ * What is allowed, as "changes" whose `before` is the verdict on leaving and whose `after` is the one on entering; a verdict that no rule
+ * gives has neither policy nor pod. Of the pairs with an end in scope.
+ */
+int survey_reach(struct survey *survey, bool (*in_scope)(void *context, const struct kube_object *pod), void *context,
+		 struct survey_changes *ret, struct error *err) must_check;
 void survey_changes_clear(struct survey_changes *changes);
 
 /* "shop/web", "shop/web (3 pods), all of data (7 pods) and 4 more", "anywhere outside the cluster". */
@@ -99,8 +105,5 @@ void survey_print_ranges(const struct survey_range *ranges, size_t n, struct buf
 /* What a pod is an instance of: the Deployment, StatefulSet or the like that its labels give away, else its app label, else its name. */
 #define SURVEY_WORKLOAD_MAX 256
 void survey_workload(const struct kube_object *pod, char name[static SURVEY_WORKLOAD_MAX]);
-
-/* survey_cuts.c */
-int survey_cut(struct survey *survey, struct survey_class *class, struct error *err) must_check;
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cni-plugin/policy/engine_internal.h"
-#include "cni-plugin/policy/survey.h"
+#include "cni-plugin/policy/survey_internal.h"
 #include "common/base/array.h"
 
 #define KEYS_MAX (256u * 1024 * 1024) /* bytes of all keys together */

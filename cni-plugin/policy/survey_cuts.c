@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cni-plugin/policy/engine_internal.h"
-#include "cni-plugin/policy/survey.h"
+#include "cni-plugin/policy/survey_internal.h"
 #include "common/base/array.h"
 
 static int add(struct survey_cuts *cuts, uint8_t protocol, uint32_t port, struct error *err)

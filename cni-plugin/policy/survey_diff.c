@@ -6,28 +6,14 @@
 #include <string.h>
 
 #include "cni-plugin/policy/engine_internal.h"
-#include "cni-plugin/policy/survey.h"
+#include "cni-plugin/policy/survey_internal.h"
 #include "common/base/array.h"
 
-#define MERGE_FIRST 2000
-
-static void change_clear(struct survey_change *change)
-{
-	free(change->ports);
-	free(change->from);
-	free(change->to);
-}
-
-void survey_changes_clear(struct survey_changes *changes)
-{
-	for (size_t i = 0; i < changes->n; i++)
-		change_clear(&changes->items[i]);
-	free(changes->items);
-	*changes = (struct survey_changes){};
-}
+#define MERGE_FIRST 2000 /* changes, before the first time */
 
 /* One pair under work: the changes of its families so far. */
 struct work {
+	bool reach; /* what is allowed, not what differs */
 	struct survey *survey;
 	struct survey_changes *changes;
 	struct survey_pair *pair;
@@ -37,30 +23,6 @@ struct work {
 	uint8_t common_families;
 	uint64_t pod_pairs;
 };
-
-static bool same_verdict(const struct policy_verdict *a, const struct policy_verdict *b)
-{
-	return a->reason == b->reason && a->policy == b->policy && a->rule == b->rule && a->n_policies == b->n_policies;
-}
-
-static bool same_cause(const struct survey_change *a, const struct survey_change *b)
-{
-	return a->becomes_allowed == b->becomes_allowed && a->is_ingress == b->is_ingress && same_verdict(&a->before, &b->before) &&
-	       same_verdict(&a->after, &b->after);
-}
-
-static bool same_ports(const struct survey_change *a, const struct survey_change *b)
-{
-	if (a->n_ports != b->n_ports)
-		return false;
-	for (size_t i = 0; i < a->n_ports; i++) {
-		const struct survey_range *x = &a->ports[i], *y = &b->ports[i];
-
-		if (x->protocol != y->protocol || x->first != y->first || x->last != y->last)
-			return false;
-	}
-	return true;
-}
 
 /* The direction that turned; if both did, the one that the packet meets first. */
 static struct survey_change change_of(const struct policy_decision *before, const struct policy_decision *after, uint8_t family)
@@ -117,14 +79,30 @@ static int new_change(struct work *work, const struct survey_change *model, stru
 	return change->from && change->to ? 0 : error_nomem(err);
 }
 
+/* What lets it through, on either side; nothing that has to is as good as nothing that may. */
+static struct survey_change reach_of(const struct policy_decision *decision, uint8_t family)
+{
+	struct survey_change reach = {
+		.becomes_allowed = true, .families = family, .before = decision->egress, .after = decision->ingress
+	};
+
+	if (reach.before.reason != POLICY_ALLOWED_BY)
+		reach.before = (struct policy_verdict){ .allowed = true, .reason = POLICY_NOT_ISOLATED };
+	if (reach.after.reason != POLICY_ALLOWED_BY)
+		reach.after = (struct policy_verdict){ .allowed = true, .reason = POLICY_NOT_ISOLATED };
+	return reach;
+}
+
 /* Pieces with the same cause are one change. `begin`: where this family's changes begin. */
 static int add_piece(struct work *work, size_t begin, size_t i, uint8_t family, struct error *err)
 {
 	const struct survey_pair *pair = work->pair;
-	struct survey_change model = change_of(&pair->before[i], &pair->after[i], family), *change = NULL;
+	struct survey_change model =
+		work->reach ? reach_of(&pair->before[i], family) : change_of(&pair->before[i], &pair->after[i], family);
+	struct survey_change *change = NULL;
 
 	for (size_t j = begin; j < work->changes->n && !change; j++) {
-		if (same_cause(&work->changes->items[j], &model))
+		if (survey_same_cause(&work->changes->items[j], &model))
 			change = &work->changes->items[j];
 	}
 	int r = change ? 0 : new_change(work, &model, &change, err);
@@ -140,7 +118,7 @@ static void merge_families(struct work *work, size_t begin)
 		struct survey_change *change = &changes->items[i], *twin = NULL;
 
 		for (size_t j = work->first; j < begin && !twin; j++) {
-			if (same_cause(&changes->items[j], change) && same_ports(&changes->items[j], change))
+			if (survey_same_cause(&changes->items[j], change) && survey_same_ports(&changes->items[j], change))
 				twin = &changes->items[j];
 		}
 		if (!twin) {
@@ -148,7 +126,7 @@ static void merge_families(struct work *work, size_t begin)
 			continue;
 		}
 		twin->families |= change->families;
-		change_clear(change);
+		survey_change_clear(change);
 		*change = changes->items[--changes->n];
 	}
 }
@@ -159,7 +137,7 @@ static int judge_family(struct work *work, uint32_t from, uint32_t to, int famil
 
 	survey_judge(work->survey, from, to, family, work->pair);
 	for (size_t i = 0; i < work->pair->n; i++) {
-		if (work->pair->before[i].allowed == work->pair->after[i].allowed)
+		if (work->reach ? !work->pair->before[i].allowed : work->pair->before[i].allowed == work->pair->after[i].allowed)
 			continue;
 		int r = add_piece(work, begin, i, (uint8_t)(1 << family), err);
 		if (r < 0)
@@ -167,177 +145,6 @@ static int judge_family(struct work *work, uint32_t from, uint32_t to, int famil
 	}
 	merge_families(work, begin);
 	return 0;
-}
-
-static int compare_numbers(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
-static int compare_lists(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b)
-{
-	for (size_t i = 0; i < n_a && i < n_b; i++) {
-		if (a[i] != b[i])
-			return a[i] < b[i] ? -1 : 1;
-	}
-	return compare_numbers(n_a, n_b);
-}
-
-static int compare_verdicts(const struct policy_verdict *a, const struct policy_verdict *b)
-{
-	int order = compare_numbers((uintptr_t)a->policy, (uintptr_t)b->policy);
-
-	if (order == 0)
-		order = compare_numbers(a->reason, b->reason);
-	if (order == 0)
-		order = compare_numbers(a->n_policies, b->n_policies);
-	return order ? order : compare_numbers(a->rule, b->rule);
-}
-
-static int compare_ports(const struct survey_change *a, const struct survey_change *b)
-{
-	int order = compare_numbers(a->n_ports, b->n_ports);
-
-	for (size_t i = 0; i < a->n_ports && order == 0; i++) {
-		const struct survey_range *x = &a->ports[i], *y = &b->ports[i];
-
-		order = compare_numbers((uint64_t)x->protocol << 32 | (uint64_t)x->first << 16 | x->last,
-					(uint64_t)y->protocol << 32 | (uint64_t)y->first << 16 | y->last);
-	}
-	return order;
-}
-
-static uint64_t kind_of(const struct survey_change *change)
-{
-	return (uint64_t)change->becomes_allowed << 16 | (uint64_t)change->is_ingress << 8 | survey_only_family(change);
-}
-
-/* All but the ends. */
-static int compare_kinds(const struct survey_change *a, const struct survey_change *b)
-{
-	int order = compare_numbers(kind_of(a), kind_of(b));
-
-	if (order == 0)
-		order = compare_verdicts(&a->before, &b->before);
-	if (order == 0)
-		order = compare_verdicts(&a->after, &b->after);
-	return order ? order : compare_ports(a, b);
-}
-
-static int compare_by_to(const void *a, const void *b)
-{
-	const struct survey_change *x = a, *y = b;
-	int order = compare_kinds(x, y);
-
-	if (order == 0)
-		order = compare_lists(x->to, x->n_to, y->to, y->n_to);
-	return order ? order : compare_lists(x->from, x->n_from, y->from, y->n_from);
-}
-
-static int compare_by_from(const void *a, const void *b)
-{
-	const struct survey_change *x = a, *y = b;
-	int order = compare_kinds(x, y);
-
-	if (order == 0)
-		order = compare_lists(x->from, x->n_from, y->from, y->n_from);
-	return order ? order : compare_lists(x->to, x->n_to, y->to, y->n_to);
-}
-
-/* For a person: what becomes blocked first, then by names. */
-static int compare_to_show(const void *a, const void *b)
-{
-	const struct survey_change *x = a, *y = b;
-	int order = compare_numbers(x->becomes_allowed, y->becomes_allowed);
-
-	if (order == 0)
-		order = compare_lists(x->from, x->n_from, y->from, y->n_from);
-	if (order == 0)
-		order = compare_lists(x->to, x->n_to, y->to, y->n_to);
-	return order ? order : compare_ports(x, y);
-}
-
-static int append(uint32_t **list, size_t *n, const uint32_t *more, size_t n_more, struct error *err)
-{
-	uint32_t *grown = reallocarray(*list, *n + n_more, sizeof(**list));
-
-	if (!grown)
-		return error_nomem(err);
-	memcpy(grown + *n, more, n_more * sizeof(*more));
-	*list = grown;
-	*n += n_more;
-	return 0;
-}
-
-/* Takes `change` into `into` if they differ only in one end. 1: taken. */
-static int absorb(struct survey_change *into, const struct survey_change *change, bool by_to, struct error *err)
-{
-	if (compare_kinds(into, change) != 0)
-		return 0;
-	if (by_to ? compare_lists(into->to, into->n_to, change->to, change->n_to) != 0
-		  : compare_lists(into->from, into->n_from, change->from, change->n_from) != 0)
-		return 0;
-	int r = by_to ? append(&into->from, &into->n_from, change->from, change->n_from, err)
-		      : append(&into->to, &into->n_to, change->to, change->n_to, err);
-	if (r < 0)
-		return r;
-	into->families |= change->families;
-	into->common_families |= change->common_families;
-	into->pairs += change->pairs;
-	return 1;
-}
-
-static int compare_classes(const void *a, const void *b)
-{
-	return compare_numbers(*(const uint32_t *)a, *(const uint32_t *)b);
-}
-
-static void sort_ends(struct survey_change *change)
-{
-	qsort(change->from, change->n_from, sizeof(*change->from), compare_classes);
-	qsort(change->to, change->n_to, sizeof(*change->to), compare_classes);
-}
-
-static int merge_by(struct survey_changes *changes, bool by_to, struct error *err)
-{
-	size_t kept = 0;
-
-	if (changes->n == 0)
-		return 0;
-	qsort(changes->items, changes->n, sizeof(*changes->items), by_to ? compare_by_to : compare_by_from);
-	for (size_t i = 1; i < changes->n; i++) {
-		int r = absorb(&changes->items[kept], &changes->items[i], by_to, err);
-
-		if (r < 0)
-			return r;
-		if (r > 0) {
-			change_clear(&changes->items[i]);
-			changes->items[i] = (struct survey_change){};
-			continue;
-		}
-		struct survey_change moved = changes->items[i];
-		changes->items[i] = (struct survey_change){};
-		changes->items[++kept] = moved;
-	}
-	changes->n = kept + 1;
-	for (size_t i = 0; i < changes->n; i++)
-		sort_ends(&changes->items[i]);
-	return 0;
-}
-
-/* Until it is as short as it gets: what is merged over one end may be what can be merged over the other. */
-static int merge(struct survey_changes *changes, struct error *err)
-{
-	size_t n;
-	int r = 0;
-
-	do {
-		n = changes->n;
-		r = merge_by(changes, true, err);
-		if (r == 0)
-			r = merge_by(changes, false, err);
-	} while (r == 0 && changes->n < n);
-	return r;
 }
 
 static uint64_t count_pod_pairs(const struct survey_class *from, const struct survey_class *to)
@@ -362,7 +169,7 @@ static void count_pair(struct work *work)
 /* So that what is in memory follows what there is to say, not how many pairs it is said of. */
 static int merge_what_there_is(struct work *work, struct error *err)
 {
-	int r = merge(work->changes, err);
+	int r = survey_merge(work->changes, err);
 
 	work->merge_at = 2 * work->changes->n < MERGE_FIRST ? MERGE_FIRST : 2 * work->changes->n;
 	return r;
@@ -409,22 +216,39 @@ static int judge_pairs(struct work *work, struct error *err)
 	return r;
 }
 
-int survey_diff(struct survey *survey, struct survey_changes *ret, struct error *err)
+static int collect(struct survey *survey, bool reach, struct survey_changes *ret, struct error *err)
 {
 	_cleanup_(survey_changes_clear) struct survey_changes changes = {};
 	_cleanup_free_ struct survey_pair *pair = malloc(sizeof(*pair));
-	struct work work = { .survey = survey, .changes = &changes, .pair = pair, .merge_at = MERGE_FIRST };
+	struct work work = { .reach = reach, .survey = survey, .changes = &changes, .pair = pair, .merge_at = MERGE_FIRST };
 
 	if (!pair)
 		return error_nomem(err);
 	int r = judge_pairs(&work, err);
 	if (r == 0)
-		r = merge(&changes, err);
+		r = survey_merge(&changes, err);
 	if (r < 0)
 		return r;
-	if (changes.n)
-		qsort(changes.items, changes.n, sizeof(*changes.items), compare_to_show);
 	*ret = changes;
 	changes = (struct survey_changes){};
 	return 0;
+}
+
+int survey_diff(struct survey *survey, struct survey_changes *ret, struct error *err)
+{
+	return collect(survey, false, ret, err);
+}
+
+int survey_reach(struct survey *survey, bool (*in_scope)(void *context, const struct kube_object *pod), void *context,
+		 struct survey_changes *ret, struct error *err)
+{
+	for (size_t i = 0; i < survey->n_pod_classes; i++) {
+		struct survey_class *class = &survey->classes[i];
+		bool scope = false;
+
+		for (size_t j = 0; j < class->n_pods && !scope; j++)
+			scope = in_scope(context, class->pods[j]);
+		class->subject[EGRESS] = class->subject[INGRESS] = scope;
+	}
+	return collect(survey, true, ret, err);
 }

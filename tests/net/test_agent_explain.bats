@@ -122,3 +122,19 @@ explain() { in_node "$BUILD/bin/holdfast-net" explain "$@"; }
 	((status == 2))
 	[[ $output == *"give one of --to, --to-ip and --to-service"* ]]
 }
+
+@test "explain --all is a table of who may reach whom, of this node or of a namespace" {
+	run explain --all
+	((status == 0))
+	echo "$output"
+	[[ ${lines[0]} =~ ^FROM\ +TO\ +PORTS\ +LEAVING\ BY\ +ENTERING\ BY$ ]]
+	grep -qE '^shop/web +shop/db-0 +TCP 8080 +- +shop/db-web ingress\[0\]$' <<<"$output"
+	grep -qE '^shop/db-0, shop/web and anywhere outside the cluster +shop/db-1 +TCP 8081 +- +shop/db ingress\[1\]$' <<<"$output"
+	! grep -E 'db-1 .*TCP 8080' <<<"$output" || return 1
+	explain --all --namespace shop -o json | jq -e '.cutShort == false and any(.reach[];
+		.fromPods == ["shop/web"] and .toPods == ["shop/db-0"] and .ingress == {policy: "shop/db-web", rule: 0}
+		and .ports == [{protocol: "TCP", first: 8080, last: 8080}])'
+	run explain --all --namespace nowhere
+	((status == 2))
+	[[ $output == *'there is no namespace "nowhere"'* ]]
+}
