@@ -18,6 +18,7 @@
 #include "cni-plugin/agent/confine.h"
 #include "cni-plugin/agent/diff.h"
 #include "cni-plugin/agent/journal.h"
+#include "cni-plugin/agent/observe.h"
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -218,6 +219,8 @@ static int start(struct agent *agent, struct error *err)
 		r = metrics_start(agent, err);
 	if (r == 0)
 		r = reconcile_start(agent, err);
+	if (r == 0)
+		r = observe_start(agent, err);
 	return r;
 }
 
@@ -239,6 +242,7 @@ static void stop(struct agent *agent)
 
 	add_stop(agent);
 	diff_stop(agent);
+	observe_stop(agent);
 	server_stop(agent->server);
 	metrics_stop(agent);
 	kube_source_stop(agent->source, on_closed, &source_closed);

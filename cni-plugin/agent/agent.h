@@ -39,6 +39,7 @@ struct agent {
 	struct departed *departed; /* adopt.c */
 	bool adoption_refused;     /* for want of room; it has been said */
 	struct diff *diffs;        /* diff.c */
+	struct observer *observer; /* observe.c */
 	struct guard *guard;       /* guard.c */
 
 	struct agent_snapshot { /* snapshot.c */

@@ -43,6 +43,13 @@ static const char diff_usage[] =
 	"  kubectl get networkpolicy -n shop -o yaml | sed s/5432/5433/ | holdfast-net diff -f -\n"
 	"  holdfast-net diff --delete shop/db-from-web\n";
 
+static const char graph_usage[] =
+	"usage: holdfast-net graph [--namespace NAMESPACE] [-o dot|mermaid|svg|json] [--socket PATH]\n"
+	"\n"
+	"Draws who may talk to whom, of the pods of this node or of one namespace, and dashed who did in the last hour.\n"
+	"\n"
+	"  holdfast-net graph --namespace shop -o svg >shop.svg\n";
+
 struct ask_command {
 	const char *usage;
 	const struct option *options;
@@ -241,6 +248,18 @@ int command_diff(int argc, char **argv)
 		FOR_EVERY_COMMAND,
 	};
 	static const struct ask_command command = { diff_usage, options, text_or_json, .takes_manifests = true };
+
+	return run(argc, argv, &command);
+}
+
+int command_graph(int argc, char **argv)
+{
+	static const char *const formats[] = { "dot", "mermaid", "svg", "json", NULL };
+	static const struct option options[] = {
+		{ "namespace", required_argument, NULL, 'n' },
+		FOR_EVERY_COMMAND,
+	};
+	static const struct ask_command command = { graph_usage, options, formats };
 
 	return run(argc, argv, &command);
 }

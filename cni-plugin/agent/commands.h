@@ -10,6 +10,7 @@ int command_status(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_diff(int argc, char **argv);
+int command_graph(int argc, char **argv);
 int command_drops(int argc, char **argv);
 int command_check(int argc, char **argv); /* check/ */
 

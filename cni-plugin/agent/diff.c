@@ -57,18 +57,6 @@ static void answer(struct diff *diff)
 		server_answer(owned->call, owned->changed || owned->n_cut ? 1 : 0, buf_view(&owned->out));
 }
 
-/* The own node always reaches its pods, whatever the policy. */
-static bool is_from_own_node(const struct agent *agent, const struct policy_flow *flow)
-{
-	const struct kube_object *node = kube_store_get(agent->store, KUBE_NODE, "", agent->settings.node_name);
-
-	for (size_t i = 0; node && i < node->node.n_addresses; i++) {
-		if (kube_address_equals(&node->node.addresses[i], &flow->source))
-			return true;
-	}
-	return false;
-}
-
 static void look_at(void *context, const struct conntrack_entry *entry)
 {
 	struct policy_flow flow = live_flow(entry);
@@ -78,7 +66,7 @@ static void look_at(void *context, const struct conntrack_entry *entry)
 	if (conntrack_is_over(entry) || enforcer_is_lost(diff->agent->enforcer))
 		return;
 	diff->n_looked_at++;
-	flow.source_is_own_node = is_from_own_node(diff->agent, &flow);
+	flow.source_is_own_node = live_is_own_node(diff->agent->store, diff->agent->settings.node_name, &flow.source);
 	policy_decide_view(&diff->before, &flow, &before);
 	if (!before.allowed)
 		return;

@@ -81,6 +81,17 @@ bool live_is_translated(const struct conntrack_entry *entry)
 	       entry->original.destination_port != entry->reply.source_port;
 }
 
+bool live_is_own_node(const struct kube_store *store, const char *node, const struct kube_address *address)
+{
+	const struct kube_object *object = kube_store_get(store, KUBE_NODE, "", node);
+
+	for (size_t i = 0; object && i < object->node.n_addresses; i++) {
+		if (kube_address_equals(&object->node.addresses[i], address))
+			return true;
+	}
+	return false;
+}
+
 struct live_protocol live_protocol_name(uint8_t protocol)
 {
 	struct live_protocol name;

@@ -6,7 +6,7 @@
 
 #include "cni-plugin/nft/conntrack.h"
 #include "cni-plugin/policy/decide.h"
-#include "common/base/buf.h"
+#include "common/kube/store.h"
 
 /*
  * Reads the node's tracked connections beside everything else: a hundred for each turn of the loop, so that no pod's start waits for
@@ -28,6 +28,9 @@ void live_stop(struct live *live);
 /* The connection as policies see it: from who opened it to who really answers, behind every translation. */
 struct policy_flow live_flow(const struct conntrack_entry *entry);
 bool live_is_translated(const struct conntrack_entry *entry);
+
+/* The address is the own node's: it always reaches its pods, whatever the policy. */
+bool live_is_own_node(const struct kube_store *store, const char *node, const struct kube_address *address);
 
 /* The name of an IP protocol: "TCP", "ICMP", "proto 47". */
 struct live_protocol {

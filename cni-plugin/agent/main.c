@@ -22,6 +22,7 @@ static const struct {
 	{ "explain", command_explain, "whether one connection is allowed, and which policy decides" },
 	{ "diff", command_diff, "what a change of policies would change, and which connections it would cut" },
 	{ "drops", command_drops, "what was dropped, of which pod, and by which policy" },
+	{ "graph", command_graph, "who may talk to whom, and who did, as Graphviz, Mermaid, SVG or JSON" },
 	{ "dump", command_dump, "the policy model and the ruleset as text" },
 	{ "check", command_check, "whether this node can do what Holdfast needs: cause and cure" },
 	{ "version", command_version, "print the version" },

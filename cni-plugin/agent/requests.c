@@ -34,6 +34,7 @@ static const struct command commands[] = {
 	{ "explain", show_explain },
 	{ "diff", .start = diff_start },
 	{ "drops", show_drops },
+	{ "graph", show_graph },
 };
 
 static void remember_refusal(struct agent *agent, const struct cni_request *request, const struct error *err)

@@ -34,8 +34,11 @@ static const struct config_row rows[] = {
 	{ "podWait", CONFIG_DURATION, AT(pod_wait_ms), "1s",
 	  "How long a new pod's start waits for its object; after that it starts quarantined, and opens when the object comes.",
 	  .maximum = 20000 },
+	{ "observeInterval", CONFIG_DURATION, AT(observe_ms), "60s",
+	  "How often the tracked connections are looked at, for the dashed lines of `holdfast-net graph`; 0s: never.", .maximum = 600000 },
 	{ "tableOwnership", CONFIG_ENUM, AT(table_ownership), "auto",
-	  "auto: where the kernel can do it (Linux 6.9), no other program can change our nf_tables table while the agent runs. off: root can.",
+	  "auto: where the kernel can do it (Linux 6.9), no other program can change our nf_tables table while the agent runs. off: root "
+	  "can.",
 	  .names = ownership_names },
 	{ "dropLog.rate", CONFIG_INTEGER, AT(drop_log_rate), "10",
 	  "Dropped packets per second that each set of policies shows to `holdfast-net drops`; the others are only counted. 0: none.",

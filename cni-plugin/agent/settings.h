@@ -19,6 +19,7 @@ struct settings {
 	const char *state_directory, *snapshot_directory;
 	const char *metrics_address; /* "off": no endpoint */
 	uint64_t pod_wait_ms;
+	uint64_t observe_ms;       /* 0: never */
 	int table_ownership;       /* enum ownership */
 	int64_t drop_log_group, drop_log_rate, drop_log_burst;
 	int log_level, log_format; /* enum log_level, enum log_format */

@@ -12,6 +12,7 @@
 
 int show_status(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
 int show_dump(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
+int show_graph(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
 /* 0: allowed, 1: denied. */
 int show_explain(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
 

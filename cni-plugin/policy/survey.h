@@ -33,6 +33,7 @@ struct survey_class {
 	struct policy_end end, second_end;           /* whom they are taken for */
 	struct interval range;                       /* outside: its addresses */
 	struct survey_cuts cuts[2];                  /* egress, ingress: where policies of either view change their mind */
+	bool isolated[2];                            /* egress, ingress; under the first view */
 	bool subject[2];                             /* a changed policy isolates it, before or after */
 };
 

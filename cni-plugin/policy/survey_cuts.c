@@ -54,14 +54,17 @@ static void tidy(struct survey_cuts *cuts)
 }
 
 static int cut_side(const struct policy_view *view, const struct survey_class *class, enum policy_side side, struct survey_cuts *cuts,
-		    struct error *err)
+		    bool *ret_isolated, struct error *err)
 {
 	struct policy_walk walk = policy_walk_begin(view, class->pods[0]->namespace);
 	const struct kube_object *policy;
 	const struct kube_rule *rules;
 
 	while ((policy = policy_walk_next(&walk))) {
-		size_t n = policy_isolates(policy, side, class->pods[0]) ? policy_rules(policy, side, &rules) : 0;
+		bool isolates = policy_isolates(policy, side, class->pods[0]);
+		size_t n = isolates ? policy_rules(policy, side, &rules) : 0;
+
+		*ret_isolated |= isolates;
 
 		for (size_t i = 0; i < n; i++) {
 			int r = add_rule(cuts, &rules[i], err);
@@ -76,10 +79,11 @@ static int cut_side(const struct policy_view *view, const struct survey_class *c
 int survey_cut(struct survey *survey, struct survey_class *class, struct error *err)
 {
 	for (int side = EGRESS; side < SIDES; side++) {
-		int r = cut_side(survey->before, class, side, &class->cuts[side], err);
+		bool ignored = false;
+		int r = cut_side(survey->before, class, side, &class->cuts[side], &class->isolated[side], err);
 
 		if (r == 0 && survey->after)
-			r = cut_side(survey->after, class, side, &class->cuts[side], err);
+			r = cut_side(survey->after, class, side, &class->cuts[side], &ignored, err);
 		if (r < 0)
 			return r;
 		tidy(&class->cuts[side]);
