@@ -252,10 +252,43 @@ static void run(const char *name, unsigned endpoints, struct cluster *cluster)
 	measure_diff(engine, "100 policies go", 0, 100, cluster);
 }
 
+/* A pod of this node that settles looks at every policy of its namespace: here all of them are in one. */
+static void measure_one_namespace(void)
+{
+	static struct cluster cluster;
+	static struct events events;
+	_cleanup_(policy_engine_freep) struct policy_engine *engine = policy_engine_new();
+	_cleanup_(buf_free) struct buf yaml = BUF_MAX(YAML_MAX);
+	struct error err = {};
+
+	print_pod(0, 0, &yaml);
+	for (unsigned i = 0; i < POLICIES; i++) {
+		buf_printf(&yaml,
+			   "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: ns0, name: p%u}, spec: "
+			   "{podSelector: "
+			   "{matchLabels: {app: app%u, version: v%u}}}}\n---\n",
+			   i, i % 4, i % 3);
+		if (i % CHUNK == CHUNK - 1)
+			each_object(&yaml, keep, &cluster);
+	}
+	put_endpoints(engine, 1);
+	for (size_t i = 0; i < cluster.n; i++)
+		require(policy_engine_changed(engine, NULL, cluster.objects[i], &err), &err);
+	events = (struct events){ .engine = engine, .cluster = &cluster };
+	for (unsigned i = 0; i < EVENTS; i++) {
+		print_pod(0, i % 3, &yaml);
+		each_object(&yaml, replace, &events);
+	}
+	printf("{\"bench\": \"engine\", \"case\": \"%u policies in one namespace, a pod of this node changes\"", POLICIES);
+	report("pod_event", &events);
+	puts("}");
+}
+
 int main(void)
 {
 	static struct cluster cluster;
 
+	measure_one_namespace();
 	make_cluster(&cluster);
 	printf("{\"bench\": \"objects\", \"heap_mib\": %.2f}\n", heap_mib());
 	run("110 pods here", 110, &cluster);
