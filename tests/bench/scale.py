@@ -3,11 +3,12 @@
 """The agent at scale: memory, the time from an event at its socket to the committed transaction and to the last packet that it forbids,
 and what a pod's start costs while objects change.
 
-Plays an API server on loopback (streaming lists and watches, nothing else), loads PODS pods and POLICIES policies into the real agent,
-adds LOCAL endpoints through the real CNI executable, then sends single events and waits for the kernel's own word that a new
-generation of nf_tables is in force (NFNLGRP_NFTABLES). Runs in a network and mount namespace of its own; prints JSON.
+Plays an API server on loopback (TLS, streaming lists and watches, nothing else). One agent has an empty cluster to look at: idle. The next
+lists PODS pods and POLICIES policies; LOCAL endpoints are added through the real CNI executable; then come single events, each until the
+kernel says itself that a new generation of nf_tables is in force (NFNLGRP_NFTABLES). Runs in a network and mount namespace of its own;
+prints JSON.
 
-    unshare -n -m tests/bench/scale.py BUILD-DIRECTORY [PODS POLICIES LOCAL EVENTS]
+    unshare -n -m tests/bench/scale.py BUILD-DIRECTORY [PODS POLICIES LOCAL EVENTS]        (0 0 0 0: idle only)
 """
 import ctypes
 import http.server
@@ -17,6 +18,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import statistics
 import struct
 import subprocess
@@ -54,6 +56,14 @@ class Cluster:
             self.objects[kind][key] = item
             for watch in self.watches[kind]:
                 watch.event(event, item)
+
+    def forget_watches(self):
+        with self.lock:
+            self.watches = {kind: [] for kind in KINDS}
+
+    def followed(self):
+        """Whether every kind was listed and is watched."""
+        return all(self.watches.values())
 
     def bookmark(self, kind):
         version, name = KINDS[kind]
@@ -161,14 +171,30 @@ class Generations:
                 data = data[(length + 3) & ~3:]
 
 
+def serve(folder):
+    """Starts the API server with a certificate of its own, <folder>/cert.pem; returns its port."""
+    subprocess.run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=api "
+                   "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem",
+                   shell=True, check=True, cwd=folder, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder + "/cert.pem", folder + "/key.pem")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
 class Agent:
     def __init__(self, build, folder, port):
         self.build, self.folder = build, folder
         config = os.path.join(folder, "holdfast.yaml")
         kubeconfig = os.path.join(folder, "kubeconfig")
         with open(kubeconfig, "w") as file:
-            file.write("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster: {server: 'http://127.0.0.1:%d'}\n"
-                       "contexts:\n- name: c\n  context: {cluster: c, user: u}\nusers:\n- name: u\n  user: {}\n" % port)
+            file.write("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n"
+                       "  cluster: {server: 'https://127.0.0.1:%d', certificate-authority: %s/cert.pem}\n"
+                       "contexts:\n- name: c\n  context: {cluster: c, user: u}\nusers:\n- name: u\n  user: {token: bench}\n"
+                       % (port, folder))
         with open(config, "w") as file:
             file.write("network:\n  nodeName: node-local\n  source:\n    kubeconfig: %s\n" % kubeconfig)
         self.log = open(os.path.join(folder, "agent.log"), "w")
@@ -186,9 +212,18 @@ class Agent:
     def ready(self):
         return subprocess.run(["curl", "-fs", "-o", "/dev/null", "http://127.0.0.1:9470/readyz"]).returncode == 0
 
-    def memory_kib(self, field):
-        with open("/proc/%d/status" % self.process.pid) as file:
-            return next(int(line.split()[1]) for line in file if line.startswith(field))
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def kib(self, file, field):
+        with open("/proc/%d/%s" % (self.process.pid, file)) as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+    def memory_kib(self):
+        """Resident; of it alone this process's own, as far as it is not read from files; and the most there ever was."""
+        return {"rss": self.kib("status", "VmRSS"), "anonymous": self.kib("status", "RssAnon"), "pss": self.kib("smaps_rollup", "Pss"),
+                "peak": self.kib("status", "VmHWM")}
 
     def cpu_seconds(self):
         with open("/proc/%d/stat" % self.process.pid) as file:
@@ -348,30 +383,34 @@ def measure(agent, events, send):
 
 
 def run(build, pods, policies, local, events):
-    subprocess.run("mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && ip netns add pods",
+    subprocess.run("mount --make-rprivate / && mkdir -p /var/lib/holdfast && mount -t tmpfs tmpfs /var/lib/holdfast && "
+                   "mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && ip netns add pods",
                    shell=True, check=True)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    result = {"bench": "scale", "pods": pods, "policies": policies, "local_endpoints": local}
+    result = {"bench": "scale", "pods": pods, "policies": policies, "local_endpoints": local, "kib": {}}
     with tempfile.TemporaryDirectory() as folder:
-        agent = Agent(build, folder, server.server_address[1])
+        port = serve(folder)
+        agent = Agent(build, folder, port)
         try:
-            agent.until(agent.ready)
-            result["rss_idle_kib"] = agent.memory_kib("VmRSS")
-            result["anonymous_idle_kib"] = agent.memory_kib("RssAnon")
-            for i in range(NAMESPACES):
-                CLUSTER.put("namespaces", namespace(i))
-            for i in range(pods):
-                CLUSTER.put("pods", pod(i))
-            for i in range(policies):
-                CLUSTER.put("networkpolicies", policy(i))
+            agent.until(lambda: agent.ready() and CLUSTER.followed())
+            result["kib"]["idle"] = agent.memory_kib()
+            if not pods:
+                print(json.dumps(result))
+                return
+            agent.stop()
+            CLUSTER.forget_watches()
+            subprocess.run("rm -rf /var/lib/holdfast/*", shell=True, check=True)  # no snapshot: everything is listed
+            for kind, count, make in (("namespaces", NAMESPACES, namespace), ("pods", pods, pod), ("networkpolicies", policies, policy)):
+                for i in range(count):
+                    CLUSTER.put(kind, make(i))
+            start = time.monotonic()
+            agent = Agent(build, folder, port)
+            agent.until(CLUSTER.followed)
+            result["start_to_listed_ms"] = round((time.monotonic() - start) * 1000)
+            result["kib"]["listed"] = agent.memory_kib()
             for i in range(local):
                 agent.add(i, "pods")
             measure(agent, 10, lambda i: CLUSTER.put("networkpolicies", policy(i, "app-%d" % random.randrange(20, 1000))))
-            result["rss_steady_kib"] = agent.memory_kib("VmRSS")
-            result["anonymous_steady_kib"] = agent.memory_kib("RssAnon")
-            result["rss_peak_kib"] = agent.memory_kib("VmHWM")
+            result["kib"]["steady"] = agent.memory_kib()
             # Every event must change the ruleset: peers that the policy did not have, and a label that policies of the namespace name.
             result["policy_event"] = measure(agent, events, lambda i: CLUSTER.put(
                 "networkpolicies", policy(i % local, "app-%d" % (2 + i % 17) if i % 2 else "none-%d" % i)))
@@ -382,10 +421,9 @@ def run(build, pods, policies, local, events):
             result["event_to_last_wrong_packet"] = quantiles([probe.cut() for _ in range(max(events // 3, 1))])
             probe.end()
             result["add_under_churn"] = adds_under_churn(agent, events, 200)
-            result["rss_after_kib"] = agent.memory_kib("VmRSS")
+            result["kib"]["after_events"] = agent.memory_kib()
         finally:
-            agent.process.terminate()
-            agent.process.wait()
+            agent.stop()
     print(json.dumps(result))
 
 
