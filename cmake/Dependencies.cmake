@@ -1,6 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every library is found by pkg-config and becomes an imported target. A missing one names the package to install.
+option(HOLDFAST_LEAN "Link statically what can be: the distribution's archives, and the libraries of cmake/lean-libraries" OFF)
 find_package(PkgConfig REQUIRED)
+
+set(uv_module libuv)
+if(HOLDFAST_LEAN)
+	execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/lean-libraries --print-path
+		OUTPUT_VARIABLE CMAKE_PREFIX_PATH OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE lean_status)
+	if(lean_status)
+		message(FATAL_ERROR "the lean libraries are not built: run `cmake/lean-libraries`")
+	endif()
+	set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
+	set(PKG_CONFIG_ARGN --static)
+	set(uv_module libuv-static)
+endif()
 
 function(holdfast_dependency target module package)
 	pkg_check_modules(${target} QUIET IMPORTED_TARGET GLOBAL ${module})
@@ -12,7 +25,7 @@ endfunction()
 
 holdfast_dependency(cjson "libcjson" libcjson-dev)
 holdfast_dependency(yaml "yaml-0.1" libyaml-dev)
-holdfast_dependency(uv "libuv" libuv1-dev)
+holdfast_dependency(uv ${uv_module} libuv1-dev)
 holdfast_dependency(curl "libcurl" libcurl4-openssl-dev)
 holdfast_dependency(crypto "libcrypto>=3" libssl-dev)
 holdfast_dependency(seccomp "libseccomp" libseccomp-dev)

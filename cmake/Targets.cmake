@@ -44,6 +44,10 @@ if(HOLDFAST_HARDENED)
 	include(CheckPIESupported)
 	check_pie_supported()
 endif()
+# Only what is used; and packed relocations, of which the unpacked ones would be read at each start and stay in memory.
+if(HOLDFAST_LEAN)
+	target_link_options(holdfast_options INTERFACE -Wl,--gc-sections -Wl,-z,pack-relative-relocs)
+endif()
 
 # holdfast_library(NAME SOURCES a.c b.c LINK other_library dep::cjson)
 function(holdfast_library name)

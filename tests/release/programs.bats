@@ -1,0 +1,44 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What is shipped, and not what is built for work: the programs of the release preset and what they ask of a host.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	local status=0
+	cmake/lean-libraries >&3 2>&3 || status=$?
+	((status != 75)) || skip "the sources of the lean libraries cannot be had now"
+	((status == 0)) || return
+	cmake --preset release >"$BATS_FILE_TMPDIR/log" 2>&1 && cmake --build --preset release --target programs >>"$BATS_FILE_TMPDIR/log" 2>&1 ||
+		{ tail -n 30 "$BATS_FILE_TMPDIR/log" >&3; return 1; }
+	export bin=$PWD/build/release/bin
+}
+
+needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xargs; }
+
+@test "the agent asks the host for libc and libmnl, and for nothing else" {
+	[[ $(needed "$bin/holdfast-net") == "libc.so.6 libmnl.so.0" ]]
+}
+
+@test "the CNI executable asks for no library, and is smaller than 1 MiB" {
+	[[ -z $(needed "$bin/holdfast") ]]
+	(($(stat -c %s "$bin/holdfast") < 1 << 20))
+}
+
+@test "the agent is smaller than 5 MiB" {
+	(($(stat -c %s "$bin/holdfast-net") < 5 << 20))
+}
+
+@test "the agent lies at a random address, its relocations are read-only, its stack does not execute" {
+	readelf -h "$bin/holdfast-net" | grep -q 'Type:.*DYN'
+	readelf -d "$bin/holdfast-net" | grep -q BIND_NOW
+	readelf -lW "$bin/holdfast-net" | grep -q GNU_RELRO
+	readelf -lW "$bin/holdfast-net" | grep -q 'GNU_STACK.* RW '
+}
+
+@test "the agent follows an API server by TLS, and is smaller than 6 MiB when idle" {
+	run --separate-stderr unshare -n -m "$BATS_TEST_DIRNAME/../bench/scale.py" "${bin%/bin}" 0 0 0 0
+	echo "$output $stderr"
+	((status == 0))
+	(($(jq .kib.idle.rss <<<"$output") <= 6 << 10))
+}
