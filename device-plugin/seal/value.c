@@ -16,11 +16,25 @@ void hex_print(struct slice bytes, struct buf *out)
 	}
 }
 
-static int value_of(char c)
+static int value_of(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hex_parse(struct slice text, uint8_t *ret, size_t n)
+{
+	if (text.n != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int high = value_of(text.p[2 * i]), low = value_of(text.p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		ret[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
 }
 
 int hex_read(const struct json_view *at, uint8_t *ret, size_t n, struct error *err)
@@ -28,13 +42,9 @@ int hex_read(const struct json_view *at, uint8_t *ret, size_t n, struct error *e
 	const char *text;
 
 	int r = json_expect_string(at, &text, err);
-	if (r < 0)
-		return r;
-	if (strlen(text) != 2 * n || strspn(text, "0123456789abcdef") != 2 * n)
-		return json_error(at, err, "\"%.80s\" is not %zu lower-case hexadecimal digits", text, 2 * n);
-	for (size_t i = 0; i < n; i++)
-		ret[i] = (uint8_t)(value_of(text[2 * i]) << 4 | value_of(text[2 * i + 1]));
-	return 0;
+	if (r == 0 && !hex_parse(slice_string(text), ret, n))
+		r = json_error(at, err, "\"%.80s\" is not %zu lower-case hexadecimal digits", text, 2 * n);
+	return r;
 }
 
 int base64_read(const struct json_view *at, size_t maximum, struct buf *ret, struct error *err)

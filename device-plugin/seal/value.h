@@ -7,6 +7,8 @@
 
 /* Lower case, two digits a byte. */
 void hex_print(struct slice bytes, struct buf *out);
+/* The opposite; false unless `text` is exactly 2 × n such digits. */
+bool hex_parse(struct slice text, uint8_t *ret, size_t n);
 /* Exactly `n` bytes of lower-case hexadecimal digits. EINVAL with the path. */
 int hex_read(const struct json_view *at, uint8_t *ret, size_t n, struct error *err) must_check;
 

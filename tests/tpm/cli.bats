@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# holdfast-tpm on the command line, with a software TPM in a network namespace of its own.
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	NETNS=hf-tpm-$BATS_TEST_NUMBER-$$
+	ip netns add "$NETNS"
+	in_net ip link set lo up
+	new_tpm
+	printf 's3cret' >pw
+}
+
+# A chip from the factory, in place of the one that was there. swtpm leaves for / when it becomes a daemon.
+new_tpm() {
+	rm -rf tpm && mkdir tpm
+	swtpm_setup --tpm2 --tpmstate tpm --logfile setup.log >/dev/null
+	in_net swtpm socket --tpm2 --tpmstate "dir=$PWD/tpm" --server type=tcp,port=2321,bindaddr=127.0.0.1 \
+		--ctrl type=tcp,port=2322,bindaddr=127.0.0.1 --flags not-need-init --daemon --pid "file=$PWD/swtpm.pid"
+}
+
+teardown() {
+	[[ ! -f swtpm.pid ]] || kill "$(cat swtpm.pid)"
+	ip netns delete "$NETNS"
+}
+
+in_net() { ip netns exec "$NETNS" "$@"; }
+tpm() { in_net "$HOLDFAST_BUILD/bin/holdfast-tpm" "$@"; }
+on_node() { tpm "$@" --tcti swtpm:host=127.0.0.1,port=2321 --state-dir state; }
+seal() { tpm seal "$@"; }
+
+# refused STATUS TEXT COMMAND...
+refused() {
+	local code=$1 text=$2
+	shift 2
+	run "$@"
+	echo "$output"
+	[[ $status == "$code" && $output == *"$text"* ]]
+}
+
+@test "from a node's key to a sealed secret, without its plaintext in it" {
+	on_node node-key --node edge-1 >edge-1.yaml
+	seal db-password --node-key edge-1.yaml --from-file password=pw --allow shop/db --require-sandbox vm >sealed.yaml
+	grep -q '^kind: TPMSecret' sealed.yaml
+	grep -q '"namespace":"shop","serviceAccount":"db"' sealed.yaml
+	! grep -q s3cret sealed.yaml || false
+	! grep -q "$(base64 <pw)" sealed.yaml || false
+}
+
+@test "enrolling again prints the same, and the pinned name is for root only" {
+	on_node node-key --node edge-1 >first
+	on_node node-key --node edge-1 >second
+	cmp first second
+	[[ $(stat -c '%a %U' state/root-key) == "600 root" ]]
+	on_node check
+}
+
+@test "files may come from standard input and from a Kubernetes Secret" {
+	on_node node-key --node edge-1 >edge-1.yaml
+	printf x | seal a --node-key edge-1.yaml --from-file key=- --allow a/b | grep -q '"name":"key","mode":"0400","uid":0,"gid":0,"size":1'
+	cat >secret.yaml <<-END
+		{"kind": "Secret", "data": {"user": "$(printf joe | base64)"}, "stringData": {"password": "x y"}}
+	END
+	seal a --node-key edge-1.yaml --from-secret secret.yaml --allow 'a/*' --mode 440 --uid 7 >sealed.yaml
+	grep -q '"name":"user","mode":"0440","uid":7,"gid":0,"size":3' sealed.yaml
+	grep -q '"name":"password","mode":"0440","uid":7,"gid":0,"size":3' sealed.yaml
+}
+
+@test "what is missing is said, with the option that gives it" {
+	on_node node-key --node edge-1 >edge-1.yaml
+	refused 2 "give --allow NAMESPACE/SERVICEACCOUNT" seal a --node-key edge-1.yaml --from-file pw
+	refused 2 "give --node-key FILE" seal a --from-file pw --allow a/b
+	refused 2 "give --from-file or --from-secret" seal a --node-key edge-1.yaml --allow a/b
+	refused 2 "give the secret one name" seal --node-key edge-1.yaml --from-file pw --allow a/b
+	refused 2 "--node edge-7: none of the node keys" seal a --node edge-7 --node-key edge-1.yaml --from-file pw --allow a/b
+	refused 2 "does not say NAMESPACE/SERVICEACCOUNT" seal a --node-key edge-1.yaml --from-file pw --allow shop
+	refused 2 "go together" seal a --node-key edge-1.yaml --from-file pw --allow a/b --signed-pcr 11
+	refused 1 "No such file" seal a --node-key edge-1.yaml --from-file nothing --allow a/b
+	refused 2 "nothing was measured" seal a --node-key edge-1.yaml --from-file pw --allow a/b --pcr "7=$(printf '0%.0s' {1..64})"
+}
+
+@test "a forged node key is refused" {
+	on_node node-key --node edge-1 >edge-1.yaml
+	sed 's/"name":"000b../"name":"000b00/' edge-1.yaml >forged.yaml
+	refused 2 "is not the name of the public area beside it" seal a --node-key forged.yaml --from-file pw --allow a/b
+}
+
+@test "another TPM than the enrolled one is not taken for it" {
+	on_node node-key --node edge-1
+	kill "$(cat swtpm.pid)"
+	while kill -0 "$(cat swtpm.pid)" 2>/dev/null; do :; done
+	new_tpm
+	refused 1 "was cleared" on_node check
+	refused 1 "enrolled with another TPM" on_node node-key --node edge-1
+}
+
+@test "revoke asks first, then raises the hold counter by one" {
+	on_node node-key --node edge-1 >before
+	refused 2 "say --yes" on_node revoke
+	on_node revoke --yes
+	on_node node-key --node edge-1 >after
+	[[ $(grep -o '"value":"[0-9]*"' before) == '"value":"1"' ]]
+	[[ $(grep -o '"value":"[0-9]*"' after) == '"value":"2"' ]]
+}
+
+@test "a node that is not enrolled, and one without a TPM, say what to do" {
+	refused 1 "run \`holdfast-tpm node-key\`" on_node check
+	refused 1 "there is no TPM at" tpm check --tcti swtpm:host=127.0.0.1,port=9 --state-dir state
+}
