@@ -74,19 +74,15 @@ static void print_row(const struct survey *survey, const struct survey_change *c
 	print_reason("now", &change->after, out);
 }
 
-static void print_count(uint64_t n, const char *what, struct buf *out)
-{
-	buf_printf(out, "%" PRIu64 " %s of ends %s", n, n == 1 ? "pair" : "pairs", what);
-}
-
 static void print_changes_text(struct diff *diff, const struct survey *survey, const struct survey_changes *changes)
 {
 	struct buf *out = &diff->out;
 	size_t n = changes->n < DIFF_ROWS_TEXT_MAX ? changes->n : DIFF_ROWS_TEXT_MAX;
 
 	buf_byte(out, '\n');
-	print_count(changes->n_blocked, "become blocked, ", out);
-	print_count(changes->n_allowed, "become allowed\n", out);
+	buf_printf(out, "%" PRIu64 " %s blocked, %" PRIu64 " %s allowed\n", changes->n_blocked,
+		   changes->n_blocked == 1 ? "pair becomes" : "pairs become", changes->n_allowed,
+		   changes->n_allowed == 1 ? "becomes" : "become");
 	for (size_t i = 0; i < n; i++)
 		print_row(survey, &changes->items[i], out);
 	if (changes->n > n)

@@ -97,7 +97,7 @@ names_what_is_cut() {
 	run net_diff -f "$NODE/new.yaml"
 	((status == 1))
 	[[ ${lines[0]} == "replace  NetworkPolicy shop/to-db" ]]
-	[[ $output == *"1 pair of ends become blocked, 0 pairs of ends become allowed"* ]]
+	[[ $output == *"1 pair becomes blocked, 0 become allowed"* ]]
 	[[ $output == *"BLOCKED  shop/web -> shop/db on TCP 7000, UDP 7000"* ]]
 	[[ $output == *"was  allowed by shop/to-db ingress[0]"* ]]
 	[[ $output == *"now  denied: shop/to-db isolates shop/db and no rule of it matches"* ]]
@@ -113,7 +113,7 @@ names_what_is_cut() {
 	[[ $output == *"anywhere outside the cluster"* ]]
 	run bash -c "$(declare -f allow); allow web spy | nsenter --target $HOLDER --mount --net --pid -- $BUILD/bin/holdfast-net diff -f -"
 	((status == 0))
-	[[ $output == *"0 pairs of ends become blocked, 0 pairs of ends become allowed"* ]]
+	[[ $output == *"0 pairs become blocked, 0 become allowed"* ]]
 }
 
 @test "diff reads a directory, YAML and JSON, and says which objects it does not compare" {

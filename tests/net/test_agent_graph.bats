@@ -20,7 +20,10 @@ setup() {
 	wait_for "the policies are in force" is lost visitors/client data/db tcp/5432
 }
 
-teardown() { node_down; }
+teardown() {
+	[[ -z ${HELD:-} ]] || kill "$HELD" 2>/dev/null || true
+	node_down
+}
 
 graph() { in_node "$BUILD/bin/holdfast-net" graph "$@"; }
 
@@ -111,4 +114,31 @@ flowchart LR
   n4 -.->|"TCP 8080"| n3
   n5 -.->|"TCP 80"| n4
 END
+}
+
+# A connection of api to db that stays open.
+hold_open() {
+	in_node python3 - "$(address data/db)" <<-'END' >"$NODE/held" 3>&- &
+	import ctypes, os, socket, sys, time
+	libc = ctypes.CDLL(None)
+	def enter(netns):
+	    libc.setns(os.open("/run/netns/" + netns, os.O_RDONLY), 0)
+	enter("data-db")
+	server = socket.create_server((sys.argv[1], 5432))
+	enter("shop-api")
+	client = socket.create_connection((sys.argv[1], 5432))
+	print("open", flush=True)
+	time.sleep(60)
+	END
+	HELD=$!
+	wait_for "the connection is open" grep -q open "$NODE/held"
+}
+
+@test "diff of deploy/examples/change.yaml prints what the README says" {
+	hold_open
+	run in_node "$BUILD/bin/holdfast-net" diff -f "$REPO/deploy/examples/change.yaml"
+	kill "$HELD"
+	((status == 1))
+	diff <(sed -n '/^\$ holdfast-net diff/,/^```$/p' "$REPO/README.md" | sed '1d;$d') \
+		<(sed -E 's/(10\.244\.1\.[0-9]+):[0-9]{5}/\1:40312/; s/of [0-9]+ open/of 9 open/' <<<"$output")
 }
