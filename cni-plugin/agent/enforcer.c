@@ -59,33 +59,74 @@ static int begin_anew(struct enforcer *enforcer, struct ruleset **ret, struct er
 	return r;
 }
 
+static int quarantine_known(struct enforcer *enforcer, bool all, struct error *err)
+{
+	int r = 0;
+
+	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
+		if (all || at->quarantined)
+			r = quarantine(enforcer, at, err);
+	}
+	return r;
+}
+
+static int pin_anew(struct enforcer *enforcer, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *anew = NULL;
+	int r = begin_anew(enforcer, &anew, err);
+
+	if (r < 0)
+		return r;
+	enforcer->found_nothing = true;
+	enforcer->other_layout = false;
+	ruleset_free(enforcer->pinned);
+	enforcer->pinned = TAKE_PTR(anew);
+	return quarantine_known(enforcer, true, err);
+}
+
 /* What the kernel has becomes what is wanted; without our rules there, or with a part of them only, every pod that is known is quarantined.
  */
 static int pin(struct enforcer *enforcer, struct error *err)
 {
-	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL, *anew = NULL;
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
 	enum policy_layout layout;
 
 	int r = nft_read(enforcer->nft, RULESET_INET, &kernel, err);
+	if (r == 0)
+		r = policy_layout_check(kernel, &layout, err);
 	if (r < 0)
 		return r;
+	if (layout == POLICY_LAYOUT_BROKEN || (layout == POLICY_LAYOUT_UNSEALED && !policy_has_skeleton(kernel)))
+		return pin_anew(enforcer, err);
+	enforcer->other_layout = !policy_has_skeleton(kernel);
 	ruleset_committed(kernel); /* all of it is there: from here on only what we add is pending */
-	r = policy_layout_check(kernel, &layout, err);
-	if (r < 0)
-		return r;
-	enforcer->found_nothing = layout == POLICY_LAYOUT_BROKEN || (layout == POLICY_LAYOUT_UNSEALED && !policy_has_skeleton(kernel));
-	enforcer->other_layout = layout == POLICY_LAYOUT_WHOLE && !policy_has_skeleton(kernel);
-	if (enforcer->found_nothing) {
-		r = begin_anew(enforcer, &anew, err);
-		if (r < 0)
-			return r;
-	}
-	ruleset_free(enforcer->pinned);
-	enforcer->pinned = anew ? TAKE_PTR(anew) : TAKE_PTR(kernel);
-	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
-		if ((at->quarantined && !enforcer->other_layout) || enforcer->found_nothing)
-			r = quarantine(enforcer, at, err);
-	}
+	enforcer->pinned = TAKE_PTR(kernel);
+	return enforcer->other_layout ? 0 : quarantine_known(enforcer, false, err);
+}
+
+/* Of chains that were found only the fingerprints are known. */
+static bool lacks_unknown_rules(const struct ruleset *pinned)
+{
+	const struct ruleset_chain *chain = NULL;
+
+	while ((chain = ruleset_next_pending_chain(pinned, chain)))
+		if (chain->state == RULESET_NEW || chain->state == RULESET_CHANGED)
+			return true;
+	return false;
+}
+
+/* Elements that somebody else changed are put right; a chain cannot be, and then every pod is quarantined. */
+static int read_pinned(struct enforcer *enforcer, struct error *err)
+{
+	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
+
+	if (enforcer->found_nothing)
+		return nft_rebase(enforcer->nft, enforcer->pinned, err);
+	int r = nft_read(enforcer->nft, RULESET_INET, &kernel, err);
+	if (r == 0)
+		r = ruleset_rebase(enforcer->pinned, kernel, err);
+	if (r == -EEXIST || (r == 0 && lacks_unknown_rules(enforcer->pinned)))
+		return pin_anew(enforcer, err);
 	return r;
 }
 
@@ -237,7 +278,7 @@ static int read_kernel(struct enforcer *enforcer, struct error *err)
 
 	if (r < 0)
 		return r;
-	return enforcer->engine ? nft_rebase(enforcer->nft, wanted(enforcer), err) : pin(enforcer, err);
+	return enforcer->engine ? nft_rebase(enforcer->nft, wanted(enforcer), err) : read_pinned(enforcer, err);
 }
 
 const double enforcer_times[ENFORCER_TIMES] = { 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2 };

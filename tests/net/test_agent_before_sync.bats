@@ -32,6 +32,7 @@ offline() {
 	  source: {kubeconfig: $NODE/kubeconfig}
 	  podWait: 50ms
 	  metricsAddress: "127.0.0.1:9470"
+	  tableOwnership: "${OWNERSHIP:-auto}"
 	END
 }
 
@@ -175,6 +176,23 @@ start_online() {
 	start_offline
 	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
 	[[ $(outcome shop/db shop/web tcp/80) == lost ]]
+}
+
+@test "offline, what somebody changes in the rules of the last run is put right, or closes" {
+	OWNERSHIP=off
+	start_online
+	attach shop/web
+	attach shop/db
+	table | sort >"$NODE/before"
+	agent_end
+	start_offline
+	in_node nft flush map inet holdfast ingress4
+	wait_for "the elements are back" eval 'diff "$NODE/before" <(table | sort)'
+	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
+	in_node nft flush chain inet holdfast forward-ingress
+	blocked shop/web shop/db tcp/80
+	blocked shop/db shop/web tcp/80
+	[[ $(outcome node shop/db tcp/80) == through ]]
 }
 
 # other_type SET…: a table as another version of Holdfast may have left it

@@ -66,7 +66,7 @@ kernel() { in_node "$BUILD/bin/holdfast-net" status -o json | jq ".kernel.$1"; }
 		((i % 2)) && signal=KILL || signal=TERM
 		agent_end $signal
 		agent_start
-		(($(kernel transactions) <= 1 && $(kernel lastMessages) <= 1)) # the table gets its owner
+		(($(kernel transactions) <= 2 && $(kernel lastMessages) <= 1)) # each table gets its owner
 	done
 	diff "$NODE/before" <(table)
 	pulse_end 5000
@@ -124,8 +124,9 @@ upgraded() {
 	[[ $(outcome node shop/db tcp/80) == through ]]
 }
 
-# The same agent, with an API server that nobody runs.
+# The same agent, with an API server that nobody runs, and without a snapshot.
 unreachable() {
+	in_node rm /var/lib/holdfast/net/snapshot.jsonl
 	printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n' >"$NODE/kubeconfig"
 	sed -i "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|" "$NODE/holdfast.yaml"
 }
