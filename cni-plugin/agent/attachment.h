@@ -8,6 +8,7 @@
 
 #include "cni-plugin/agent/link.h"
 #include "cni-plugin/policy/engine.h"
+#include "cni-plugin/policy/spoof.h"
 #include "common/base/cleanup.h"
 #include "common/base/error.h"
 #include "common/kube/objects.h"
@@ -36,6 +37,7 @@ struct attachment {
 	uint8_t mac[ETHER_ADDR_LEN];
 	struct kube_address link_locals[LINK_LOCALS_MAX];
 	size_t n_link_locals;
+	uint64_t spoof_logged_ms[SPOOF_REASONS]; /* when that it does was last logged; 0: never; not journalled */
 	bool quarantined; /* it was reported so, and is to be reported again when it opens; not journalled */
 };
 

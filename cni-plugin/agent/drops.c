@@ -53,7 +53,7 @@ static void take(void *context, const struct nflog_packet *packet)
 	struct drop drop;
 	struct error err;
 
-	if (!drop_recognize(packet, &drop))
+	if (spoof_log_take(drops->agent, packet) || !drop_recognize(packet, &drop))
 		return;
 	drops->logged++;
 	drop.first_ms = drop.last_ms = drops_now_ms();

@@ -143,7 +143,7 @@ int enforcer_open(const struct attachments *attachments, const struct ruleset_lo
 	if (r == 0 && own)
 		r = nft_own(enforcer->nft, err);
 	if (r >= 0)
-		r = senders_open(enforcer->nft, attachments, &enforcer->senders, err);
+		r = senders_open(enforcer->nft, attachments, &enforcer->drop_log, &enforcer->senders, err);
 	if (r == 0)
 		r = pin(enforcer, err);
 	if (r < 0)

@@ -89,7 +89,8 @@ static int put_found(struct senders *senders, const struct ruleset *kernel, stru
 	return r;
 }
 
-int senders_open(struct nft *nft, const struct attachments *attachments, struct senders **ret, struct error *err)
+int senders_open(struct nft *nft, const struct attachments *attachments, const struct ruleset_log *log, struct senders **ret,
+		 struct error *err)
 {
 	_cleanup_(senders_closep) struct senders *senders = calloc(1, sizeof(*senders));
 	_cleanup_(ruleset_freep) struct ruleset *kernel = NULL;
@@ -99,7 +100,7 @@ int senders_open(struct nft *nft, const struct attachments *attachments, struct 
 	senders->attachments = attachments;
 	int r = nft_read(nft, RULESET_NETDEV, &kernel, err);
 	if (r == 0)
-		r = spoof_skeleton(senders->ruleset, err);
+		r = spoof_skeleton(senders->ruleset, log, err);
 	if (r == 0)
 		r = put_found(senders, kernel, err);
 	if (r == 0)

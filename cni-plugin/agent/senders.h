@@ -16,7 +16,8 @@
 struct senders;
 
 /* Reads what the kernel has, writes nothing. `attachments` must outlive it. */
-int senders_open(struct nft *nft, const struct attachments *attachments, struct senders **ret, struct error *err) must_check;
+int senders_open(struct nft *nft, const struct attachments *attachments, const struct ruleset_log *log, struct senders **ret,
+		 struct error *err) must_check;
 void senders_close(struct senders *senders);
 DEFINE_CLEANUP(struct senders *, senders_close);
 

@@ -144,7 +144,7 @@ static int try_senders(struct error *err)
 
 	if (!ruleset)
 		return error_nomem(err);
-	int r = spoof_skeleton(ruleset, err);
+	int r = spoof_skeleton(ruleset, &(struct ruleset_log){ 0 }, err);
 	if (r == 0)
 		r = spoof_put(ruleset, &sender, err);
 	return r < 0 ? r : apply(ruleset, err);

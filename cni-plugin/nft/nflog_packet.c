@@ -130,6 +130,8 @@ bool nflog_packet_parse(const struct nlmsghdr *message, struct nflog_packet *ret
 
 		if (type == NFULA_PREFIX && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
 			strncpy(packet.prefix, mnl_attr_get_str(attribute), NFLOG_PREFIX_MAX);
+		if (type == NFULA_IFINDEX_INDEV && mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
+			packet.interface = ntohl(mnl_attr_get_u32(attribute));
 		if (type == NFULA_PAYLOAD)
 			take_payload(slice_from(mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute)), &packet);
 	}

@@ -17,11 +17,11 @@
 
 /* Before everything that others may have on the hook, such as a flow table, which would pass packets by what comes later. */
 #define PRIORITY (-300)
-#define CHAIN_RULES_MAX 16
+#define CHAIN_RULES_MAX 24
 #define KEY_MAX 20
 
 static const struct {
-	const char *reason, *counter;
+	const char *reason, *counter; /* the counter's name is the log's prefix, too */
 } reasons[SPOOF_REASONS] = {
 	[SPOOF_MAC] = { "mac", "spoofed-mac" },
 	[SPOOF_ADDRESS] = { "address", "spoofed-address" },
@@ -51,6 +51,17 @@ const struct ruleset_counter *spoof_counter(const struct ruleset *ruleset, enum 
 	return ruleset_counter_find(ruleset, reasons[reason].counter);
 }
 
+bool spoof_recognize(const char *prefix, enum spoof_reason *ret)
+{
+	for (size_t i = 0; i < SPOOF_REASONS; i++) {
+		if (strcmp(prefix, reasons[i].counter) != 0)
+			continue;
+		*ret = (enum spoof_reason)i;
+		return true;
+	}
+	return false;
+}
+
 static bool copy(char **ret, const char *text)
 {
 	*ret = strdup(text);
@@ -73,24 +84,39 @@ static bool build_rule(const struct spoof_rule *from, struct ruleset_rule *ret)
 	return ok;
 }
 
-/* The chain whose first rule is at `from`; returns through ret_n how many it has. */
-static int put_chain(struct ruleset *ruleset, const struct spoof_rule *from, const struct spoof_rule *end, size_t *ret_n, struct error *err)
+/* Before the drop, since a limit that is reached ends its rule. */
+static bool build_log(const struct spoof_rule *from, const struct ruleset_log *log, struct ruleset_rule *ret)
 {
+	struct spoof_rule rule = *from;
+
+	rule.verdict = RULESET_CONTINUE;
+	bool ok = build_rule(&rule, ret);
+	ret->log = *log;
+	return copy(&ret->log_prefix, reasons[from->reason].counter) && ok;
+}
+
+/* The chain whose first rule is at `from`; returns through ret_n how many of the table are its own. */
+static int put_chain(struct ruleset *ruleset, const struct ruleset_log *log, size_t from, size_t *ret_n, struct error *err)
+{
+	const char *name = spoof_rules[from].chain;
 	struct ruleset_rule rules[CHAIN_RULES_MAX];
 	bool ok = true;
-	size_t n = 0;
+	size_t n = 0, at = from;
 
-	for (; from + n < end && n < CHAIN_RULES_MAX && strcmp(from[n].chain, from->chain) == 0; n++)
-		ok &= build_rule(&from[n], &rules[n]);
-	*ret_n = n;
+	for (; at < spoof_n_rules && n + 2 <= CHAIN_RULES_MAX && strcmp(spoof_rules[at].chain, name) == 0; at++) {
+		if (spoof_rules[at].verdict == RULESET_DROP && log->rate > 0)
+			ok &= build_log(&spoof_rules[at], log, &rules[n++]);
+		ok &= build_rule(&spoof_rules[at], &rules[n++]);
+	}
+	*ret_n = at - from;
 	if (ok)
-		return ruleset_chain_put(ruleset, from->chain, RULESET_NO_HOOK, 0, "", rules, n, err);
+		return ruleset_chain_put(ruleset, name, RULESET_NO_HOOK, 0, "", rules, n, err);
 	for (size_t i = 0; i < n; i++)
 		ruleset_rule_clear(&rules[i]);
 	return error_nomem(err);
 }
 
-int spoof_skeleton(struct ruleset *ruleset, struct error *err)
+int spoof_skeleton(struct ruleset *ruleset, const struct ruleset_log *log, struct error *err)
 {
 	struct ruleset_set *unused;
 	size_t n;
@@ -101,7 +127,7 @@ int spoof_skeleton(struct ruleset *ruleset, struct error *err)
 	for (size_t i = 0; i < ELEMENTS_OF(sets) && r == 0; i++)
 		r = ruleset_set_add(ruleset, sets[i].name, sets[i].key, false, false, "", &unused, err);
 	for (size_t i = 0; i < spoof_n_rules && r == 0; i += n)
-		r = put_chain(ruleset, spoof_rules + i, spoof_rules + spoof_n_rules, &n, err);
+		r = put_chain(ruleset, log, i, &n, err);
 	return r;
 }
 

@@ -40,8 +40,11 @@ enum spoof_reason {
 
 const char *spoof_reason_name(enum spoof_reason reason); /* "mac", "address", … */
 
-/* The fixed part: sets, chains and counters, without any sender. -ENOMEM, as with all below. */
-int spoof_skeleton(struct ruleset *ruleset, struct error *err) must_check;
+/* The fixed part: sets, chains and counters, without any sender. What is dropped is logged so. -ENOMEM, as with all below. */
+int spoof_skeleton(struct ruleset *ruleset, const struct ruleset_log *log, struct error *err) must_check;
+
+/* False: the prefix of a logged packet is not one of ours. */
+bool spoof_recognize(const char *prefix, enum spoof_reason *ret);
 
 /* Putting it again, trusted or not, changes only what differs. Otherwise a sender must be removed as it was put. */
 int spoof_put(struct ruleset *ruleset, const struct spoof_sender *sender, struct error *err) must_check;

@@ -304,6 +304,18 @@ report_address() {
 
 # ── numbers ──
 
+logged() { grep -c "pod sends as somebody else.*pod=$1 reason=$2" "$NODE/log/agent"; }
+
+@test "the log names the pod and the reason, once a minute" {
+	both bridge
+	forge shop/web shop/db wrong6 wrong6 wrong6 lldp
+	forge shop/db shop/web advertises_him router_advertisement
+	log_has 'pod sends as somebody else: dropped" namespace=shop pod=db reason=router'
+	[[ $(logged web address) == 1 && $(logged web protocol) == 1 && $(logged db neighbour) == 1 && $(logged db router) == 1 ]]
+	[[ $(logged web ".*") == 2 && $(logged db ".*") == 2 ]]
+	grep -F "pod=web reason=address source=$(address shop/db 6)" "$NODE/log/agent"
+}
+
 @test "the metrics have the kernel's counts by reason" {
 	sed -i 's/metricsAddress: "off"/metricsAddress: "127.0.0.1:9470"/' "$NODE/holdfast.yaml"
 	agent_end

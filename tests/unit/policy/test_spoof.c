@@ -51,12 +51,14 @@ static struct spoof_sender router(void)
 	};
 }
 
+static const struct ruleset_log no_log, log_all = { .group = 9470, .rate = 10, .burst = 50 };
+
 static struct ruleset *skeleton(void)
 {
 	struct ruleset *ruleset = ruleset_new(RULESET_NETDEV);
 
 	assert_non_null(ruleset);
-	assert_int_equal(spoof_skeleton(ruleset, NULL), 0);
+	assert_int_equal(spoof_skeleton(ruleset, &no_log, NULL), 0);
 	return ruleset;
 }
 
@@ -88,6 +90,29 @@ static void test_the_table_is_the_golden_one(void **state)
 		assert_int_equal(file_write_atomic(GOLDEN, buf_view(&got), 0644, NULL), 0);
 	assert_int_equal(file_read(GOLDEN, &wanted, NULL), 0);
 	assert_string_equal(buf_text(&got), buf_text(&wanted));
+}
+
+static void test_each_drop_can_be_logged_before_it_under_its_reason(void **state)
+{
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_NETDEV);
+	const struct ruleset_chain *chain = NULL;
+	enum spoof_reason reason;
+	size_t n = 0;
+
+	assert_int_equal(spoof_skeleton(ruleset, &log_all, NULL), 0);
+	while ((chain = ruleset_next_chain(ruleset, chain))) {
+		for (size_t i = 0; i < chain->n_rules; i++) {
+			if (chain->rules[i].verdict != RULESET_DROP)
+				continue;
+			assert_true(i > 0 && chain->rules[i - 1].verdict == RULESET_CONTINUE);
+			assert_string_equal(chain->rules[i - 1].log_prefix, chain->rules[i].counter);
+			assert_int_equal(chain->rules[i - 1].n_matches, chain->rules[i].n_matches);
+			assert_true(spoof_recognize(chain->rules[i - 1].log_prefix, &reason));
+			n++;
+		}
+	}
+	assert_int_equal(n, 16);
+	assert_false(spoof_recognize("dropped-quarantine", &reason));
 }
 
 /* No packet may get to the end of a chain, where the base chain's policy would accept it. */
@@ -183,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_table_is_the_golden_one),
+		cmocka_unit_test(test_each_drop_can_be_logged_before_it_under_its_reason),
 		cmocka_unit_test(test_every_shared_chain_ends_with_a_drop_that_is_counted),
 		cmocka_unit_test(test_every_goto_has_a_chain_and_every_reason_a_rule),
 		cmocka_unit_test(test_a_pod_costs_a_chain_and_its_addresses_and_leaves_nothing),
