@@ -100,7 +100,8 @@ upgraded() {
 @test "before it has heard of any object, a new build lets the whole table of another one guard on, and nothing new starts" {
 	agent_end
 	in_node "$BUILD/tests/support/old_layout" "$(address shop/web)" "$(address shop/db)" "$(address shop/spy)"
-	unreachable
+	config_unreachable
+	in_node rm /var/lib/holdfast/net/snapshot.jsonl
 	agent_launch
 	wait_for "the agent answers" agent_answers
 	[[ $(outcome shop/web shop/db tcp/80) == through ]]
@@ -116,17 +117,11 @@ upgraded() {
 	agent_end
 	in_node "$BUILD/tests/support/old_layout" "$(address shop/web)" "$(address shop/db)" "$(address shop/spy)"
 	in_node nft flush chain inet holdfast gate
-	unreachable
+	config_unreachable
+	in_node rm /var/lib/holdfast/net/snapshot.jsonl
 	agent_launch
 	wait_for "the agent answers" agent_answers
 	[[ $(outcome shop/spy shop/db tcp/80) == lost ]]
 	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
 	[[ $(outcome node shop/db tcp/80) == through ]]
-}
-
-# The same agent, with an API server that nobody runs, and without a snapshot.
-unreachable() {
-	in_node rm /var/lib/holdfast/net/snapshot.jsonl
-	printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n' >"$NODE/kubeconfig"
-	sed -i "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|" "$NODE/holdfast.yaml"
 }

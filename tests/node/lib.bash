@@ -99,6 +99,19 @@ config() {
 	END
 }
 
+# The same, with an API server that nobody runs instead of the manifests.
+config_unreachable() {
+	cat >"$NODE/kubeconfig" <<-END
+	apiVersion: v1
+	kind: Config
+	current-context: c
+	contexts: [{name: c, context: {cluster: c, user: u}}]
+	clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+	users: [{name: u, user: {token: t}}]
+	END
+	sed -i "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|" "$NODE/holdfast.yaml"
+}
+
 agent_start() {
 	agent_launch
 	wait_for "the agent is ready" agent_ready

@@ -118,9 +118,8 @@ count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[]
 	attach shop/web
 	attach shop/db
 	agent_end
-	printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n' >"$NODE/kubeconfig"
-	sed "s|source:.*|source: {kubeconfig: $NODE/kubeconfig}|; s|podWait:.*|podWait: 100ms|" "$NODE/holdfast.yaml" >"$NODE/other.yaml"
-	mv "$NODE/other.yaml" "$NODE/holdfast.yaml"
+	config_unreachable
+	sed -i "s|podWait:.*|podWait: 100ms|" "$NODE/holdfast.yaml"
 	in_node rm /var/lib/holdfast/net/snapshot.jsonl
 	agent_launch
 	wait_for "the agent answers" agent_answers
