@@ -59,7 +59,7 @@ static double number(struct node *node, const char *key)
 /* ── pods ── */
 
 struct pod {
-	char name[16], container[32], path[64], full[32], addresses[2][80];
+	char name[16], container[32], path[64], full[32], addresses[2][144];
 	struct node_call call;
 };
 

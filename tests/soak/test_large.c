@@ -57,7 +57,7 @@ static void put_pod(struct node *node, unsigned i, const char *app)
 static void start(struct node *node, unsigned i)
 {
 	struct kube_address addresses[VETH_ADDRESSES];
-	char name[16], pod[32], path[64], texts[2][64], prefixed[2][80];
+	char name[16], pod[32], path[64], texts[2][64], prefixed[2][144];
 	struct error err;
 
 	snprintf(name, sizeof(name), "l%u", i);
