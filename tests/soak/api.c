@@ -49,7 +49,7 @@ struct api {
 	int listener;
 	uint16_t port;
 	bool away;
-	uint64_t version;
+	uint64_t version, changed[KUBE_KIND_COUNT]; /* the last of all, and of each kind */
 	struct entry *entries;
 	size_t n_entries, capacity;
 	struct watch watches[WATCHES_MAX];
@@ -192,11 +192,11 @@ static bool read_request(int fd, char request[static REQUEST_MAX])
 	return true;
 }
 
-static bool is_current(const struct api *api, const char *request)
+static bool is_current(const struct api *api, size_t kind, const char *request)
 {
 	const char *version = strstr(request, "resourceVersion=");
 
-	return version && strtoull(version + strlen("resourceVersion="), NULL, 10) == api->version;
+	return version && strtoull(version + strlen("resourceVersion="), NULL, 10) >= api->changed[kind];
 }
 
 static bool begin_watch(struct api *api, int fd, size_t kind, const char *request)
@@ -206,7 +206,7 @@ static bool begin_watch(struct api *api, int fd, size_t kind, const char *reques
 	drop_dead_watches(api);
 	if (api->n_watches == WATCHES_MAX || !send_all(fd, head, sizeof(head) - 1))
 		return false;
-	if (strstr(request, "sendInitialEvents=true") ? !send_list(api, fd, kind) : !is_current(api, request)) {
+	if (strstr(request, "sendInitialEvents=true") ? !send_list(api, fd, kind) : !is_current(api, kind, request)) {
 		send_gone(fd);
 		return false;
 	}
@@ -313,12 +313,13 @@ static struct entry *find(struct api *api, size_t kind, const char *namespace, c
 	return NULL;
 }
 
-static void stamp(struct api *api, cJSON *object)
+static void stamp(struct api *api, size_t kind, cJSON *object)
 {
 	cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
 	char version[24];
 
 	snprintf(version, sizeof(version), "%llu", (unsigned long long)++api->version);
+	api->changed[kind] = api->version;
 	cJSON_DeleteItemFromObjectCaseSensitive(metadata, "resourceVersion");
 	cJSON_AddStringToObject(metadata, "resourceVersion", version);
 }
@@ -335,7 +336,7 @@ static int insert(struct api *api, size_t kind, cJSON *object, struct error *err
 	const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
 	struct entry *entry = find(api, kind, text_of(metadata, "namespace"), text_of(metadata, "name"));
 
-	stamp(api, object);
+	stamp(api, kind, object);
 	if (entry) {
 		json_free(entry->object);
 		entry->object = object;
@@ -376,7 +377,7 @@ void api_remove(struct api *api, enum kube_kind kind, const char *namespace, con
 	pthread_mutex_lock(&api->lock);
 	struct entry *entry = find(api, kind, namespace, name);
 	if (entry) {
-		stamp(api, entry->object);
+		stamp(api, kind, entry->object);
 		tell(api, entry, "DELETED");
 		entry_clear(entry);
 		*entry = api->entries[--api->n_entries];

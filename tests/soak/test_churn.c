@@ -32,10 +32,14 @@
 #define FORGET_EVERY 100
 #define REPORT_EVERY_S 60
 #define RESTARTS_UNTIL_PERCENT 60
-#define WARM_UP_S 30 /* after the last restart */
-#define WATCH_S 30   /* less says nothing about memory */
-#define BETWEEN_CUTS_S 33     /* longer than a watch lives until it counts as stable (common/kube): else the agent tries ever more seldom */
+#define WARM_UP_S 30      /* after the last restart */
+#define WATCH_S 30        /* less says nothing about memory */
+#define BETWEEN_CUTS_S 33 /* longer than a watch lives until it counts as stable (common/kube): else the agent tries ever more seldom */
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_GROWTH_KIB (4 * 1024 * 1024) /* it keeps what is freed */
+#else
 #define MEMORY_GROWTH_KIB 512 /* over the part that is watched, by a straight line through all samples */
+#endif
 #define SAMPLES_MAX 100000
 
 struct shot {

@@ -34,7 +34,11 @@
 #define RESTART_EVERY 480 /* starts; a multiple of WORLD_SLOTS */
 #define AWAY_PERCENT 10
 #define SETTLE_MS 45000 /* the agent looks for what has gone without a word every 30 s */
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_GROWTH_KIB (4 * 1024 * 1024) /* it keeps what is freed */
+#else
 #define MEMORY_GROWTH_KIB 1024
+#endif
 
 /* When the pod's object comes. */
 enum witness { BEFORE_ADD, DURING_ADD, AFTER_ADD, API_AWAY };
