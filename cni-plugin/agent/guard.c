@@ -73,13 +73,12 @@ static int audit(struct guard *guard, struct error *err)
 static void report(const struct guard *guard, int r)
 {
 	const struct nft_meddling *first = &guard->first;
-	const char *process = first->process ? LOG_NUMBER(first->process) : "";
 	const char *message = r > 0    ? "another process changed our table; it is repaired"
 			      : r == 0 ? "another process touched our table; what it has is right"
 				       : "another process changed our table; it is not repaired yet";
 
-	log_warn(message, "program", first->program, "pid", process, "change", first->first, "changes", LOG_NUMBER(first->n_changes),
-		 "transactions", LOG_NUMBER(guard->n_transactions));
+	log_warn(message, "program", first->program, "pid", LOG_NUMBER(first->process), "change", first->first, "changes",
+		 LOG_NUMBER(first->n_changes), "transactions", LOG_NUMBER(guard->n_transactions));
 }
 
 static void on_repair(uv_timer_t *timer)

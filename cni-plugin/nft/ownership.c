@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Since Linux 6.9 a table can belong to a netlink socket (NFT_TABLE_F_OWNER) and outlive it (NFT_TABLE_F_PERSIST). Others then cannot change
- * it, and `nft flush ruleset` passes over it. Measured on 6.18:
+ * Since Linux 6.9 a table can belong to a netlink socket (NFT_TABLE_F_OWNER) and outlive it (NFT_TABLE_F_PERSIST). Others then
+ * cannot change it, and `nft flush ruleset` passes over it. Measured on 6.18:
  *
  *	                 NEWTABLE both                   socket closes
  *	  (no table) ─────────────────────► owned ─────────────────────────► orphan     anybody may change and flush an orphan;
  *	                                      ▲      NEWTABLE both              │       the next NEWTABLE with both flags owns it
  *	                                      └─────────────────────────────────┘        (not in one transaction with a new base chain)
- *	  plain  (of a kernel, a build or a configuration without ownership): EOPNOTSUPP; it has to be deleted and made anew, in one transaction
+ *	  plain (of a build or a configuration without ownership): EOPNOTSUPP; it is deleted and made anew, in one transaction
  *
  * OWNER alone is never set: the table would go with our socket, and with it every rule.
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * old_layout ADDRESS…: puts the table that another build of Holdfast might have left, with chains, maps, priorities and sets of other names, in
- * the place of the one that is there. Pods of these addresses are reached by the first of them only, on whatever port; and by their own node.
+ * old_layout ADDRESS…: puts the table that another build of Holdfast might have left, with chains, maps, priorities and sets of other
+ * names, in the place of the one that is there. Pods of these addresses are reached by the first of them only, on whatever port; and by
+ * their own node.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pulse: probes of every kind without a pause of more than a millisecond, for as long as something happens. Reads what to probe from stdin, one a line, says "ready",
- * and goes on until SIGTERM; then prints what came of each.
+ * pulse: probes of every kind, with a millisecond between them, for as long as something happens. Reads what to probe from stdin, one a
+ * line, says "ready", and goes on until SIGTERM; then prints what came of each.
  *
  *	FROM_NETNS SOURCE TO_NETNS DESTINATION tcp|udp|flow PORT   →   the line and "sent N arrived N answered N"
  *
- * tcp: a new connection each time; answered when its handshake is done in less time than the repetition of a SYN takes. udp: a datagram from a
- * new port and its echo. flow: a datagram and its echo of one flow that never ends.
+ * tcp: a new connection each time; answered when its handshake is done in less time than the repetition of a SYN takes. udp: a
+ * datagram from a new port and its echo. flow: a datagram and its echo of one flow that never ends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,9 +25,9 @@
 #include <unistd.h>
 
 #define PROBES_MAX 16
-#define OPEN_MAX 1024     /* connections and datagrams on their way, of each probe */
-#define LATE_MS 900       /* Linux repeats a SYN after 1 s */
-#define SETTLE_MS 1000    /* for the last ones */
+#define OPEN_MAX 1024  /* connections and datagrams on their way, of each probe */
+#define LATE_MS 900    /* Linux repeats a SYN after 1 s */
+#define SETTLE_MS 1000 /* for the last ones */
 #define BUFFER (4 << 20)
 
 struct probe {
@@ -35,7 +35,7 @@ struct probe {
 	int from, to; /* network namespaces */
 	struct sockaddr_in source, destination;
 	bool tcp, flow;
-	int server, client; /* client: of a flow */
+	int server, client;           /* client: of a flow */
 	struct pollfd open[OPEN_MAX]; /* fd -1: none */
 	uint64_t opened_ms[OPEN_MAX];
 	size_t next, n_open;

@@ -211,10 +211,12 @@ static void build_new(struct world *world)
 {
 	static const struct rule web[] = {
 		{ .matches = { { .type = RULESET_SOURCE_IN, .set = "blocks" } }, .n_matches = 1 },
-		{ .matches = { { .type = RULESET_SOURCE_IN, .set = "friends" }, { .type = RULESET_PROTOCOL, .first = 6 } }, .n_matches = 2 },
+		{ .matches = { { .type = RULESET_SOURCE_IN, .set = "friends" }, { .type = RULESET_PROTOCOL, .first = 6 } },
+		  .n_matches = 2 },
 		{ .verdict = RULESET_DROP },
 	};
-	static const struct rule forward[] = { { .matches = { { .type = RULESET_ICMPV6_TYPE, .first = 133, .last = 137 } }, .n_matches = 1 },
+	static const struct rule forward[] = { { .matches = { { .type = RULESET_ICMPV6_TYPE, .first = 133, .last = 137 } },
+						 .n_matches = 1 },
 					       { .verdict = RULESET_DESTINATION_MAP, .target = "ingress4" } };
 
 	add_numbered(set_of(world, "friends", RULESET_KEY_IPV4), 10, 20, NULL);
@@ -335,7 +337,8 @@ static void test_after_any_fault_the_table_is_old_or_new_and_the_next_attempt_co
 static void test_answers_of_a_refused_transaction_may_come_in_any_order(void **state)
 {
 	static const enum fault kinds[] = { RECEIVE_SWAPPED, RECEIVE_LOST, RECEIVE_OVERFLOWN, RECEIVE_STALE };
-	static const struct rule nowhere[] = { { .verdict = RULESET_JUMP, .target = "nowhere" }, { .verdict = RULESET_JUMP, .target = "never" } };
+	static const struct rule nowhere[] = { { .verdict = RULESET_JUMP, .target = "nowhere" },
+					       { .verdict = RULESET_JUMP, .target = "never" } };
 	struct error err;
 
 	for (size_t i = 0; i < ELEMENTS_OF(kinds); i++) {
@@ -382,7 +385,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_after_any_fault_the_table_is_old_or_new_and_the_next_attempt_converges),
 		cmocka_unit_test(test_answers_of_a_refused_transaction_may_come_in_any_order),
-		cmocka_unit_test_setup_teardown(test_a_read_after_a_loss_in_the_middle_of_a_large_one_is_whole, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_a_read_after_a_loss_in_the_middle_of_a_large_one_is_whole, world_setup,
+						world_teardown),
 	};
 
 	need_namespaces();

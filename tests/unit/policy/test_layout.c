@@ -63,7 +63,9 @@ static struct ruleset *kernel_of(const struct ruleset *ruleset, const struct cha
 	assert_non_null(kernel);
 	while ((chain = ruleset_next_chain(ruleset, chain))) {
 		const char *other = ruleset_chain_find(ruleset, "policy")->fingerprint;
-		const char *fingerprint = is(chain->name, change->touched) ? "" : is(chain->name, change->replaced) ? other : chain->fingerprint;
+		const char *fingerprint = is(chain->name, change->touched)    ? ""
+					  : is(chain->name, change->replaced) ? other
+									      : chain->fingerprint;
 		if (is(chain->name, change->missing) || (change->no_seal && strncmp(chain->name, "layout/", 7) == 0))
 			continue;
 		assert_int_equal(ruleset_chain_put_kernel(kernel, chain->name, chain->hook != RULESET_NO_HOOK, fingerprint, NULL), 0);
