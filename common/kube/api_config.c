@@ -48,7 +48,7 @@ static int check_url(CURLU *url, const char *server, struct error *err)
 	char *scheme = NULL, *host = NULL;
 	int r = 0;
 
-	if (curl_url_set(url, CURLUPART_URL, server, 0) || curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
+	if (curl_url_set(url, CURLUPART_URL, server, CURLU_NON_SUPPORT_SCHEME) || curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0))
 		r = error_set(err, EINVAL, "\"%s\" is no address of an API server, such as https://10.9.0.1:6443",
 			      SHOW(slice_string(server)));
