@@ -26,7 +26,7 @@ int node_new(size_t n_pods, unsigned wait_ms, struct node **ret, struct error *e
 void node_free(struct node *node);
 DEFINE_CLEANUP(struct node *, node_free);
 
-/* Returns when the agent says that it is ready, or at once: see node_wait_ready. */
+/* Returns at once; node_wait_ready when the agent says that it is ready. */
 int node_agent_start(struct node *node, struct error *err) must_check;
 int node_wait_ready(struct node *node, struct error *err) must_check;
 int node_agent_end(struct node *node, int signal, struct error *err) must_check;

@@ -19,9 +19,8 @@
 
 #include "common/base/array.h"
 #include "tests/net/hosts.h"
-#include "tests/net/nft_support.h"
 #include "tests/net/volley.h"
-#include "tests/soak/node.h"
+#include "tests/soak/must.h"
 #include "tests/support/oracle.h"
 #include "tests/support/random_cluster.h"
 #include "tests/support/scenario_change.h"
@@ -60,12 +59,6 @@ struct soak {
 	double times[SAMPLES_MAX], rss[SAMPLES_MAX];
 	size_t n_samples, descriptors_min, descriptors_max;
 };
-
-static void must(int r, const struct error *err)
-{
-	if (r < 0)
-		fail_msg("%s", err->message);
-}
 
 static uint64_t now_s(void)
 {
@@ -424,7 +417,6 @@ static void begin(struct soak *soak)
 	must(node_new(HOSTS, POD_WAIT_MS, &soak->node, &err), &err);
 	must(hosts_new(soak->node->fabric, &soak->hosts, &err), &err);
 	name_pods(soak);
-	/* As the Node object of this node says, so that the agent knows its own addresses. */
 	must(node_agent_start(soak->node, &err), &err);
 	must(node_wait_ready(soak->node, &err), &err);
 	for (int i = 0; i < 20; i++) {

@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "tests/net/nft_support.h"
-#include "tests/soak/node.h"
+#include "tests/soak/must.h"
 #include "tests/soak/veth.h"
 
 #define CHANGES 200
@@ -27,25 +26,6 @@
 #define START_MS 2000         /* generous: the machine is busy with the burst itself */
 #define START_TRANSACTIONS 2  /* one for each of our tables */
 #define START_MESSAGES 16     /* a pod's four map elements and its part of a few peer sets, in a batch of begin and end */
-
-static void must(int r, const struct error *err)
-{
-	if (r < 0)
-		fail_msg("%s", err->message);
-}
-
-static void put(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct node *node, const char *format, ...)
-{
-	char text[1024];
-	struct error err;
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	must(api_put(node->api, slice_string(text), &err), &err);
-}
 
 static double number(struct node *node, const char *key)
 {

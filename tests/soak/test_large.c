@@ -5,21 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/net/nft_support.h"
-#include "tests/soak/node.h"
+#include "tests/soak/must.h"
 #include "tests/soak/veth.h"
 
 #define CIDRS 5000
 #define TOO_MANY_PEERS 16385 /* KUBE_PEERS_MAX and one */
 #define PODS 250
 
-static void must(int r, const struct error *err)
-{
-	if (r < 0)
-		fail_msg("%s", err->message);
-}
-
-static void put(struct node *node, struct buf *yaml)
+static void put_and_settle(struct node *node, struct buf *yaml)
 {
 	struct error err;
 
@@ -40,7 +33,7 @@ static void put_blocks(struct node *node, const char *name, const char *app, uns
 	for (unsigned i = 0; i < n; i++)
 		buf_printf(&yaml, "{ipBlock: {cidr: %u.%u.%u.0/24}}, ", 20 + i / 32000, i / 125 % 256, i % 125 * 2);
 	buf_string(&yaml, "]}]}}\n");
-	put(node, &yaml);
+	put_and_settle(node, &yaml);
 }
 
 static void put_pod(struct node *node, unsigned i, const char *app)
@@ -51,7 +44,7 @@ static void put_pod(struct node *node, unsigned i, const char *app)
 		   "{kind: Pod, apiVersion: v1, metadata: {namespace: large, name: l%u, uid: l%u, labels: {app: %s}}, spec: "
 		   "{nodeName: " NODE_NAME ", containers: [{name: c}]}}\n",
 		   i, i, app);
-	put(node, &yaml);
+	put_and_settle(node, &yaml);
 }
 
 static void start(struct node *node, unsigned i)

@@ -21,8 +21,7 @@
 #include <time.h>
 
 #include "common/base/array.h"
-#include "tests/net/nft_support.h"
-#include "tests/soak/node.h"
+#include "tests/soak/must.h"
 #include "tests/soak/veth.h"
 #include "tests/soak/world.h"
 
@@ -61,12 +60,6 @@ struct starts {
 	unsigned long forbidden, quarantined, restarts;
 };
 
-static void must(int r, const struct error *err)
-{
-	if (r < 0)
-		fail_msg("%s", err->message);
-}
-
 static unsigned long number_of(const char *variable, unsigned long otherwise)
 {
 	const char *text = getenv(variable);
@@ -74,25 +67,12 @@ static unsigned long number_of(const char *variable, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 10) : otherwise;
 }
 
-static void put(struct starts *starts, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct starts *starts, const char *format, ...)
-{
-	char text[1024];
-	struct error err;
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	must(api_put(starts->node->api, slice_string(text), &err), &err);
-}
-
 /* ── policies: only the friend, whatever else changes ── */
 
 static void put_policies(struct starts *starts)
 {
-	put(starts, "{kind: Namespace, apiVersion: v1, metadata: {name: soak}}\n");
-	put(starts,
+	put(starts->node, "{kind: Namespace, apiVersion: v1, metadata: {name: soak}}\n");
+	put(starts->node,
 	    "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: soak, name: friend}, spec: {podSelector: {},"
 	    " ingress: [{from: [{ipBlock: {cidr: %s/32}}, {ipBlock: {cidr: \"%s/128\"}}]}],"
 	    " egress: [{to: [{ipBlock: {cidr: %s/32}}, {ipBlock: {cidr: \"%s/128\"}}]}], policyTypes: [Ingress, Egress]}}\n",
@@ -107,7 +87,7 @@ static void *churn(void *context)
 
 	node_use_all_cpus();
 	for (unsigned i = 0; starts->churning; i++) {
-		put(starts,
+		put(starts->node,
 		    "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {namespace: soak, name: extra-%u}, spec: "
 		    "{podSelector: {},"
 		    " ingress: [{from: [{ipBlock: {cidr: 100.64.%u.0/24}}]}], egress: [{to: [{ipBlock: {cidr: 100.65.%u.%u/32}}]}]}}\n",
@@ -144,7 +124,7 @@ static void put_pod(struct starts *starts, const struct start *start, bool with_
 	if (with_addresses)
 		snprintf(addresses, sizeof(addresses), "{ip: %.*s}, {ip: \"%.*s\"}", (int)strcspn(start->addresses[0], "/"),
 			 start->addresses[0], (int)strcspn(start->addresses[1], "/"), start->addresses[1]);
-	put(starts,
+	put(starts->node,
 	    "{kind: Pod, apiVersion: v1, metadata: {namespace: soak, name: p%u, uid: %s}, spec: {nodeName: " NODE_NAME
 	    ", containers: [{name: c}]}, status: {phase: Running, podIPs: [%s]}}\n",
 	    start->number, start->uid, addresses);
