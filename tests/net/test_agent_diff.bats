@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # diff says before a change what the packets say after it, and which open connections it would cut; and it changes nothing.
 load ../node/lib.bash
+load flows.bash
 
 setup_file() { node_needs; }
 
@@ -15,48 +16,13 @@ setup() {
 	attach shop/web
 	attach shop/db
 	attach shop/spy
-	allow web spy | manifest policy
+	allow web spy
 	blocked shop/spy shop/db tcp/80
 }
 
 teardown() {
-	[[ -z ${FLOWS:-} ]] || kill "$FLOWS" 2>/dev/null || true
+	flows_end
 	node_down
-}
-
-# allow APP…: only these reach db
-allow() {
-	local app from=()
-	for app; do from+=("{podSelector: {matchLabels: {app: $app}}}"); done
-	cat <<-END
-	apiVersion: networking.k8s.io/v1
-	kind: NetworkPolicy
-	metadata: {namespace: shop, name: to-db}
-	spec:
-	  podSelector: {matchLabels: {app: db}}
-	  ingress: [{from: [$(IFS=,; echo "${from[*]}")], ports: [{port: 7000, protocol: TCP}, {port: 7000, protocol: UDP}]}]
-	END
-}
-
-# flows PROTO FAMILY: web and spy each open one flow to db
-flows() {
-	mkfifo "$NODE/flows.in" "$NODE/flows.out"
-	in_node python3 "$BATS_TEST_DIRNAME/flows.py" "$1" "${TARGET:-$(address shop/db "$2")}" "$(address shop/db "$2")" shop-db shop-web shop-spy \
-		<"$NODE/flows.in" >"$NODE/flows.out" 2>"$NODE/log/flows" &
-	FLOWS=$!
-	exec 8>"$NODE/flows.in" 9<"$NODE/flows.out"
-	[[ $(answer) == ready ]]
-}
-
-answer() {
-	local line
-	read -r -t 20 line <&9 || { cat "$NODE/log/flows"; return 1; }
-	echo "$line"
-}
-
-tell() {
-	echo "$1 $2" >&8
-	answer
 }
 
 net_diff() { in_node "$BUILD/bin/holdfast-net" diff "$@"; }
@@ -66,7 +32,7 @@ rules() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-
 names_what_is_cut() {
 	flows "$@"
 	rules >"$NODE/before"
-	allow spy >"$NODE/new.yaml"
+	only_to_db spy >"$NODE/new.yaml"
 	run net_diff -f "$NODE/new.yaml"
 	((status == 1))
 	echo "$output"
@@ -93,7 +59,7 @@ names_what_is_cut() {
 }
 
 @test "diff names the pairs that become blocked, with the policy that decides before and after" {
-	allow spy >"$NODE/new.yaml"
+	only_to_db spy >"$NODE/new.yaml"
 	run net_diff -f "$NODE/new.yaml"
 	((status == 1))
 	[[ ${lines[0]} == "replace  NetworkPolicy shop/to-db" ]]
@@ -111,14 +77,14 @@ names_what_is_cut() {
 	((status == 1))
 	[[ $output == *"ALLOWED  "*" -> shop/db on "* && $output == *"now  allowed: no policy isolates shop/db for ingress"* ]]
 	[[ $output == *"anywhere outside the cluster"* ]]
-	run bash -c "$(declare -f allow); allow web spy | nsenter --target $HOLDER --mount --net --pid -- $BUILD/bin/holdfast-net diff -f -"
+	run bash -c "$(declare -f only_to_db); only_to_db web spy | nsenter --target $HOLDER --mount --net --pid -- $BUILD/bin/holdfast-net diff -f -"
 	((status == 0))
 	[[ $output == *"0 pairs become blocked, 0 become allowed"* ]]
 }
 
 @test "diff reads a directory, YAML and JSON, and says which objects it does not compare" {
 	mkdir "$NODE/new"
-	allow spy >"$NODE/new/a.yaml"
+	only_to_db spy >"$NODE/new/a.yaml"
 	printf '%s\n%s\n' --- '{apiVersion: v1, kind: Namespace, metadata: {name: other}}' >>"$NODE/new/a.yaml"
 	printf '{\n\t"apiVersion": "networking.k8s.io/v1",\n\t"kind": "NetworkPolicy",\n\t"metadata": {"namespace": "shop", "name": "web"},\n\t"spec": {"podSelector": {"matchLabels": {"app": "web"}}}\n}\n' \
 		>"$NODE/new/b.json"
@@ -128,11 +94,11 @@ names_what_is_cut() {
 }
 
 @test "diff says which file, document, field and value is wrong" {
-	{ allow spy; echo ---; allow web; } | sed '$ s/port: 7000/port: 70000/' >"$NODE/new.yaml"
+	{ only_to_db spy; echo ---; only_to_db web; } | sed '$ s/port: 7000/port: 70000/' >"$NODE/new.yaml"
 	run net_diff -f "$NODE/new.yaml"
 	((status == 2))
 	[[ $output == *"$NODE/new.yaml: document at line 7: NetworkPolicy shop/to-db: spec.ingress[0].ports[0].port: 70000 is above 65535"* ]]
-	{ allow spy; echo ---; allow web; } >"$NODE/new.yaml"
+	{ only_to_db spy; echo ---; only_to_db web; } >"$NODE/new.yaml"
 	run net_diff -f "$NODE/new.yaml"
 	((status == 2))
 	[[ $output == *"NetworkPolicy shop/to-db is given twice"* ]]
