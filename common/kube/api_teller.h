@@ -6,7 +6,7 @@
 #include "common/kube/backoff.h"
 #include "common/kube/source_internal.h"
 
-/* Tells the API server of things that a person shall see with `kubectl describe` (core/v1 Events). */
+/* Tells the API server of things that a person shall see with `kubectl events --for KIND/NAME` (core/v1 Events). */
 #define API_TELLER_QUEUE 64
 #define API_TELLER_TRIES 8 /* refused so often, an event is dropped; a server that is away does not count */
 
