@@ -48,6 +48,9 @@ int node_call_begin(const char *verb, const struct node_call *call, pid_t *ret_p
 int node_call_end(const char *verb, pid_t pid, struct error *err) must_check;
 int node_call(const char *verb, const struct node_call *call, struct error *err) must_check;
 
+/* Where the programs are: HOLDFAST_BUILD. */
+const char *node_build_directory(void);
+
 /* For children and threads: the fabric ties its thread to one CPU, and they inherit it. */
 void node_use_all_cpus(void);
 

@@ -129,8 +129,7 @@ static void test_a_policy_of_too_many_blocks_isolates_and_says_why(void **state)
 	assert_int_equal(of_map(node, "ingress4", "10.1.0.3 :"), 1);
 	must(node_number(node, "pods", "isolatedIngress", &isolated, &err), &err);
 	assert_int_equal(isolated, 2);
-	_cleanup_free_ char *status =
-		output_of("%s/bin/holdfast-net status", getenv("HOLDFAST_BUILD") ? getenv("HOLDFAST_BUILD") : "build/dev");
+	_cleanup_free_ char *status = output_of("%s/bin/holdfast-net status", node_build_directory());
 	if (!strstr(status, "large/too-many is refused") || !strstr(status, "16384"))
 		fail_msg("status does not say why: %s", status);
 }
