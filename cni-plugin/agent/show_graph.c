@@ -73,6 +73,20 @@ static void add_end(struct ends *ends, uint32_t index)
 		ends->nodes[ends->n++] = index;
 }
 
+/* The pods of a class are sorted by name, so those of one workload mostly follow each other. */
+static void add_workloads(struct drawing *drawing, const struct survey_class *class, struct ends *ends)
+{
+	char workload[SURVEY_WORKLOAD_MAX], last[SURVEY_WORKLOAD_MAX] = "";
+
+	for (size_t i = 0; i < class->n_pods; i++) {
+		survey_workload(class->pods[i], workload);
+		if (strcmp(workload, last) == 0)
+			continue;
+		add_end(ends, node(drawing, class->pods[i]->namespace, workload));
+		memcpy(last, workload, sizeof(last));
+	}
+}
+
 static void find_ends(struct drawing *drawing, const uint32_t *classes, size_t n, struct ends *ends)
 {
 	ends->n = 0;
@@ -81,8 +95,7 @@ static void find_ends(struct drawing *drawing, const uint32_t *classes, size_t n
 
 		if (class->n_pods == 0)
 			add_end(ends, node(drawing, "", OUTSIDE));
-		for (size_t j = 0; j < class->n_pods; j++)
-			add_end(ends, node_of_pod(drawing, class->pods[j]));
+		add_workloads(drawing, class, ends);
 	}
 }
 
