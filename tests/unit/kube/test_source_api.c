@@ -481,6 +481,68 @@ static bool is_listening(struct source_fixture *f, const void *context)
 	return server_requests(f->server) >= 4;
 }
 
+/* What comes twice or too late changes nothing that it should not, and the list that follows settles it. */
+static void test_duplicate_and_out_of_order_events_converge(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS,
+		  OK(DELETED("ghost", "1") MODIFIED("a", "3") ADDED("a", "3") ADDED("a", "3") ADDED("b", "2") LIST_END("7"), HOLD) },
+		{ STREAMS, OK(ADDED("a", "12") LIST_END("13"), HOLD) },
+	};
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "+ shop/b\nsynced\n");
+	assert_int_equal(kube_store_count(f.store, KUBE_POD), 2);
+	server_push(f.server, DELETED("b", "9") DELETED("b", "9") MODIFIED("b", "8") BOOKMARK("1") GONE);
+	fixture_wait_log(&f, "- shop/b\n");
+	assert_int_equal(kube_store_count(f.store, KUBE_POD), 1);
+	fixture_wait_requests(&f, 2);
+	fixture_wait_error(&f, "");
+	fixture_close(&f);
+}
+
+/* Each answer says that the version is too old: nothing that is known is given up, and the server is not asked faster and faster. */
+static void test_a_storm_of_gone_keeps_everything_and_backs_off(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(ADDED("a", "1") LIST_END("7"), HOLD) },
+		{ STREAMS, OK(GONE, HOLD) },
+		{ LISTS, REFUSES(410, "gone") },
+		{ LISTS, REFUSES(410, "gone") },
+		{ LISTS, REFUSES(410, "gone") },
+		{ LISTS, OK(LIST(VERSION("20"), ITEM("a")), END) },
+		{ WATCHES("20"), OK(BOOKMARK("21"), HOLD) },
+	};
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "synced\n");
+	server_push(f.server, GONE);
+	fixture_wait_requests(&f, ELEMENTS_OF(steps));
+	fixture_wait_error(&f, "");
+	assert_string_equal(buf_text(&f.log), "+ shop/a\nsynced\n");
+	assert_in_range(server_request_time(f.server, 5) - server_request_time(f.server, 1), 4 + 8, 10000);
+	fixture_close(&f);
+}
+
+/* Bookmarks without a version, with a strange one or a second end of the list are passed over. */
+static void test_odd_bookmarks_break_nothing(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(EVENT("BOOKMARK", "{}") ADDED("a", "1") BOOKMARK("") LIST_END("7"), HOLD) },
+	};
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "+ shop/a\nsynced\n");
+	server_push(f.server, LIST_END("8") EVENT("BOOKMARK", "{\"metadata\":{}}") ADDED("b", "9"));
+	fixture_wait_log(&f, "+ shop/b\n");
+	assert_int_equal(server_requests(f.server), 1);
+	assert_int_equal(kube_store_count(f.store, KUBE_POD), 2);
+	fixture_close(&f);
+}
+
 static struct kube_object *refused_policy(void)
 {
 	return kube_object_refused_policy("shop", "web", "port 70000 is above 65535");
@@ -647,6 +709,9 @@ int main(void)
 		cmocka_unit_test(test_a_pod_that_cannot_be_read_stays_as_it_was),
 		cmocka_unit_test(test_a_policy_that_cannot_be_read_isolates_its_namespace),
 		cmocka_unit_test(test_a_nul_in_an_annotation_hides_nothing),
+		cmocka_unit_test(test_duplicate_and_out_of_order_events_converge),
+		cmocka_unit_test(test_a_storm_of_gone_keeps_everything_and_backs_off),
+		cmocka_unit_test(test_odd_bookmarks_break_nothing),
 		cmocka_unit_test(test_tells_of_an_object_once_and_is_content_if_somebody_else_has),
 		cmocka_unit_test(test_an_event_waits_for_a_server_that_is_away_and_goes_if_it_is_refused),
 		cmocka_unit_test(test_a_flood_of_events_is_bounded_and_delays_nothing),
