@@ -15,7 +15,22 @@
 
 #define WORDS_MAX 1024 /* of each text of a drop; what is longer is cut */
 
-static bool recognize_prefix(const char *prefix, struct drop *drop)
+static bool is_spoofed(const struct drop *drop)
+{
+	return drop->kind == POLICY_DROP_COUNT;
+}
+
+const char *drop_verdict(const struct drop *drop)
+{
+	return is_spoofed(drop) ? "spoofed" : policy_drops[drop->kind].reason;
+}
+
+const char *drop_direction(const struct drop *drop)
+{
+	return is_spoofed(drop) ? "egress" : policy_drops[drop->kind].direction;
+}
+
+static bool recognize_policy(const char *prefix, struct drop *drop)
 {
 	for (int i = 0; i < POLICY_DROP_COUNT; i++) {
 		size_t n = strlen(policy_drops[i].counter);
@@ -33,13 +48,30 @@ bool drop_recognize(const struct nflog_packet *packet, struct drop *ret)
 {
 	struct drop drop = { .count = 1, .protocol = packet->protocol, .has_port = packet->has_ports };
 
-	if (packet->source.family == 0 || !recognize_prefix(packet->prefix, &drop))
+	if (spoof_recognize(packet->prefix, &drop.spoofed)) {
+		drop.kind = POLICY_DROP_COUNT;
+		drop.device = packet->interface;
+		drop.ethertype = packet->ethertype;
+	} else if (packet->source.family == 0 || !recognize_policy(packet->prefix, &drop)) {
 		return false;
+	}
 	drop.source = drop.answer ? packet->destination : packet->source;
 	drop.destination = drop.answer ? packet->source : packet->destination;
 	drop.port = drop.answer ? packet->source_port : packet->destination_port;
 	*ret = drop;
 	return true;
+}
+
+/* The interface says who sent it, whatever the packet says. */
+static char *sender_of(const struct agent *agent, unsigned device)
+{
+	char *text;
+
+	for (const struct attachment *at = agent->attachments.first; at; at = at->next) {
+		if (device != 0 && at->host_index == device)
+			return asprintf(&text, "%s/%s", at->namespace, at->pod) < 0 ? NULL : text;
+	}
+	return strdup("");
 }
 
 /* By the model; before there is one, and for a pod whose object has not come, by what CNI was told. */
@@ -57,6 +89,21 @@ static char *name_of(const struct agent *agent, const struct kube_address *addre
 	if (!name)
 		return strdup("");
 	return asprintf(&text, "%s/%s", namespace, name) < 0 ? NULL : text;
+}
+
+static const char *spoofed_words(enum spoof_reason reason)
+{
+	static const char *const words[SPOOF_REASONS] = {
+		[SPOOF_MAC] = "the sender's MAC address is not the pod's",
+		[SPOOF_ADDRESS] = "the source address is not the pod's",
+		[SPOOF_ARP] = "an ARP message that says something else than who the pod is",
+		[SPOOF_NEIGHBOUR] = "neighbour discovery that says something else than who the pod is",
+		[SPOOF_ROUTER] = "a router's advertisement or redirect",
+		[SPOOF_DHCP] = "a DHCP server's answer",
+		[SPOOF_PROTOCOL] = "neither IP nor ARP, or IPv6 headers that cannot be followed",
+	};
+
+	return words[reason];
 }
 
 static const char *isolated_pod(const struct drop *drop, const struct policy_decision *decision)
@@ -78,7 +125,9 @@ static void print_policies(const struct policy_verdict *verdict, struct buf *out
 /* The model knows connections to a port; of other packets, and after a change, it may say that they are allowed. */
 static void print_reason(const struct drop *drop, const struct policy_decision *decision, struct buf *out)
 {
-	if (drop->kind == POLICY_DROP_QUARANTINE)
+	if (is_spoofed(drop))
+		buf_printf(out, "spoofed: %s", spoofed_words(drop->spoofed));
+	else if (drop->kind == POLICY_DROP_QUARANTINE)
 		buf_printf(out, "quarantined: the object of %s is not known yet", decision ? isolated_pod(drop, decision) : "the pod");
 	else if (!decision)
 		buf_string(out, "denied by the rules of the last run: not all objects have come yet");
@@ -100,11 +149,11 @@ int drop_explain(const struct agent *agent, struct drop *drop, struct error *err
 	const struct policy_flow flow = { drop->source, drop->destination, drop->protocol, drop->port, false };
 	struct policy_decision decision = {};
 
-	if (engine)
+	if (engine && drop->source.family != 0)
 		policy_decide(engine, &flow, &decision);
-	drop->from = name_of(agent, &drop->source, decision.egress.pod);
+	drop->from = is_spoofed(drop) ? sender_of(agent, drop->device) : name_of(agent, &drop->source, decision.egress.pod);
 	drop->to = name_of(agent, &drop->destination, decision.ingress.pod);
-	if (drop->kind != POLICY_DROP_QUARANTINE)
+	if (drop->kind == POLICY_DROP_EGRESS || drop->kind == POLICY_DROP_INGRESS)
 		print_policies(verdict_of(drop, &decision), &policies);
 	drop->policies = text_of(&policies);
 	if (!drop->from || !drop->to || !drop->policies)

@@ -27,8 +27,9 @@ const struct drop *drop_ring_at(const struct drop_ring *ring, size_t i)
 
 static bool is_alike(const struct drop *a, const struct drop *b)
 {
-	return a->kind == b->kind && a->answer == b->answer && a->protocol == b->protocol && a->has_port == b->has_port &&
-	       a->port == b->port && kube_address_equals(&a->source, &b->source) && kube_address_equals(&a->destination, &b->destination);
+	return a->kind == b->kind && a->spoofed == b->spoofed && a->device == b->device && a->answer == b->answer &&
+	       a->protocol == b->protocol && a->has_port == b->has_port && a->port == b->port &&
+	       kube_address_equals(&a->source, &b->source) && kube_address_equals(&a->destination, &b->destination);
 }
 
 /* A clock that was set back merges nothing; else an old drop could swallow new ones for hours. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cni-plugin/policy/engine.h"
+#include "cni-plugin/policy/spoof.h"
 #include "common/base/cleanup.h"
 #include "common/kube/objects.h"
 
@@ -22,9 +23,12 @@ struct drop {
 	uint64_t serial;           /* rises with every change of the ring */
 	int64_t first_ms, last_ms; /* since 1970 */
 	uint64_t count;
-	enum policy_drop kind;
+	enum policy_drop kind; /* POLICY_DROP_COUNT: spoofed, and how: */
+	enum spoof_reason spoofed;
+	unsigned device; /* that it came in by; 0: unknown */
+	uint16_t ethertype;
 	bool answer; /* the packet was one to who had opened the connection */
-	/* Of the connection: who opened it, who answers, on which port. */
+	/* Of the connection: who opened it, who answers, on which port. Of a spoofed packet, as it says; family 0: it is not IP. */
 	struct kube_address source, destination;
 	uint8_t protocol;
 	bool has_port;

@@ -11,6 +11,7 @@
 
 #include "cni-plugin/agent/agent.h"
 #include "cni-plugin/nft/nflog.h"
+#include "common/base/array.h"
 #include "common/base/log.h"
 
 #define DATAGRAMS_PER_TURN 256 /* so that a flood of drops holds up nobody */
@@ -22,7 +23,7 @@ struct drops {
 	uv_poll_t poll;
 	struct drop_ring ring;
 	uint64_t logged, dropped;
-	uint64_t counted[POLICY_DROP_COUNT]; /* what each counter was when it was looked at last */
+	uint64_t counted[POLICY_DROP_COUNT + SPOOF_REASONS]; /* what each counter was when it was looked at last */
 	char problem[ERROR_MESSAGE_MAX];
 };
 
@@ -53,7 +54,8 @@ static void take(void *context, const struct nflog_packet *packet)
 	struct drop drop;
 	struct error err;
 
-	if (spoof_log_take(drops->agent, packet) || !drop_recognize(packet, &drop))
+	spoof_log_take(drops->agent, packet);
+	if (!drop_recognize(packet, &drop))
 		return;
 	drops->logged++;
 	drop.first_ms = drop.last_ms = drops_now_ms();
@@ -104,13 +106,12 @@ static void give_up(struct drops *drops, const struct error *err)
 		 err->code == EBUSY ? "end the program that reads it (ulogd?), or set network.dropLog.group to a free one" : "");
 }
 
-/* What the counters were at the start is not ours. */
-static void begin_count(struct drops *drops, const struct ruleset *ruleset)
+/* NULL: a build that had none has made the table. */
+static const struct ruleset_counter *counter_at(const struct agent *agent, int i)
 {
-	for (int i = 0; i < POLICY_DROP_COUNT; i++) {
-		const struct ruleset_counter *counter = ruleset_counter_find(ruleset, policy_drops[i].counter);
-		drops->counted[i] = counter ? counter->packets : 0;
-	}
+	if (i < POLICY_DROP_COUNT)
+		return ruleset_counter_find(enforcer_ruleset(agent->enforcer), policy_drops[i].counter);
+	return spoof_counter(senders_ruleset(enforcer_senders(agent->enforcer)), (enum spoof_reason)(i - POLICY_DROP_COUNT));
 }
 
 struct ruleset_log drops_open(struct agent *agent)
@@ -135,8 +136,15 @@ struct ruleset_log drops_open(struct agent *agent)
 
 void drops_started(struct agent *agent)
 {
-	if (agent->drops)
-		begin_count(agent->drops, enforcer_ruleset(agent->enforcer));
+	struct drops *drops = agent->drops;
+	struct error err;
+
+	if (drops && enforcer_read_counters(agent->enforcer, &err) < 0)
+		log_warn("cannot read the kernel's counters", "error", err.message);
+	for (size_t i = 0; drops && i < ELEMENTS_OF(drops->counted); i++) {
+		const struct ruleset_counter *counter = counter_at(agent, (int)i);
+		drops->counted[i] = counter ? counter->packets : 0;
+	}
 }
 
 void drops_retry(struct agent *agent)
@@ -159,10 +167,10 @@ void drops_free(struct agent *agent)
 }
 
 /* A table that was made anew counts from zero. */
-static void add_up(struct drops *drops, const struct ruleset *ruleset)
+static void add_up(struct drops *drops)
 {
-	for (int i = 0; i < POLICY_DROP_COUNT; i++) {
-		const struct ruleset_counter *counter = ruleset_counter_find(ruleset, policy_drops[i].counter);
+	for (size_t i = 0; i < ELEMENTS_OF(drops->counted); i++) {
+		const struct ruleset_counter *counter = counter_at(drops->agent, (int)i);
 
 		if (!counter)
 			continue;
@@ -180,7 +188,7 @@ int drops_count(struct agent *agent, struct drops_totals *ret, struct error *err
 	if (!drops)
 		return r;
 	if (r == 0)
-		add_up(drops, enforcer_ruleset(agent->enforcer));
+		add_up(drops);
 	uint64_t suppressed = drops->dropped > drops->logged ? drops->dropped - drops->logged : 0;
 	*ret = (struct drops_totals){ drops->dropped, drops->logged, suppressed };
 	return r;

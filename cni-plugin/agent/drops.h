@@ -41,8 +41,11 @@ struct nflog_packet;
 /* Which connection the packet belongs to. False: it is none that our rules have logged. */
 bool drop_recognize(const struct nflog_packet *packet, struct drop *ret);
 
-/* spoof_log.c: reports a packet that a pod sent as somebody else; false: it is none. */
-bool spoof_log_take(struct agent *agent, const struct nflog_packet *packet);
+/* spoof_log.c: reports a packet that a pod sent as somebody else. */
+void spoof_log_take(struct agent *agent, const struct nflog_packet *packet);
+/* "policy", "quarantine", "spoofed". */
+const char *drop_verdict(const struct drop *drop);
+const char *drop_direction(const struct drop *drop);
 /* Names, policies, reason. -ENOMEM. */
 int drop_explain(const struct agent *agent, struct drop *drop, struct error *err) must_check;
 

@@ -2,6 +2,7 @@
 /* `holdfast-net drops`: a line per connection that was dropped, and how much is not shown. */
 #include <errno.h>
 #include <inttypes.h>
+#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +47,9 @@ static int read_wish(const char *arguments, struct wish *ret, struct error *err)
 	return r > 0 ? number_parse_u64(text, 0, UINT64_MAX, &ret->after, err) : r;
 }
 
-static const char *protocol_name(const struct drop *drop, char text[static 8])
+#define PROTOCOL_NAME_MAX 16
+
+static const char *protocol_name(const struct drop *drop, char text[static PROTOCOL_NAME_MAX])
 {
 	static const struct {
 		uint8_t protocol;
@@ -57,11 +60,16 @@ static const char *protocol_name(const struct drop *drop, char text[static 8])
 		      { IPPROTO_ICMP, "icmp" },
 		      { IPPROTO_ICMPV6, "icmpv6" } };
 
-	for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
+	if (drop->ethertype == ETHERTYPE_ARP)
+		return "arp";
+	for (size_t i = 0; i < ELEMENTS_OF(names) && drop->source.family != 0; i++) {
 		if (names[i].protocol == drop->protocol)
 			return names[i].name;
 	}
-	snprintf(text, 8, "ip/%u", drop->protocol);
+	if (drop->source.family != 0)
+		snprintf(text, PROTOCOL_NAME_MAX, "ip/%u", drop->protocol);
+	else
+		snprintf(text, PROTOCOL_NAME_MAX, "ether/%04x", drop->ethertype);
 	return text;
 }
 
@@ -78,10 +86,13 @@ static void print_time(int64_t ms, struct buf *out)
 
 static void print_end(const char *name, const struct kube_address *address, struct buf *out)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN] = "";
 
-	kube_address_format(address, text);
-	if (*name)
+	if (address->family != 0)
+		kube_address_format(address, text);
+	if (address->family == 0)
+		buf_string(out, *name ? name : "?");
+	else if (*name)
 		buf_printf(out, "%s (%s)", name, text);
 	else
 		buf_string(out, text);
@@ -89,7 +100,7 @@ static void print_end(const char *name, const struct kube_address *address, stru
 
 static void print_drop(const struct agent *agent, const struct drop *drop, struct buf *out)
 {
-	char protocol[8];
+	char protocol[PROTOCOL_NAME_MAX];
 
 	print_time(drop->last_ms, out);
 	buf_printf(out, " %s ", agent->settings.node_name);
@@ -100,7 +111,7 @@ static void print_drop(const struct agent *agent, const struct drop *drop, struc
 		buf_printf(out, " %u/%s", drop->port, protocol_name(drop, protocol));
 	else
 		buf_printf(out, " %s", protocol_name(drop, protocol));
-	buf_printf(out, " dropped, %s%s: %s", policy_drops[drop->kind].direction, drop->answer ? ", an answer" : "", drop->reason);
+	buf_printf(out, " dropped, %s%s: %s", drop_direction(drop), drop->answer ? ", an answer" : "", drop->reason);
 	if (drop->count > 1)
 		buf_printf(out, " (%" PRIu64 " times)", drop->count);
 	buf_byte(out, '\n');
@@ -116,8 +127,14 @@ static void json_end(const char *key, const char *name, const struct kube_addres
 {
 	char text[INET6_ADDRSTRLEN];
 
-	kube_address_format(address, text);
-	buf_printf(out, ",\"%s\":{\"address\":\"%s\",\"pod\":", key, text);
+	buf_printf(out, ",\"%s\":{\"address\":", key);
+	if (address->family != 0) {
+		kube_address_format(address, text);
+		buf_printf(out, "\"%s\"", text);
+	} else {
+		buf_string(out, "null");
+	}
+	buf_string(out, ",\"pod\":");
 	if (*name)
 		buf_json_string(out, slice_string(name));
 	else
@@ -143,7 +160,7 @@ static void json_policies(const char *policies, struct buf *out)
 
 static void json_drop(const struct agent *agent, const struct drop *drop, struct buf *out)
 {
-	char protocol[8];
+	char protocol[PROTOCOL_NAME_MAX];
 
 	buf_string(out, "{\"time\":\"");
 	print_time(drop->last_ms, out);
@@ -156,8 +173,8 @@ static void json_drop(const struct agent *agent, const struct drop *drop, struct
 	json_text("protocol", protocol_name(drop, protocol), out);
 	if (drop->has_port)
 		buf_printf(out, ",\"port\":%u", drop->port);
-	json_text("verdict", policy_drops[drop->kind].reason, out);
-	json_text("direction", policy_drops[drop->kind].direction, out);
+	json_text("verdict", drop_verdict(drop), out);
+	json_text("direction", drop_direction(drop), out);
 	buf_printf(out, ",\"answer\":%s", drop->answer ? "true" : "false");
 	json_policies(drop->policies, out);
 	json_text("reason", drop->reason, out);

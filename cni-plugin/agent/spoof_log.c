@@ -18,21 +18,20 @@ static struct attachment *sender_of(const struct agent *agent, unsigned interfac
 	return NULL;
 }
 
-bool spoof_log_take(struct agent *agent, const struct nflog_packet *packet)
+void spoof_log_take(struct agent *agent, const struct nflog_packet *packet)
 {
 	char source[INET6_ADDRSTRLEN] = "";
 	enum spoof_reason reason;
 
 	if (!spoof_recognize(packet->prefix, &reason))
-		return false;
+		return;
 	struct attachment *sender = sender_of(agent, packet->interface);
 	uint64_t now = uv_now(&agent->loop);
 	if (!sender || (sender->spoof_logged_ms[reason] && now - sender->spoof_logged_ms[reason] < AGAIN_MS))
-		return true;
+		return;
 	sender->spoof_logged_ms[reason] = now;
 	if (packet->source.family)
 		kube_address_format(&packet->source, source);
 	log_warn("pod sends as somebody else: dropped", "namespace", sender->namespace, "pod", sender->pod, "reason",
 		 spoof_reason_name(reason), "source", source, "interface", sender->host_name);
-	return true;
 }

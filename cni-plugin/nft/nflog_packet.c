@@ -2,7 +2,7 @@
 /*
  * The bytes come from pods, so every length is compared with what is left before it is used:
  *
- *	nlmsghdr | nfgenmsg | attributes: … PREFIX, PAYLOAD = IP header [extension headers] [ports …]
+ *	nlmsghdr | nfgenmsg | attributes: PACKET_HDR, PREFIX, IFINDEX_INDEV, PAYLOAD = IP header [extension headers] [ports …]
  */
 #include "cni-plugin/nft/nflog_packet.h"
 
@@ -120,6 +120,7 @@ static void take_payload(struct slice bytes, struct nflog_packet *ret)
 bool nflog_packet_parse(const struct nlmsghdr *message, struct nflog_packet *ret)
 {
 	struct nflog_packet packet = {};
+	const struct nfulnl_msg_packet_hdr *head;
 	const struct nlattr *attribute;
 
 	if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
@@ -132,6 +133,10 @@ bool nflog_packet_parse(const struct nlmsghdr *message, struct nflog_packet *ret
 			strncpy(packet.prefix, mnl_attr_get_str(attribute), NFLOG_PREFIX_MAX);
 		if (type == NFULA_IFINDEX_INDEV && mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
 			packet.interface = ntohl(mnl_attr_get_u32(attribute));
+		if (type == NFULA_PACKET_HDR && mnl_attr_get_payload_len(attribute) >= sizeof(*head)) {
+			head = mnl_attr_get_payload(attribute);
+			packet.ethertype = ntohs(head->hw_protocol);
+		}
 		if (type == NFULA_PAYLOAD)
 			take_payload(slice_from(mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute)), &packet);
 	}

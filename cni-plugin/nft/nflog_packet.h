@@ -13,6 +13,7 @@
 
 struct nflog_packet {
 	char prefix[NFLOG_PREFIX_MAX + 1];       /* "" if there is none */
+	uint16_t ethertype;                      /* 0: unknown */
 	unsigned interface;                      /* index of the one that it came by; 0: none */
 	struct kube_address source, destination; /* of the header; family 0 if it is not IP */
 	uint8_t protocol;                        /* IPPROTO_*, behind the extension headers */

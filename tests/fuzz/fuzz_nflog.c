@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The input is the attributes of one NFLOG packet message: what is said of it is within its limits, and the same bytes in memory of their
- * own say the same.
+ * The input is the attributes of one NFLOG packet message, in memory of its own: what is said of it is within its limits. libmnl reads to the
+ * end of the padding, which a datagram's buffer has room for.
  */
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	head->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET;
 	mnl_nlmsg_put_extra_header(head, sizeof(struct nfgenmsg));
 	size_t head_size = head->nlmsg_len;
-	struct nlmsghdr *message = malloc(head_size + size);
+	struct nlmsghdr *message = calloc(1, MNL_ALIGN(head_size + size));
 	ABORT_ON(!message);
 	memcpy(message, head, head_size);
 	memcpy((uint8_t *)message + head_size, data, size);

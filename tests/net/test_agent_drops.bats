@@ -78,6 +78,17 @@ for i in range($1): s.sendto(b'x', ('$(address shop/db)', 7001))"
 	shown '.drops | any(.verdict == "quarantine" and .to.pod == "shop/stranger" and (.reason | test("shop/stranger is not known")))'
 }
 
+@test "a spoofed packet is shown as what the pod sent that sits behind the interface" {
+	up
+	passes shop/web shop/db udp/7000 # and web knows its gateway: it need not ask in the other's name
+	in_node ip -n shop-web address add 10.99.0.1/32 dev lo
+	in_node ip netns exec shop-web python3 -c "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('10.99.0.1', 0)); s.sendto(b'x', ('$(address shop/db)', 7000))"
+	shown '.drops | any(.verdict == "spoofed" and .from == {address: "10.99.0.1", pod: "shop/web"} and .to.pod == "shop/db" and
+		.port == 7000 and (.reason | test("source address is not the pod")))'
+	json '.dropped == .logged'
+}
+
 @test "an answer that is dropped is told as the connection that it belongs to" {
 	up
 	rm -f "$NODE"/flows.{in,out}

@@ -13,10 +13,13 @@
 
 static struct nlmsghdr *message(void *buffer, const char *prefix, const void *payload, size_t n)
 {
+	const struct nfulnl_msg_packet_hdr packet = { .hw_protocol = htons(0x0806) };
 	struct nlmsghdr *head = mnl_nlmsg_put_header(buffer);
 
 	head->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET;
 	mnl_nlmsg_put_extra_header(head, sizeof(struct nfgenmsg));
+	mnl_attr_put(head, NFULA_PACKET_HDR, sizeof(packet), &packet);
+	mnl_attr_put_u32(head, NFULA_IFINDEX_INDEV, htonl(7));
 	if (prefix)
 		mnl_attr_put_strz(head, NFULA_PREFIX, prefix);
 	mnl_attr_put(head, NFULA_PAYLOAD, n, payload);
@@ -45,6 +48,8 @@ static void test_reads_addresses_protocol_ports_and_prefix(void **state)
 
 	assert_true(nflog_packet_parse(message(buffer, "dropped-policy-ingress", tcp4, sizeof(tcp4)), &packet));
 	assert_string_equal(packet.prefix, "dropped-policy-ingress");
+	assert_int_equal(packet.interface, 7);
+	assert_int_equal(packet.ethertype, 0x0806);
 	assert_address(&packet.source, "10.1.0.2");
 	assert_address(&packet.destination, "10.1.0.3");
 	assert_int_equal(packet.protocol, IPPROTO_TCP);
