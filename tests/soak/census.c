@@ -84,7 +84,6 @@ int node_census(struct node *node, struct census *ret, struct error *err)
 	*ret = (struct census){ 0 };
 	files = 0;
 	nftw("/run/holdfast", count_file, 16, FTW_PHYS);
-	nftw("/var/lib/holdfast", count_file, 16, FTW_PHYS);
 	ret->files = files;
 	int r = count_kernel(node, ret, err);
 	if (r == 0)

@@ -57,7 +57,7 @@ void node_use_all_cpus(void);
 /* What a node has of pods; after they have all gone, it must be what it was. */
 struct census {
 	size_t chains, sets, elements, counters; /* in the kernel */
-	size_t files;                            /* under /run/holdfast and /var/lib/holdfast */
+	size_t files;                            /* under /run/holdfast; the snapshot, elsewhere, is the node's and not a pod's */
 	size_t descriptors;                      /* of the agent */
 	size_t rss_kib;
 };
