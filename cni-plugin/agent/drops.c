@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cni-plugin/agent/agent.h"
+#include "cni-plugin/agent/listen.h"
 #include "cni-plugin/nft/nflog.h"
 #include "common/base/array.h"
 #include "common/base/log.h"
@@ -70,6 +71,7 @@ static void on_packets(uv_poll_t *poll, int status, int events)
 	struct error err;
 	int r = 1;
 
+	listen_on(poll, status, on_packets);
 	for (int i = 0; i < DATAGRAMS_PER_TURN && (r > 0 || r == -ENOBUFS); i++)
 		r = nflog_receive(drops->nflog, take, drops, &err);
 	if (r >= 0 || r == -ENOBUFS)

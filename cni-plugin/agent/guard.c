@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "cni-plugin/agent/agent.h"
+#include "cni-plugin/agent/listen.h"
 #include "cni-plugin/nft/watch.h"
 #include "common/base/log.h"
 
@@ -115,6 +116,7 @@ static void on_notifications(uv_poll_t *poll, int status, int events)
 	struct nft_meddling meddling;
 	struct error err;
 
+	listen_on(poll, status, on_notifications);
 	for (int i = 0; i < DATAGRAMS_MAX; i++) {
 		int r = nft_watch_receive(guard->watch, &meddling, &err);
 		if (r == 0)

@@ -12,6 +12,7 @@
 #include "cni-plugin/agent/agent.h"
 #include "cni-plugin/agent/bridge.h"
 #include "cni-plugin/agent/link.h"
+#include "cni-plugin/agent/listen.h"
 #include "common/base/log.h"
 
 #define RECONCILE_MS 30000
@@ -107,6 +108,7 @@ static void on_links(uv_poll_t *poll, int status, int events)
 	struct agent *agent = poll->data;
 	char bytes[32 * 1024];
 
+	listen_on(poll, status, on_links);
 	for (;;) {
 		ssize_t n = mnl_socket_recvfrom(agent->link_socket, bytes, sizeof(bytes));
 		if (n < 0 && errno == ENOBUFS) {
