@@ -85,9 +85,9 @@ explained() {
 	node 1 net nft list table inet holdfast | grep -q red/listed
 }
 
-@test "no table of the kernel is Holdfast's but its own, and it is there on both nodes" {
-	local i
+@test "no table of the kernel is Holdfast's but its own two, and they are there on both nodes" {
+	local i expected="table inet holdfast table ip kube-proxy table ip6 kube-proxy table netdev holdfast "
 	for i in 1 2; do
-		[[ $(node $i net nft list tables | sort | tr '\n' ' ') == "table inet holdfast table ip kube-proxy table ip6 kube-proxy " ]]
+		[[ $(node $i net nft list tables | sort | tr '\n' ' ') == "$expected" ]]
 	done
 }
