@@ -12,139 +12,8 @@
 
 #define KEYS_MAX (256u * 1024 * 1024) /* bytes of all keys together */
 
-/* What policies ask for. */
-struct asked {
-	const char **labels;
-	size_t n_labels, labels_capacity;
-	struct bounds {
-		interval_number *items; /* the first addresses of pieces */
-		size_t n, capacity;
-	} bounds[FAMILIES];
-};
-
-static void asked_clear(struct asked *asked)
-{
-	free(asked->labels);
-	for (int family = 0; family < FAMILIES; family++)
-		free(asked->bounds[family].items);
-}
-
-static const interval_number family_last[FAMILIES] = { UINT32_MAX, ~(interval_number)0 };
-
-static int ask_selector(struct asked *asked, const struct kube_selector *selector, struct error *err)
-{
-	for (size_t i = 0; i < selector->n; i++) {
-		if (!array_room((void **)&asked->labels, asked->n_labels, &asked->labels_capacity, sizeof(*asked->labels)))
-			return error_nomem(err);
-		asked->labels[asked->n_labels++] = selector->requirements[i].key;
-	}
-	return 0;
-}
-
-static int ask_bound(struct bounds *bounds, interval_number number, struct error *err)
-{
-	if (!array_room((void **)&bounds->items, bounds->n, &bounds->capacity, sizeof(*bounds->items)))
-		return error_nomem(err);
-	bounds->items[bounds->n++] = number;
-	return 0;
-}
-
-static int ask_cidr(struct asked *asked, const struct kube_cidr *cidr, struct error *err)
-{
-	enum policy_family family = family_of(&cidr->address);
-	struct interval range = interval_cidr(cidr);
-
-	int r = range.first > 0 ? ask_bound(&asked->bounds[family], range.first, err) : 0;
-	if (r == 0 && range.last < family_last[family])
-		r = ask_bound(&asked->bounds[family], range.last + 1, err);
-	return r;
-}
-
-static int ask_peer(struct asked *asked, const struct kube_peer *peer, struct error *err)
-{
-	if (!peer->is_ip_block)
-		return ask_selector(asked, &peer->pod_selector, err);
-	int r = ask_cidr(asked, &peer->ip_block.cidr, err);
-	for (size_t i = 0; i < peer->ip_block.n_except && r == 0; i++)
-		r = ask_cidr(asked, &peer->ip_block.except[i], err);
-	return r;
-}
-
-static int ask_policy(struct asked *asked, const struct kube_object *policy, struct error *err)
-{
-	int r = ask_selector(asked, &policy->policy.pod_selector, err);
-
-	for (int side = EGRESS; side < SIDES; side++) {
-		const struct kube_rule *rules;
-		size_t n = policy_rules(policy, side, &rules);
-
-		for (size_t i = 0; i < n; i++) {
-			for (size_t j = 0; j < rules[i].n_peers && r == 0; j++)
-				r = ask_peer(asked, &rules[i].peers[j], err);
-		}
-	}
-	return r;
-}
-
-static int compare_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int compare_number(const void *a, const void *b)
-{
-	interval_number left = *(const interval_number *)a, right = *(const interval_number *)b;
-
-	return left < right ? -1 : left > right;
-}
-
-static void tidy(struct asked *asked)
-{
-	size_t n = 0;
-
-	if (asked->n_labels)
-		qsort(asked->labels, asked->n_labels, sizeof(*asked->labels), compare_text);
-	for (size_t i = 0; i < asked->n_labels; i++) {
-		if (n == 0 || strcmp(asked->labels[n - 1], asked->labels[i]) != 0)
-			asked->labels[n++] = asked->labels[i];
-	}
-	asked->n_labels = n;
-	for (int family = 0; family < FAMILIES; family++) {
-		struct bounds *bounds = &asked->bounds[family];
-
-		n = 0;
-		if (bounds->n)
-			qsort(bounds->items, bounds->n, sizeof(*bounds->items), compare_number);
-		for (size_t i = 0; i < bounds->n; i++) {
-			if (n == 0 || bounds->items[n - 1] != bounds->items[i])
-				bounds->items[n++] = bounds->items[i];
-		}
-		bounds->n = n;
-	}
-}
-
-static int ask_all(const struct survey *survey, struct asked *asked, struct error *err)
-{
-	const struct policy_view *views[] = { survey->before, survey->after };
-	const struct policy_engine *engine = survey->before->engine;
-	int r = 0;
-
-	for (size_t i = 0; i < engine->namespaces.n; i++) {
-		const struct ns *ns = engine->namespaces.items[i];
-
-		for (size_t j = 0; j < ns->policies.n && r == 0; j++)
-			r = ask_policy(asked, ((const struct policy *)ns->policies.items[j])->object, err);
-	}
-	for (size_t i = 0; i < ELEMENTS_OF(views); i++) {
-		for (size_t j = 0; views[i] && j < views[i]->n_changes && r == 0; j++)
-			r = views[i]->changes[j].after ? ask_policy(asked, views[i]->changes[j].after, err) : 0;
-	}
-	tidy(asked);
-	return r;
-}
-
 /* How many bounds are at or below the number. */
-static size_t piece_of(const struct bounds *bounds, interval_number number)
+static size_t piece_of(const struct survey_bounds *bounds, interval_number number)
 {
 	size_t low = 0, high = bounds->n;
 
@@ -180,7 +49,7 @@ static void members_clear(struct members *members)
 	buf_free(&members->keys);
 }
 
-static void write_key(const struct asked *asked, const struct member *member, struct buf *out)
+static void write_key(const struct survey_asked *asked, const struct member *member, struct buf *out)
 {
 	const struct kube_object *pod = member->pod;
 
@@ -219,7 +88,7 @@ static int find_addresses(const struct policy_engine *engine, const struct pod *
 	return r;
 }
 
-static int add_member(const struct policy_engine *engine, const struct asked *asked, const struct pod *pod, struct members *members,
+static int add_member(const struct policy_engine *engine, const struct survey_asked *asked, const struct pod *pod, struct members *members,
 		      struct error *err)
 {
 	struct member member = { .pod = pod->object, .offset = members->keys.n, .keys = &members->keys };
@@ -297,7 +166,7 @@ static int make_classes(struct survey *survey, struct members *members, struct e
 	return r;
 }
 
-static int classify_pods(struct survey *survey, const struct asked *asked, struct error *err)
+static int classify_pods(struct survey *survey, const struct survey_asked *asked, struct error *err)
 {
 	_cleanup_(members_clear) struct members members = { .keys = BUF_MAX(KEYS_MAX) };
 	const struct policy_engine *engine = survey->before->engine;
@@ -333,14 +202,14 @@ static bool find_outsider(const struct policy_engine *engine, const struct inter
 	return false;
 }
 
-static int add_outside(struct survey *survey, const struct asked *asked, int family, struct error *err)
+static int add_outside(struct survey *survey, const struct survey_asked *asked, int family, struct error *err)
 {
-	const struct bounds *bounds = &asked->bounds[family];
+	const struct survey_bounds *bounds = &asked->bounds[family];
 	int r = 0;
 
 	for (size_t i = 0; i <= bounds->n && r == 0; i++) {
 		struct survey_class class = { .range = { i > 0 ? bounds->items[i - 1] : 0,
-							 i < bounds->n ? bounds->items[i] - 1 : family_last[family] } };
+							 i < bounds->n ? bounds->items[i] - 1 : survey_last_address(family) } };
 
 		if (!find_outsider(survey->before->engine, &class.range, family, &class.addresses[family]))
 			continue;
@@ -382,10 +251,10 @@ static int finish(struct survey *survey, struct error *err)
 
 int survey_build(const struct policy_view *before, const struct policy_view *after, struct survey *ret, struct error *err)
 {
-	_cleanup_(asked_clear) struct asked asked = {};
+	_cleanup_(survey_asked_clear) struct survey_asked asked = {};
 	struct survey survey = { .before = before, .after = after };
 
-	int r = ask_all(&survey, &asked, err);
+	int r = survey_ask(&survey, &asked, err);
 	if (r == 0)
 		r = classify_pods(&survey, &asked, err);
 	for (int family = 0; family < FAMILIES && r == 0; family++)
