@@ -6,6 +6,7 @@
  * owner or device node changed, no memory both writable and executable.
  */
 #include <asm/ioctls.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/prctl.h>
 #include <linux/sockios.h>
@@ -20,6 +21,9 @@
 
 #define NOT_EXECUTABLE 2, PROT_EXEC, 0
 #define NOT_WRITABLE 2, PROT_WRITE, 0
+
+/* F_DUPFD to F_SETLKW. The next are F_SETOWN and F_SETSIG: they have the kernel send any signal to any process of root's. */
+#define FCNTL_PLAIN 1, UINT64_C(0xfffffff8), 0
 
 const struct sandbox_call sandbox_base_calls[] = {
 	/* memory; executable, and then never writable, is what glibc's resolver loads */
@@ -109,8 +113,10 @@ const struct sandbox_call sandbox_base_calls[] = {
 	{ "fchmodat" },
 	{ "umask" },
 	{ "flock" },
-	{ "fcntl" },
-	{ "fcntl64" },
+	{ "fcntl", 1, { { FCNTL_PLAIN } } },
+	{ "fcntl", 1, { { SANDBOX_IS(1, F_DUPFD_CLOEXEC) } } },
+	{ "fcntl64", 1, { { FCNTL_PLAIN } } },
+	{ "fcntl64", 1, { { SANDBOX_IS(1, F_DUPFD_CLOEXEC) } } },
 	{ "dup" },
 	{ "dup2" },
 	{ "dup3" },

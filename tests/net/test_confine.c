@@ -58,6 +58,9 @@ static const struct call forbidden[] = {
 	{ "signal a process", SYS_kill, { INT_MAX, 0 } },
 	{ "signal a thread of another process", SYS_tgkill, { 1, 1, 0 } },
 	{ "mount", SYS_mount, { 0 } },
+	{ "have another process signalled", SYS_fcntl, { 0, F_SETOWN, 1 } },
+	{ "have another process signalled by its thread", SYS_fcntl, { 0, F_SETOWN_EX, 0 } },
+	{ "choose the signal for it", SYS_fcntl, { 0, F_SETSIG, SIGKILL } },
 	{ "unmount", SYS_umount2, { 0 } },
 	{ "move a mount", SYS_move_mount, { -1 } },
 	{ "open a file system", SYS_fsopen, { 0 } },
@@ -227,10 +230,36 @@ static bool clients_and_servers_are_there(void)
 	       socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0;
 }
 
+static void *fill(void *nothing)
+{
+	size_t n = 64 * 1024;
+	char *text = malloc(n);
+
+	for (; text && n < 64 * 1024 * 1024; n *= 4) {
+		char *grown = realloc(text, 4 * n);
+		if (!grown)
+			break;
+		text = grown;
+		memset(text + n, 'x', 3 * n);
+	}
+	free(text);
+	return nothing;
+}
+
+/* By brk, by mmap and mremap, and from a thread's own arena. */
+static bool memory_grows_and_is_given_back(void)
+{
+	pthread_t thread;
+
+	fill(NULL);
+	return pthread_create(&thread, NULL, fill, NULL) == 0 && pthread_join(thread, NULL) == 0;
+}
+
 static const struct {
 	const char *what;
 	bool (*works)(void);
 } allowed[] = {
+	{ "memory grows and is given back", memory_grows_and_is_given_back },
 	{ "calls that a filter cannot look into are unknown", calls_that_a_filter_cannot_look_into_are_unknown },
 	{ "a thread resolves a name", a_thread_resolves_a_name },
 	{ "files are written, watched and removed", files_are_written_watched_and_removed },
