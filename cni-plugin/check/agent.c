@@ -23,17 +23,24 @@
 #define TIMEOUT_MS 5000
 #define WRITTEN INT64_C(1767225600) /* 2026-01-01: this program is younger */
 
-/* The configuration of the node below the root. False: a finding says why. */
-static bool load(struct checkup *checkup, struct settings *ret)
+#define NO_CONFIGURATION "/dev/null" /* and so all defaults */
+
+/* The configuration of the node below the root; the agent can do without a file at the default path. */
+static int load_quietly(const struct checkup *checkup, struct settings *ret, struct error *err)
 {
 	_cleanup_free_ char *path = checkup_path(checkup, checkup->config ? checkup->config : CONFIG_DEFAULT_PATH);
+
+	if (!path)
+		return error_nomem(err);
+	return settings_load(checkup->config || access(path, F_OK) == 0 ? path : NO_CONFIGURATION, ret, err);
+}
+
+/* False: a finding says why. */
+static bool load(struct checkup *checkup, struct settings *ret)
+{
 	struct error err;
 
-	if (!path) {
-		checkup->lost = true;
-		return false;
-	}
-	if (settings_load(checkup->config || access(path, F_OK) == 0 ? path : NULL, ret, &err) == 0)
+	if (load_quietly(checkup, ret, &err) == 0)
 		return true;
 	checkup_fail(checkup, "see `holdfast-net agent --print-config`; another file: --config FILE", "%s", err.message);
 	return false;
@@ -123,7 +130,7 @@ void check_directories(struct checkup *checkup)
 	struct error ignored;
 
 	/* What is wrong with the configuration has been said. */
-	if (settings_load(checkup->config, &settings, &ignored) < 0)
+	if (load_quietly(checkup, &settings, &ignored) < 0)
 		return;
 	check_directory_below_root(checkup, settings.state_directory);
 	check_directory_below_root(checkup, settings.snapshot_directory);
@@ -152,7 +159,7 @@ static const char *socket_of(const struct checkup *checkup, struct settings *set
 
 	if (checkup->socket)
 		return checkup->socket;
-	return settings_load(checkup->config, settings, &ignored) == 0 ? settings->socket : CNI_DEFAULT_SOCKET;
+	return load_quietly(checkup, settings, &ignored) == 0 ? settings->socket : CNI_DEFAULT_SOCKET;
 }
 
 void check_agent(struct checkup *checkup)

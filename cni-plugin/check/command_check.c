@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cni-plugin/agent/commands.h"
 #include "cni-plugin/check/checkup.h"
@@ -34,6 +35,25 @@ static const struct option known[] = {
 	{ "help", no_argument, NULL, 'h' },          { 0 },
 };
 
+static void take_format(const char *format, struct check_options *ret)
+{
+	ret->json = strcmp(format, "json") == 0;
+	if (ret->json || strcmp(format, "text") == 0)
+		return;
+	fprintf(stderr, "holdfast-net: -o takes text or json, not \"%s\"\n", format);
+	ret->bad = true;
+}
+
+static bool root_is_there(const char *root)
+{
+	struct stat status;
+
+	if (!*root || (stat(root, &status) == 0 && S_ISDIR(status.st_mode)))
+		return true;
+	fprintf(stderr, "holdfast-net: --root: \"%s\" is no directory\n", root);
+	return false;
+}
+
 static void parse(int argc, char **argv, struct checkup *checkup, struct check_options *ret)
 {
 	int c;
@@ -49,8 +69,8 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct check_o
 			checkup->cni_configuration = optarg;
 		else if (c == 'B')
 			checkup->cni_executables = optarg;
-		else if (c == 'o' && strcmp(optarg, "json") == 0)
-			ret->json = true;
+		else if (c == 'o')
+			take_format(optarg, ret);
 		else if (c == 'h')
 			ret->help = true;
 		else
@@ -71,6 +91,8 @@ int command_check(int argc, char **argv)
 		fputs(usage, options.bad ? stderr : stdout);
 		return options.bad ? EXIT_USAGE : 0;
 	}
+	if (!root_is_there(checkup.root))
+		return EXIT_USAGE;
 	enum checkup_level worst = checkup_run(&checkup);
 	if (options.json)
 		checkup_print_json(&checkup, &out);

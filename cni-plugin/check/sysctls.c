@@ -57,10 +57,12 @@ void check_conntrack_size(struct checkup *checkup)
 		return;
 	}
 	checkup_number(checkup, NF "nf_conntrack_count", &count);
-	if (count >= maximum / 100 * 95)
+	if (maximum == 0)
+		checkup_ok(checkup, "conntrack has no limit of its own (nf_conntrack_max is 0)");
+	else if (count >= maximum - maximum / 20)
 		checkup_fail(checkup, cure, "conntrack is full: %" PRIu64 " of %" PRIu64 " entries; new connections are dropped", count,
 			     maximum);
-	else if (count >= maximum / 4 * 3)
+	else if (count >= maximum - maximum / 4)
 		checkup_warn(checkup, cure, "conntrack has %" PRIu64 " of %" PRIu64 " entries; above that new connections are dropped",
 			     count, maximum);
 	else if (maximum < CONNTRACK_SMALL)

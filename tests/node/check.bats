@@ -52,6 +52,12 @@ breaks_and_heals() {
 	((status == 2))
 	run check --no-such-option
 	((status == 3))
+	run check -o yaml
+	((status == 3))
+	[[ $output == *'-o takes text or json, not "yaml"'* ]]
+	run check --root "$NODE/nowhere"
+	((status == 3))
+	[[ $output == "holdfast-net: --root: \"$NODE/nowhere\" is no directory" ]]
 }
 
 @test "forwarding: IPv4 and IPv6" {
@@ -222,6 +228,9 @@ below() {
 
 @test "below a root only files are looked at: conntrack's fill, and k3s's places" {
 	ROOT=$NODE/root
+	put /opt/holdfast/etc/holdfast.yaml "network: {source: {directory: /manifests}, stateDir: /data/state}"
+	mkdir -p "$ROOT/manifests"
+	below "/data/state is not there yet"
 	put /proc/sys/net/netfilter/nf_conntrack_max 262144
 	put /proc/sys/net/netfilter/nf_conntrack_count 100
 	put /var/lib/rancher/k3s/agent/etc/cni/net.d/10-flannel.conflist \
@@ -238,6 +247,8 @@ below() {
 	put /proc/sys/net/netfilter/nf_conntrack_max 1000
 	put /proc/sys/net/netfilter/nf_conntrack_count 1
 	below "room for 1000 connections only"
+	put /proc/sys/net/netfilter/nf_conntrack_max 0
+	below "ok    conntrack-size    conntrack has no limit"
 	put /run/flannel/subnet.env 'FLANNEL_IPV6_SUBNET=fd00:42::1/64'
 	put /proc/sys/net/ipv6/conf/default/accept_dad 1
 	below "warn  address-wait"
