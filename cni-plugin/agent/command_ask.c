@@ -13,6 +13,7 @@
 #include "common/base/array.h"
 
 #define TIMEOUT_MS 20000
+#define ARGUMENTS_MAX (32 * 1024)
 #define EXIT_USAGE 2 /* also: the agent cannot be asked */
 
 static const char status_usage[] = "usage: holdfast-net status [-o json] [--socket PATH]\n";
@@ -71,8 +72,25 @@ static void ask_options_clear(struct ask_options *options)
 	buf_free(&options->input);
 }
 
+/* Keys in capitals are what the agent reads; an option of the same name is what a person wrote. */
+static bool has_argument(const struct ask_options *options, const char *key)
+{
+	const char *rest = buf_text(&options->arguments);
+	size_t n = strlen(key);
+
+	while (rest && (strncmp(rest, key, n) != 0 || rest[n] != '=')) {
+		rest = strchr(rest, ';');
+		rest += rest != NULL;
+	}
+	return rest;
+}
+
 static void add_argument(struct ask_options *options, const char *key, const char *value)
 {
+	if (has_argument(options, key)) {
+		fprintf(stderr, "holdfast-net: an option is given twice, the second time with \"%s\"\n", value);
+		options->bad = true;
+	}
 	if (strchr(value, ';')) {
 		fprintf(stderr, "holdfast-net: \"%s\" has a semicolon, which is in no name\n", value);
 		options->bad = true;
@@ -159,6 +177,18 @@ int command_ask_unreachable(const char *socket, const struct error *err)
 	return EXIT_USAGE;
 }
 
+/* What did not fit was left out: the agent would answer another question. */
+static bool fits(const struct ask_options *options)
+{
+	struct error err;
+
+	if (buf_check(&options->deletions, "what is to be deleted", &err) == 0 &&
+	    buf_check(&options->arguments, "all options together", &err) == 0)
+		return true;
+	fprintf(stderr, "holdfast-net: %s\n", err.message);
+	return false;
+}
+
 static int ask(const char *command, const struct ask_options *options)
 {
 	_cleanup_(buf_free) struct buf output = BUF_MAX(WIRE_OUTPUT_MAX);
@@ -181,8 +211,8 @@ static int run(int argc, char **argv, const struct ask_command *command)
 {
 	_cleanup_(ask_options_clear) struct ask_options options = {
 		.socket = CNI_DEFAULT_SOCKET,
-		.arguments = BUF_MAX(4096),
-		.deletions = BUF_MAX(4096),
+		.arguments = BUF_MAX(2 * ARGUMENTS_MAX),
+		.deletions = BUF_MAX(ARGUMENTS_MAX),
 		.input = BUF_MAX(WIRE_INPUT_MAX),
 	};
 
@@ -195,7 +225,7 @@ static int run(int argc, char **argv, const struct ask_command *command)
 		fputs(command->usage, options.bad ? stderr : stdout);
 		return options.bad ? EXIT_USAGE : EXIT_SUCCESS;
 	}
-	return ask(argv[0], &options);
+	return fits(&options) ? ask(argv[0], &options) : EXIT_USAGE;
 }
 
 static const char *const text_or_json[] = { "text", "json", NULL };

@@ -16,6 +16,7 @@
 
 #define TIMEOUT_MS 20000
 #define EXIT_USAGE 2
+#define SINCE_MAX 30 /* characters */
 
 static const char usage[] =
 	"usage: holdfast-net drops [--follow] [--since DURATION] [-o json] [--socket PATH]\n"
@@ -59,7 +60,11 @@ static bool parse(int argc, char **argv, struct options *ret)
 		fprintf(stderr, "holdfast-net: -o takes json or text, not \"%s\"\n", ret->output);
 		return false;
 	}
-	return optind == argc && (!ret->since || !strchr(ret->since, ';'));
+	if (ret->since && (strchr(ret->since, ';') || strlen(ret->since) > SINCE_MAX)) {
+		fprintf(stderr, "holdfast-net: --since: \"%.*s\" is no duration; write 30s, 10m or 2h\n", SINCE_MAX, ret->since);
+		return false;
+	}
+	return optind == argc;
 }
 
 struct cursor {

@@ -7,6 +7,7 @@
 #include "cni-plugin/agent/explain.h"
 #include "cni-plugin/agent/reach.h"
 #include "cni-plugin/agent/show.h"
+#include "common/base/array.h"
 
 struct answer {
 	const struct explain_questions *questions;
@@ -147,17 +148,41 @@ static void print_answer(const struct answer *answer, bool json, struct buf *out
 		print_text(&questions->items[i], &answer->decisions[i], out);
 }
 
+static bool is_given(const char *arguments, const char *key)
+{
+	struct slice value;
+
+	return cni_args_get(arguments, key, &value, NULL) == 1;
+}
+
+/* One question at a time: what is not looked at is not passed over in silence. */
+static int check_question(const char *arguments, bool all, struct error *err)
+{
+	static const char *const of_one[] = { "FROM", "FROM_IP", "TO", "TO_IP", "TO_SERVICE", "PORT" };
+
+	if (!all && is_given(arguments, "NAMESPACE"))
+		return error_set(err, EINVAL, "--namespace goes with --all; a pod's is in its name: --from shop/web");
+	for (size_t i = 0; all && i < ELEMENTS_OF(of_one); i++) {
+		if (is_given(arguments, of_one[i]))
+			return error_set(err, EINVAL, "--all is of all pods: of other options it takes only --namespace");
+	}
+	return 0;
+}
+
 int show_explain(struct agent *agent, const char *arguments, struct buf *out, struct error *err)
 {
 	_cleanup_(explain_clear) struct explain_questions questions = { 0 };
 	_cleanup_free_ struct policy_decision *decisions = NULL;
-	struct slice all;
+	bool all = is_given(arguments, "ALL");
 
 	if (!enforcer_is_live(agent->enforcer))
 		return error_set(err, EAGAIN, "there is no model yet: the source has not told of all objects (holdfast-net status)");
-	if (cni_args_get(arguments, "ALL", &all, NULL) == 1)
+	int r = check_question(arguments, all, err);
+	if (r < 0)
+		return r;
+	if (all)
 		return show_reach(agent, arguments, out, err);
-	int r = explain_read(agent, arguments, &questions, err);
+	r = explain_read(agent, arguments, &questions, err);
 	if (r < 0)
 		return r;
 	decisions = calloc(questions.n, sizeof(*decisions));

@@ -111,4 +111,9 @@ names_what_is_cut() {
 	[[ $output == *'there is no NetworkPolicy "shop/nothing"'* ]]
 	run net_diff -f "$NODE/nowhere.yaml"
 	((status == 2))
+	local many=()
+	for i in {1..4000}; do many+=(--delete "shop/policy-$i"); done
+	run net_diff --delete shop/to-db "${many[@]}"
+	((status == 2))
+	[[ $output == "holdfast-net: what is to be deleted is larger than the limit of 32768 bytes" ]]
 }

@@ -144,6 +144,9 @@ follows() {
 	run drops --since yesterday
 	((status == 2))
 	[[ $output == *'"yesterday" is no duration; write 30s, 10m or 2h'* ]]
+	run drops --since "$(printf '1%.0s' {1..5000})h"
+	((status == 2))
+	[[ $output == *'" is no duration; write 30s, 10m or 2h'* ]]
 }
 
 @test "with a group that another program reads, everything else works, and it is said" {

@@ -138,3 +138,18 @@ explain() { in_node "$BUILD/bin/holdfast-net" explain "$@"; }
 	((status == 2))
 	[[ $output == *'there is no namespace "nowhere"'* ]]
 }
+
+@test "explain answers one question: an option that it would not look at is refused" {
+	run explain --all --from shop/web
+	((status == 2))
+	[[ $output == *"--all is of all pods: of other options it takes only --namespace"* ]]
+	run explain --namespace shop --from shop/web --to shop/db-0 --port 80
+	((status == 2))
+	[[ $output == *"--namespace goes with --all"* ]]
+	run explain --from shop/web --from shop/db-1 --to shop/db-0 --port 80
+	((status == 2))
+	[[ $output == *'an option is given twice, the second time with "shop/db-1"'* ]]
+	run explain --from "shop/$(printf 'x%.0s' {1..70000})" --to shop/db-0 --port 80
+	((status == 2))
+	[[ $output == *"all options together is larger than the limit of 65536 bytes"* ]]
+}
