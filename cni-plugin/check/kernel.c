@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the kernel can is found out by doing it: our own tables are loaded by our own writer, in a network namespace that a child process
- *makes for that and that goes with it. A version number would not say what a distribution has left out.
+ * makes for that and that goes with it. A version number would not say what a distribution has left out.
  *
  *	child: unshare(CLONE_NEWNET) → trial → its error through the pipe → end
  */
@@ -48,6 +48,7 @@ static int try_in_namespace(trial_function *trial, struct error *err)
 		return error_errno(err, errno, "cannot make a process");
 	if (child == 0)
 		run_child(trial, to);
+	close(TAKE_FD(to)); /* else the end of a child that says nothing is no end of the pipe */
 	ssize_t n = read(from, err, sizeof(*err));
 	waitpid(child, NULL, 0);
 	if (n != sizeof(*err))

@@ -201,6 +201,13 @@ breaks_and_heals() {
 	done
 }
 
+@test "nftables: a process that dies while it tries is said to have died, and nothing waits for it" {
+	run timeout 20 strace -f -qq -o "$NODE/trace" -e trace=unshare -e inject=unshare:signal=KILL \
+		"$BUILD/bin/holdfast-net" check --config "$NODE/holdfast.yaml"
+	((status == 2))
+	[[ $output == *"the process that tried it has died"* ]]
+}
+
 @test "trying leaves nothing behind on the node" {
 	in_node nft list ruleset >"$NODE/before"
 	in_node ls /run /run/netns >>"$NODE/before"
