@@ -33,40 +33,56 @@ int graph_node(struct graph *graph, const char *namespace, const char *name, uin
 	return 0;
 }
 
-static struct graph_edge *find_edge(const struct graph *graph, uint32_t from, uint32_t to, bool observed)
-{
-	for (size_t i = 0; i < graph->n_edges; i++) {
-		struct graph_edge *edge = &graph->edges[i];
+#define LEFT_OUT UINT16_MAX /* the place of an edge above the limit */
 
-		if (edge->from == from && edge->to == to && edge->observed == observed)
-			return edge;
+static uint16_t *place_of(struct graph *graph, uint32_t from, uint32_t to, bool observed)
+{
+	if (!graph->places)
+		graph->places = calloc((size_t)GRAPH_NODES_MAX * GRAPH_NODES_MAX * 2, sizeof(*graph->places));
+	return graph->places ? &graph->places[((size_t)from * GRAPH_NODES_MAX + to) * 2 + observed] : NULL;
+}
+
+static int add_edge(struct graph *graph, const struct graph_edge *edge, uint16_t *place, struct error *err)
+{
+	if (graph->n_edges == GRAPH_EDGES_MAX) {
+		graph->left_out++;
+		*place = LEFT_OUT;
+		return 0;
 	}
-	return NULL;
+	if (!array_room((void **)&graph->edges, graph->n_edges, &graph->edges_capacity, sizeof(*graph->edges)))
+		return error_nomem(err);
+	graph->edges[graph->n_edges++] = *edge;
+	*place = (uint16_t)graph->n_edges;
+	return 0;
+}
+
+static int add_range(struct graph *graph, struct graph_edge *edge, const struct survey_range *range, struct error *err)
+{
+	for (size_t i = 0; i < edge->n_ports; i++) {
+		if (memcmp(&edge->ports[i], range, sizeof(*range)) == 0)
+			return 0;
+	}
+	if (edge->n_ports == GRAPH_RANGES_MAX) {
+		graph->left_out++;
+		return 0;
+	}
+	if (!array_room((void **)&edge->ports, edge->n_ports, &edge->capacity, sizeof(*edge->ports)))
+		return error_nomem(err);
+	edge->ports[edge->n_ports++] = *range;
+	return 0;
 }
 
 int graph_edge(struct graph *graph, uint32_t from, uint32_t to, bool observed, const struct survey_range *range, struct error *err)
 {
 	if (from == GRAPH_NONE || to == GRAPH_NONE)
 		return 0;
-	struct graph_edge *edge = find_edge(graph, from, to, observed);
-	if (!edge && graph->n_edges == GRAPH_EDGES_MAX) {
-		graph->left_out++;
-		return 0;
-	}
-	if (!edge) {
-		if (!array_room((void **)&graph->edges, graph->n_edges, &graph->edges_capacity, sizeof(*graph->edges)))
-			return error_nomem(err);
-		edge = &graph->edges[graph->n_edges++];
-		*edge = (struct graph_edge){ .from = from, .to = to, .observed = observed };
-	}
-	for (size_t i = 0; i < edge->n_ports; i++) {
-		if (memcmp(&edge->ports[i], range, sizeof(*range)) == 0)
-			return 0;
-	}
-	if (!array_room((void **)&edge->ports, edge->n_ports, &edge->capacity, sizeof(*edge->ports)))
-		return error_nomem(err);
-	edge->ports[edge->n_ports++] = *range;
-	return 0;
+	uint16_t *place = place_of(graph, from, to, observed);
+	int r = place ? 0 : error_nomem(err);
+	if (r == 0 && *place == 0)
+		r = add_edge(graph, &(struct graph_edge){ .from = from, .to = to, .observed = observed }, place, err);
+	if (r < 0 || *place == LEFT_OUT)
+		return r;
+	return add_range(graph, &graph->edges[*place - 1], range, err);
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -159,5 +175,6 @@ void graph_clear(struct graph *graph)
 		free(graph->edges[i].ports);
 	free(graph->nodes);
 	free(graph->edges);
+	free(graph->places);
 	*graph = (struct graph){};
 }

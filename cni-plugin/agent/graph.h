@@ -11,6 +11,7 @@
  */
 #define GRAPH_NODES_MAX 200
 #define GRAPH_EDGES_MAX 1000
+#define GRAPH_RANGES_MAX 128 /* of an edge */
 
 struct graph_node {
 	char *namespace; /* "": not in the cluster, or everybody */
@@ -32,7 +33,8 @@ struct graph {
 	size_t n_nodes, nodes_capacity;
 	struct graph_edge *edges;
 	size_t n_edges, edges_capacity;
-	size_t left_out; /* nodes and edges above the limits */
+	uint16_t *places; /* of edges + 1, by both nodes and `observed`: a picture of a thousand arrows may be drawn of millions of ports */
+	size_t left_out;  /* nodes, edges and ranges above the limits */
 };
 
 #define GRAPH_NONE UINT32_MAX

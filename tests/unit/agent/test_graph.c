@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cni-plugin/agent/graph.h"
@@ -202,6 +203,28 @@ static void test_pods_are_named_after_what_made_them(void **state)
 	}
 }
 
+static void test_many_ports_between_many_take_no_time(void **state)
+{
+	struct graph graph = {};
+	uint32_t nodes[GRAPH_NODES_MAX];
+	char name[16];
+	clock_t begin = clock();
+
+	for (uint32_t i = 0; i < GRAPH_NODES_MAX; i++) {
+		snprintf(name, sizeof(name), "app-%u", i);
+		nodes[i] = node(&graph, "shop", name);
+	}
+	for (size_t pair = 0; pair < (size_t)GRAPH_NODES_MAX * GRAPH_NODES_MAX; pair++) {
+		for (uint16_t port = 1; port < 400; port += 2)
+			edge(&graph, nodes[pair / GRAPH_NODES_MAX], nodes[pair % GRAPH_NODES_MAX], false,
+			     &(struct survey_range){ KUBE_PROTOCOL_TCP, port, port });
+	}
+	assert_int_equal(graph.n_edges, GRAPH_EDGES_MAX);
+	assert_int_equal(graph.edges[0].n_ports, GRAPH_RANGES_MAX);
+	assert_true((clock() - begin) / CLOCKS_PER_SEC < 3);
+	graph_clear(&graph);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_names_do_no_harm_in_json),
 		cmocka_unit_test(test_ports_of_one_arrow_become_ranges),
 		cmocka_unit_test(test_a_large_graph_is_bounded_and_nothing_stands_on_anything),
+		cmocka_unit_test(test_many_ports_between_many_take_no_time),
 		cmocka_unit_test(test_an_empty_graph_is_a_picture_too),
 		cmocka_unit_test(test_pods_are_named_after_what_made_them),
 	};
