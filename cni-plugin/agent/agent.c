@@ -36,7 +36,7 @@ static void on_changed(void *context, const struct kube_object *before, const st
 	struct agent *agent = context;
 	struct error err;
 
-	if (!enforcer_is_live(agent->enforcer) || enforcer_is_lost(agent->enforcer))
+	if (!enforcer_is_live(agent->enforcer))
 		return;
 	snapshot_changed(agent, after ? after : before);
 	tell_changed(agent, after);
@@ -67,6 +67,8 @@ static void on_synced(void *context)
 	struct agent *agent = context;
 	struct error err;
 
+	if (enforcer_is_lost(agent->enforcer))
+		return;
 	if (agent->source)
 		snapshot_synced(agent);
 	if (build_model(agent, &err) < 0) {

@@ -63,7 +63,7 @@ static void look_at(void *context, const struct conntrack_entry *entry)
 	struct policy_decision before, after;
 	struct diff *diff = context;
 
-	if (conntrack_is_over(entry) || enforcer_is_lost(diff->agent->enforcer))
+	if (conntrack_is_over(entry) || !enforcer_is_live(diff->agent->enforcer))
 		return;
 	diff->n_looked_at++;
 	flow.source_is_own_node = live_is_own_node(diff->agent->store, diff->agent->settings.node_name, &flow.source);
@@ -106,7 +106,7 @@ static int check(const struct agent *agent, struct error *err)
 {
 	size_t n = 0;
 
-	if (!enforcer_is_live(agent->enforcer) || enforcer_is_lost(agent->enforcer))
+	if (!enforcer_is_live(agent->enforcer))
 		return error_set(err, EAGAIN, "there is no model yet: the source has not told of all objects (holdfast-net status)");
 	for (const struct diff *diff = agent->diffs; diff; diff = diff->next)
 		n++;

@@ -108,7 +108,9 @@ static const char *spoofed_words(enum spoof_reason reason)
 
 static const char *isolated_pod(const struct drop *drop, const struct policy_decision *decision)
 {
-	return decision->egress.reason == POLICY_QUARANTINED ? drop->from : drop->to;
+	const char *name = !decision ? "" : decision->egress.reason == POLICY_QUARANTINED ? drop->from : drop->to;
+
+	return *name ? name : "the pod";
 }
 
 static const struct policy_verdict *verdict_of(const struct drop *drop, const struct policy_decision *decision)
@@ -128,7 +130,7 @@ static void print_reason(const struct drop *drop, const struct policy_decision *
 	if (is_spoofed(drop))
 		buf_printf(out, "spoofed: %s", spoofed_words(drop->spoofed));
 	else if (drop->kind == POLICY_DROP_QUARANTINE)
-		buf_printf(out, "quarantined: the object of %s is not known yet", decision ? isolated_pod(drop, decision) : "the pod");
+		buf_printf(out, "quarantined: the object of %s is not known yet", isolated_pod(drop, decision));
 	else if (!decision)
 		buf_string(out, "denied by the rules of the last run: not all objects have come yet");
 	else if (!verdict_of(drop, decision)->allowed)

@@ -262,7 +262,7 @@ int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, 
 
 bool enforcer_is_live(const struct enforcer *enforcer)
 {
-	return enforcer->engine;
+	return enforcer->engine && !enforcer->lost;
 }
 
 static int read_senders(struct enforcer *enforcer, struct error *err)
@@ -449,7 +449,7 @@ bool enforcer_is_lost(const struct enforcer *enforcer)
 
 const struct policy_engine *enforcer_engine(const struct enforcer *enforcer)
 {
-	return enforcer->engine;
+	return enforcer_is_live(enforcer) ? enforcer->engine : NULL;
 }
 
 const struct senders *enforcer_senders(const struct enforcer *enforcer)

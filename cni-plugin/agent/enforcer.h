@@ -43,6 +43,7 @@ int enforcer_changed(struct enforcer *enforcer, const struct kube_object *before
  * difference to what the kernel has then.
  */
 int enforcer_go_live(struct enforcer *enforcer, const struct kube_store *store, const char *node, struct error *err) must_check;
+/* There is a model, and it is whole: one that is lost may point at objects that are no more. */
 bool enforcer_is_live(const struct enforcer *enforcer);
 
 /*
@@ -69,7 +70,7 @@ bool enforcer_is_lost(const struct enforcer *enforcer);
 /* Nobody else can change the table now. */
 bool enforcer_owns_table(const struct enforcer *enforcer);
 
-/* NULL while pinned. */
+/* NULL unless it is live. */
 const struct policy_engine *enforcer_engine(const struct enforcer *enforcer);
 const struct ruleset *enforcer_ruleset(const struct enforcer *enforcer);
 /* As whom the attachments may send: `table netdev holdfast`. */

@@ -98,8 +98,7 @@ static void look_at(void *context, const struct conntrack_entry *entry)
 	struct pair_names names;
 	char key[KEY_MAX];
 
-	if (!engine || enforcer_is_lost(agent->enforcer) ||
-	    (flow.protocol != KUBE_PROTOCOL_TCP && flow.protocol != KUBE_PROTOCOL_UDP && flow.protocol != KUBE_PROTOCOL_SCTP) ||
+	if (!engine || (flow.protocol != KUBE_PROTOCOL_TCP && flow.protocol != KUBE_PROTOCOL_UDP && flow.protocol != KUBE_PROTOCOL_SCTP) ||
 	    live_is_own_node(agent->store, agent->settings.node_name, &flow.source))
 		return;
 	const struct policy_end from = policy_end_of(engine, &flow.source), to = policy_end_of(engine, &flow.destination);

@@ -29,12 +29,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "status", show_status },
-	{ "dump", show_dump },
-	{ "explain", show_explain },
-	{ "diff", .start = diff_start },
-	{ "drops", show_drops },
-	{ "graph", show_graph },
+	{ "status", show_status },       { "dump", show_dump },   { "explain", show_explain },
+	{ "diff", .start = diff_start }, { "drops", show_drops }, { "graph", show_graph },
 };
 
 static void remember_refusal(struct agent *agent, const struct cni_request *request, const struct error *err)
@@ -130,6 +126,9 @@ int agent_check_ready(const struct agent *agent, struct error *err)
 	const struct enforcer_stats *stats = enforcer_statistics(agent->enforcer);
 	struct kube_source_status status = { .name = "", .last_error = "" };
 
+	if (enforcer_is_lost(agent->enforcer))
+		return error_set(err, ENOMEM,
+				 "the model is incomplete for want of memory: the agent ends, the kernel keeps the last rules");
 	if (!enforcer_is_live(agent->enforcer)) {
 		kube_source_status(agent->source, &status);
 		return error_set(err, EAGAIN,
