@@ -7,6 +7,8 @@
  *	the same boot, and the mark      kernel and snapshot say the same: the snapshot decides, and adopted pods stay adopted
  *	the same boot, no mark           the kernel has had changes that the snapshot lacks: the kernel's rules stay as they are until the
  *	                                 source has told of all. The objects are known, but decide nothing
+ *	the same boot, but neither       somebody has taken them all away: nobody but the snapshot is left to ask, so it decides, and pods
+ *	rules nor journal nor mark       are adopted. With a journal its pods are quarantined instead
  *
  * The mark is a file beside the journal. It goes at the first change and comes back when everything is on disk, so that failing to write it
  * errs to the side of the kernel; a boot removes it.
@@ -63,6 +65,11 @@ static bool has_booted_since(const struct kube_snapshot_origin *origin)
 	return *boot && strcmp(boot, origin->boot) != 0;
 }
 
+static bool is_only_witness(const struct agent *agent)
+{
+	return enforcer_found_nothing(agent->enforcer) && !agent->attachments.first;
+}
+
 int64_t snapshot_age_s(const struct agent *agent)
 {
 	int64_t now = time(NULL), then = agent->snapshot.origin.time;
@@ -106,7 +113,7 @@ void snapshot_load(struct agent *agent)
 	if (r == 0) {
 		snapshot->origin = content.origin;
 		snapshot->has_booted = has_booted_since(&content.origin);
-		snapshot->decides = snapshot->has_booted || snapshot->marked;
+		snapshot->decides = snapshot->has_booted || snapshot->marked || is_only_witness(agent);
 		report(agent);
 		r = kube_snapshot_fill(&content, agent->store, snapshot->decides, &err);
 	}

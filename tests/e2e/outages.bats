@@ -140,6 +140,34 @@ said_by_events() {
 }
 
 disconnected() { ! holdfast_net 1 status -o json | jq -e .source.connected; }
+saved() { holdfast_net 1 status -o json | jq -e .snapshot.saved; }
+snapshot_decides() { holdfast_net 1 status -o json | jq -e '.snapshot.decides and (.source.connected | not)'; }
+
+# What a reboot takes from node 1's agent: its rules, and what it keeps under /run.
+wipe() {
+	node 1 agent-kill
+	node 1 exec nft delete table inet holdfast
+	node 1 exec nft delete table netdev holdfast
+	node 1 exec rm -rf /run/holdfast
+}
+
+@test "without the API server, its rules and what it knew under /run, an agent puts the same policy in force from its snapshot" {
+	PATIENCE=30 before_long saved
+	control stop-apiserver
+	wipe
+	at_once <<-END
+	blue/a -> red/a:80 yes
+	END
+	node 1 agent-start
+	eventually < <(in_force)
+	snapshot_decides
+	control start-apiserver
+	at_once < <(in_force)
+	k delete networkpolicy -n red deny >/dev/null
+	PATIENCE=30 eventually <<-END
+	blue/a -> red/a:80 yes
+	END
+}
 
 @test "when the API server is back, a change is in force before long" {
 	control stop-apiserver

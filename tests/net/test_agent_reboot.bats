@@ -94,7 +94,7 @@ reboot() {
 	attach shop/web
 	web=$(address shop/web)
 	echo "status: {phase: Running, podIPs: [{ip: $web}]}" | cat "$NODE/manifests/pod-shop-web.yaml" - | manifest pod-shop-web
-	wait_for "the change is saved" is_saved
+	PATIENCE=30 wait_for "the change is saved" is_saved
 	agent_end
 	reboot
 	offline
@@ -143,7 +143,7 @@ reboot() {
 	online
 	attach shop/db
 	attach shop/other
-	wait_for "all is saved" is_saved
+	PATIENCE=30 wait_for "all is saved" is_saved
 	in_node cp "$SNAPSHOT" "$SNAPSHOT.kept"
 	attach shop/web
 	[[ $(outcome shop/web shop/db tcp/80) == through ]]
@@ -156,6 +156,24 @@ reboot() {
 	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
 	run direct STATUS <<<"$(bare 1.1.0)"
 	((status != 0))
+}
+
+@test "in the same boot, with its rules and all that is under /run taken away, the snapshot decides for the pods that run" {
+	online
+	attach shop/db
+	attach shop/web
+	attach shop/other
+	echo "status: {phase: Running, podIPs: [{ip: $(address shop/db)}]}" | cat "$NODE/manifests/pod-shop-db.yaml" - | manifest pod-shop-db
+	echo "status: {phase: Running, podIPs: [{ip: $(address shop/web)}]}" | cat "$NODE/manifests/pod-shop-web.yaml" - | manifest pod-shop-web
+	PATIENCE=30 wait_for "the change is saved" eval 'in_node grep -qF "$(address shop/web)" "$SNAPSHOT" && is_saved'
+	agent_end KILL
+	in_node nft delete table inet holdfast
+	in_node rm -rf /run/holdfast
+	[[ $(outcome shop/other shop/db tcp/80) == through ]]
+	offline
+	[[ $(state .snapshot.decides) == true ]]
+	[[ $(outcome shop/other shop/db tcp/80) == lost ]]
+	[[ $(outcome shop/web shop/db tcp/80) == through ]]
 }
 
 @test "a damaged snapshot is set aside and said, and every pod starts quarantined" {

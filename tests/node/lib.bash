@@ -73,9 +73,9 @@ node_down() {
 
 in_node() { nsenter --target "$HOLDER" --mount --net --pid -- "$@" 3>&-; }
 
-# wait_for WHAT CMD…: at most 10 s
+# wait_for WHAT CMD…: at most 10 s, or PATIENCE
 wait_for() {
-	local end=$((SECONDS + 10)) what=$1
+	local end=$((SECONDS + ${PATIENCE:-10})) what=$1
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if ((SECONDS >= end)); then
