@@ -19,6 +19,8 @@
 #include "common/json/json.h"
 
 #define CONFIG_PATH_HERE "/run/soak.yaml"
+#define CERTIFICATE_PATH "/run/soak.crt"
+#define KEY_PATH "/run/soak.key"
 #define LOG_PATH "/run/soak.log"
 #define PATIENCE_MS 45000
 #define OUTPUT_MAX (4 * 1024 * 1024)
@@ -64,10 +66,12 @@ static int write_config(const struct node *node, struct error *err)
 	_cleanup_(buf_free) struct buf kubeconfig = BUF_MAX(4096);
 	_cleanup_(buf_free) struct buf config = BUF_MAX(4096);
 
-	buf_printf(&kubeconfig,
-		   "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],"
-		   " clusters: [{name: c, cluster: {server: \"http://127.0.0.1:%u\"}}], users: [{name: u, user: {}}]}\n",
-		   api_port(node->api));
+	buf_printf(&kubeconfig, "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],"
+				" users: [{name: u, user: {}}], clusters: [{name: c, cluster: {server: ");
+	if (node->tls_port)
+		buf_printf(&kubeconfig, "\"https://127.0.0.1:%u\", certificate-authority: " CERTIFICATE_PATH "}}]}\n", node->tls_port);
+	else
+		buf_printf(&kubeconfig, "\"http://127.0.0.1:%u\"}}]}\n", api_port(node->api));
 	buf_printf(&config, "network: {nodeName: " NODE_NAME ", podWait: %ums, source: {kubeconfig: /run/kubeconfig}}\n", node->wait_ms);
 	int r = file_write_atomic("/run/kubeconfig", buf_view(&kubeconfig), 0600, err);
 	return r == 0 ? file_write_atomic(CONFIG_PATH_HERE, buf_view(&config), 0600, err) : r;
@@ -94,6 +98,20 @@ int node_new(size_t n_pods, unsigned wait_ms, struct node **ret, struct error *e
 	if (r == 0)
 		*ret = TAKE_PTR(node);
 	return r;
+}
+
+int node_use_tls(struct node *node, struct error *err)
+{
+	static const char make[] = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=soak"
+				   " -addext subjectAltName=IP:127.0.0.1 -keyout " KEY_PATH " -out " CERTIFICATE_PATH " 2>/dev/null";
+
+	if (system(make) != 0)
+		return error_set(err, EIO, "openssl makes no certificate");
+	int r = fabric_enter(node->fabric, FABRIC_NODE, err);
+	if (r == 0)
+		r = api_tls_start(node->api, CERTIFICATE_PATH, KEY_PATH, &node->tls_port, err);
+	fabric_leave(node->fabric);
+	return r == 0 ? write_config(node, err) : r;
 }
 
 void node_free(struct node *node)

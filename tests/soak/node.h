@@ -15,8 +15,9 @@
 struct node {
 	struct fabric *fabric;
 	struct api *api;
-	pid_t agent;      /* 0: not running */
-	unsigned wait_ms; /* network.podWait */
+	pid_t agent;       /* 0: not running */
+	unsigned wait_ms;  /* network.podWait */
+	uint16_t tls_port; /* of the API server; 0: the agent asks it without TLS */
 };
 
 #define NODE_NAME "soak"
@@ -25,6 +26,9 @@ struct node {
 int node_new(size_t n_pods, unsigned wait_ms, struct node **ret, struct error *err) must_check;
 void node_free(struct node *node);
 DEFINE_CLEANUP(struct node *, node_free);
+
+/* The agents that start from now on speak TLS with the API server. */
+int node_use_tls(struct node *node, struct error *err) must_check;
 
 /* Returns at once; node_wait_ready when the agent says that it is ready. */
 int node_agent_start(struct node *node, struct error *err) must_check;

@@ -3,18 +3,10 @@
  * What does not change is not touched: a flow that stays allowed loses not one packet while the policies around it change two hundred
  * times; a burst of events is few transactions and lets no pod's start wait; a pod that comes to a large node costs a few messages.
  */
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <arpa/inet.h>
-#include <sys/socket.h>
 #include <time.h>
 
+#include "tests/soak/flow.h"
 #include "tests/soak/must.h"
-#include "tests/soak/veth.h"
 
 #define CHANGES 200
 #define PORT 7000
@@ -38,56 +30,11 @@ static double number(struct node *node, const char *key)
 
 /* ── pods ── */
 
-struct pod {
-	char name[16], container[32], path[64], full[32], addresses[2][144];
-	struct node_call call;
-};
-
-/* Its object, its network namespace and its veth; ADD is to come. */
-static void prepare(struct node *node, unsigned i, struct pod *pod)
-{
-	struct kube_address addresses[VETH_ADDRESSES];
-	char text[2][64];
-	struct error err;
-
-	snprintf(pod->name, sizeof(pod->name), "p%u", i);
-	snprintf(pod->container, sizeof(pod->container), "container-%u", i);
-	snprintf(pod->full, sizeof(pod->full), "flows/p%u", i);
-	veth_path(pod->name, pod->path);
-	snprintf(text[0], sizeof(text[0]), "10.1.0.%u", i + 2);
-	snprintf(text[1], sizeof(text[1]), "fd00:1::%x", i + 2);
-	for (int j = 0; j < VETH_ADDRESSES; j++) {
-		must(kube_address_parse(text[j], &addresses[j], &err), &err);
-		snprintf(pod->addresses[j], sizeof(pod->addresses[j]), "%s/%d", text[j], j ? 64 : 24);
-	}
-	put(node,
-	    "{kind: Pod, apiVersion: v1, metadata: {namespace: flows, name: p%u, uid: p%u, labels: {app: app%u}}, spec: "
-	    "{nodeName: " NODE_NAME ", containers: [{name: c}]}}\n",
-	    i, i, i % 4);
-	must(veth_make(node->fabric, pod->name, addresses, &err), &err);
-	pod->call = (struct node_call){ .container = pod->container,
-					.netns = pod->path,
-					.ifname = "eth0",
-					.pod = pod->full,
-					.uid = pod->name,
-					.addresses = { pod->addresses[0], pod->addresses[1] } };
-}
+static const char *const apps[] = { "app0", "app1", "app2", "app3" };
 
 static void start(struct node *node, unsigned i, struct pod *pod)
 {
-	struct error err;
-
-	prepare(node, i, pod);
-	must(node_call("ADD", &pod->call, &err), &err);
-}
-
-static void stop(struct node *node, struct pod *pod)
-{
-	struct error err;
-
-	must(node_call("DEL", &pod->call, &err), &err);
-	must(veth_delete(node->fabric, pod->name, &err), &err);
-	must(veth_forget(pod->name, &err), &err);
+	pod_start(node, "flows", i, apps[i % 4], pod);
 }
 
 /* What lets app0 to app1 is always there; the rest varies. */
@@ -117,93 +64,29 @@ static struct node *cluster(void)
 
 /* ── a flow that stays ── */
 
-struct flow {
-	int from, to;
-	_Atomic bool stop;
-	_Atomic unsigned long sent;
-	unsigned long arrived, answered;
-	pthread_t thread;
-};
-
-static int open_in(const char *netns, const char *address)
-{
-	const char *paths[] = { netns };
-	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(PORT) };
-	struct fabric *place;
-	struct error err;
-
-	must(fabric_adopt(paths, 1, &place, &err), &err);
-	must(fabric_enter(place, 0, &err), &err);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	inet_pton(AF_INET, address, &own.sin_addr);
-	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
-	fabric_free(place);
-	return fd;
-}
-
-static void aim(int fd, const char *address)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
-
-	inet_pton(AF_INET, address, &to.sin_addr);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-}
-
-static bool arrives(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char byte;
-
-	return poll(&poll_fd, 1, 1000) == 1 && recv(fd, &byte, 1, 0) == 1;
-}
-
-/* One packet there and one back, each millisecond. */
-static void *talk(void *context)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-	struct flow *flow = context;
-
-	node_use_all_cpus();
-	for (; !flow->stop; flow->sent++) {
-		(void)!send(flow->from, "x", 1, 0);
-		flow->arrived += arrives(flow->to);
-		(void)!send(flow->to, "y", 1, 0);
-		flow->answered += arrives(flow->from);
-		nanosleep(&pause, NULL);
-	}
-	return NULL;
-}
-
 static void test_a_flow_that_stays_allowed_loses_no_packet(void **state)
 {
 	struct node *node = *state;
 	struct pod pods[2];
-	struct flow flow = { 0 };
+	struct flow flow;
 	struct error err;
 
 	start(node, 0, &pods[0]);
 	start(node, 1, &pods[1]);
 	must(node_settle(node, &err), &err);
-	flow.from = open_in(pods[0].path, "10.1.0.2");
-	flow.to = open_in(pods[1].path, "10.1.0.3");
-	aim(flow.from, "10.1.0.3");
-	aim(flow.to, "10.1.0.2");
 	double before = number(node, "transactions");
-	assert_int_equal(pthread_create(&flow.thread, NULL, talk, &flow), 0);
+	flow_begin(&pods[0], &pods[1], PORT, FLOW_PASSES, &flow);
 	for (unsigned i = 0; i < CHANGES || flow.sent < CHANGES; i++) {
 		put_policy(node, i % 8, i + 1);
 		must(node_settle(node, &err), &err);
 	}
-	flow.stop = true;
-	pthread_join(flow.thread, NULL);
+	flow_end(&flow);
 	assert_true(number(node, "transactions") >= before + CHANGES);
 	print_message("# %lu packets there, %lu arrived, %lu of %lu answers came back\n", flow.sent, flow.arrived, flow.answered,
 		      flow.sent);
-	assert_true(flow.arrived == flow.sent && flow.answered == flow.sent);
-	close(flow.from);
-	close(flow.to);
+	flow_assert(&flow);
 	for (int i = 0; i < 2; i++)
-		stop(node, &pods[i]);
+		pod_stop(node, &pods[i]);
 }
 
 /* ── bursts ── */
@@ -239,7 +122,7 @@ static void test_a_burst_is_few_transactions_and_no_start_waits_for_it(void **st
 	struct error err;
 
 	for (unsigned i = 0; i < BURST_STARTS; i++)
-		prepare(node, i, &pods[i]);
+		pod_prepare(node, "flows", i, apps[i % 4], &pods[i]);
 	must(node_settle(node, &err), &err);
 	double before = number(node, "transactions");
 	assert_int_equal(pthread_create(&thread, NULL, burst, node), 0);
@@ -254,7 +137,7 @@ static void test_a_burst_is_few_transactions_and_no_start_waits_for_it(void **st
 	double transactions = number(node, "transactions") - before;
 	print_message("# %d events and %d starts: %.0f transactions\n", BURST_PODS + BURST_POLICIES, BURST_STARTS, transactions);
 	for (unsigned i = 0; i < BURST_STARTS; i++)
-		stop(node, &pods[i]);
+		pod_stop(node, &pods[i]);
 	assert_true(transactions <= BURST_TRANSACTIONS);
 }
 
@@ -269,9 +152,9 @@ static void test_a_pod_that_comes_costs_its_own_elements(void **state)
 	start(node, LOCAL_PODS, &last);
 	double transactions = number(node, "transactions") - before;
 	double messages = number(node, "lastMessages");
-	stop(node, &last);
+	pod_stop(node, &last);
 	for (unsigned i = 0; i < LOCAL_PODS; i++)
-		stop(node, &pods[i]);
+		pod_stop(node, &pods[i]);
 	if (transactions > START_TRANSACTIONS || messages > START_MESSAGES)
 		fail_msg("%.0f transactions, the last of %.0f messages", transactions, messages);
 }
