@@ -1,40 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What is pending, in an order in which every step finds what it names:
+ * A packet remembers the generation of nf_tables in which it entered the base chain, and takes each chain's rules of that generation, after
+ * a goto too. The elements of sets and maps it takes of the generation at the moment of the lookup (nft_do_chain(), nft_genmask_cur()). So
+ * one that is on its way while we commit can be led by a new element to a chain; what it finds there is why things go as they do:
  *
- *	unseen   new counters, new sets with their elements, new chains, their rules, elements of new maps    (no packet comes here yet)
- *	visible  new base chains, new rules of changed chains, elements of old sets and maps
- *	waste    flush doomed chains, delete doomed sets, delete doomed chains, delete doomed counters
+ *	a new chain        in its own transaction: no rules yet, and the base chain's policy accepts (tests/net/test_nft_window.c).
+ *	                   Therefore new chains with rules, and what these need, go ahead in a transaction of their own.
+ *	an unchanged one   the rules that it should meet
+ *	a changed one      flushed and filled in one commit, so all the old rules or all the new ones. The old ones with new elements may
+ *	                   judge it as between two changes that came together, never as nobody
+ *	a base chain       no element leads there. One that is deleted and made anew is hooked in twice during the commit, and a packet
+ *	                   that meets the new one before and the old one after it is judged by neither
+ *	a deleted one      the old rules: they stay until no packet uses them. A deleted element is no longer found: the packet is as free
+ *	                   as the next one
  *
- * All of it is one transaction if it is small enough. If not, what is unseen goes ahead in transactions of at most PART_STEPS steps
- * (the kernel walks a table's sets by name for each step, so that large ones cost more than many) and of what the send buffer takes;
- * what packets can see change is one transaction always.
- *
- * Flushing first frees the references that doomed objects hold on each other. A base chain that changes is deleted and made anew,
- * because its hook and priority cannot be changed; nothing jumps to it, and the kernel hooks in the new one before it lets go of the old.
+ * An unseen phase that is too large for one transaction goes in several of at most PART_STEPS steps (the kernel walks a table's sets by
+ * name for each step, so that large ones cost more than many) and of what the send buffer takes. What packets can see change is one
+ * transaction always. If it is refused, what went ahead is led to by nothing; the next rebase keeps it or deletes it. A table that is
+ * replaced as a whole is one transaction, since what goes ahead would be deleted with the old table.
  */
 #include <errno.h>
-#include <string.h>
 
-#include "cni-plugin/nft/elements.h"
-#include "cni-plugin/nft/internal.h"
+#include "cni-plugin/nft/apply.h"
 #include "cni-plugin/nft/steps.h"
 
 #define PART_STEPS 1000
 #define PART_BYTES (512 * 1024)
 #define PART_SLACK (32 * 1024) /* the step that makes a part full is in it */
 #define WHOLE_BYTES (64 * 1024 * 1024)
-
-struct apply {
-	struct nft *nft;
-	struct ruleset *ruleset;
-	struct nft_transaction tx;
-	struct nft_report report;
-	struct nft_table *table;
-	bool replace; /* the table as a whole */
-	bool in_parts;
-	uint32_t set_id;
-};
 
 static void begin(struct apply *apply)
 {
@@ -69,12 +62,11 @@ static size_t part_bytes(const struct apply *apply)
 	return most > 2 * PART_SLACK ? most - PART_SLACK : most / 2;
 }
 
-/* After each unseen step. A full transaction is sent, or, as long as we hope for one only, ends that hope. */
-static int check_part(struct apply *apply, struct error *err)
+int apply_check_part(struct apply *apply, struct error *err)
 {
 	if (apply->replace || (apply->tx.n_steps < PART_STEPS && apply->tx.bytes.n < part_bytes(apply)))
 		return 0;
-	if (!apply->in_parts) {
+	if (!apply->ahead) {
 		nft_transaction_fail(&apply->tx, EMSGSIZE);
 		return -EMSGSIZE;
 	}
@@ -84,184 +76,26 @@ static int check_part(struct apply *apply, struct error *err)
 	return r;
 }
 
-static int put_elements(struct apply *apply, const struct ruleset_set *set, struct error *err)
+/* It would only say that there is a table. One that failed has steps that are missing. */
+static bool is_idle(const struct nft_transaction *tx)
 {
-	int r = 0;
-
-	for (size_t at = 0; at < set->elements.n && r == 0;) {
-		at += nft_elements_step(&apply->tx, true, set, &set->elements, at);
-		r = check_part(apply, err);
-	}
-	return r;
-}
-
-static int put_new_counters(struct apply *apply, struct error *err)
-{
-	struct ruleset_counter *counter = NULL;
-	int r = 0;
-
-	while (r == 0 && (counter = ruleset_next_pending_counter(apply->ruleset, counter))) {
-		if (counter->state != RULESET_NEW)
-			continue;
-		nft_step_counter_add(&apply->tx, counter);
-		r = check_part(apply, err);
-	}
-	return r;
-}
-
-static int put_new_sets(struct apply *apply, struct error *err)
-{
-	struct ruleset_set *set = NULL;
-	int r = 0;
-
-	while (r == 0 && (set = ruleset_next_pending_set(apply->ruleset, set))) {
-		if (set->state != RULESET_NEW)
-			continue;
-		nft_step_set_add(&apply->tx, set, ++apply->set_id);
-		r = check_part(apply, err);
-		if (r == 0 && !set->map)
-			r = put_elements(apply, set, err);
-	}
-	return r;
-}
-
-static bool is_unseen(const struct ruleset_chain *chain)
-{
-	return chain->state == RULESET_NEW && chain->hook == RULESET_NO_HOOK;
-}
-
-static int put_new_chains(struct apply *apply, struct error *err)
-{
-	struct ruleset_chain *chain = NULL;
-	int r = 0;
-
-	while (r == 0 && (chain = ruleset_next_pending_chain(apply->ruleset, chain))) {
-		if (!is_unseen(chain))
-			continue;
-		nft_step_chain_add(&apply->tx, chain);
-		r = check_part(apply, err);
-	}
-	return r;
-}
-
-static int put_new_rules(struct apply *apply, struct error *err)
-{
-	struct ruleset_chain *chain = NULL;
-	int r = 0;
-
-	while (r == 0 && (chain = ruleset_next_pending_chain(apply->ruleset, chain))) {
-		for (size_t i = 0; is_unseen(chain) && i < chain->n_rules && r == 0; i++) {
-			r = nft_step_rule_add(&apply->tx, chain, i, err);
-			if (r == 0)
-				r = check_part(apply, err);
-		}
-	}
-	return r;
-}
-
-static int put_new_maps(struct apply *apply, struct error *err)
-{
-	struct ruleset_set *set = NULL;
-	int r = 0;
-
-	while (r == 0 && (set = ruleset_next_pending_set(apply->ruleset, set)))
-		if (set->state == RULESET_NEW && set->map)
-			r = put_elements(apply, set, err);
-	return r;
-}
-
-static int put_seen_chain(struct apply *apply, const struct ruleset_chain *chain, struct error *err)
-{
-	int r = 0;
-
-	if (chain->state == RULESET_CHANGED)
-		nft_step_chain_flush(&apply->tx, chain);
-	if (chain->state == RULESET_CHANGED && chain->hook != RULESET_NO_HOOK)
-		nft_step_chain_delete(&apply->tx, chain);
-	if (chain->hook != RULESET_NO_HOOK)
-		nft_step_chain_add(&apply->tx, chain);
-	for (size_t i = 0; i < chain->n_rules && r == 0; i++)
-		r = nft_step_rule_add(&apply->tx, chain, i, err);
-	return r;
-}
-
-static int put_seen_chains(struct apply *apply, struct error *err)
-{
-	struct ruleset_chain *chain = NULL;
-	int r = 0;
-
-	while (r == 0 && (chain = ruleset_next_pending_chain(apply->ruleset, chain)))
-		if ((chain->state == RULESET_NEW || chain->state == RULESET_CHANGED) && !is_unseen(chain))
-			r = put_seen_chain(apply, chain, err);
-	return r;
-}
-
-/* Deletions first: a map's element that gets another target is in both lists. */
-static void put_difference(struct apply *apply)
-{
-	struct ruleset_set *set = NULL;
-
-	while ((set = ruleset_next_pending_set(apply->ruleset, set))) {
-		if (set->state != RULESET_SAME)
-			continue;
-		for (size_t at = 0; at < set->removed.n;)
-			at += nft_elements_step(&apply->tx, false, set, &set->removed, at);
-		for (size_t at = 0; at < set->added.n;)
-			at += nft_elements_step(&apply->tx, true, set, &set->added, at);
-	}
-}
-
-static void put_waste(struct apply *apply)
-{
-	struct ruleset_counter *counter = NULL;
-	struct ruleset_chain *chain = NULL;
-	struct ruleset_set *set = NULL;
-
-	while ((chain = ruleset_next_pending_chain(apply->ruleset, chain)))
-		if (chain->state == RULESET_DOOMED)
-			nft_step_chain_flush(&apply->tx, chain);
-	while ((set = ruleset_next_pending_set(apply->ruleset, set)))
-		if (set->state == RULESET_DOOMED)
-			nft_step_set_delete(&apply->tx, set);
-	while ((chain = ruleset_next_pending_chain(apply->ruleset, chain)))
-		if (chain->state == RULESET_DOOMED)
-			nft_step_chain_delete(&apply->tx, chain);
-	while ((counter = ruleset_next_pending_counter(apply->ruleset, counter)))
-		if (counter->state == RULESET_DOOMED)
-			nft_step_counter_delete(&apply->tx, counter);
-}
-
-static int put_unseen(struct apply *apply, struct error *err)
-{
-	int r = put_new_counters(apply, err);
-
-	if (r == 0)
-		r = put_new_sets(apply, err);
-	if (r == 0)
-		r = put_new_chains(apply, err);
-	if (r == 0)
-		r = put_new_rules(apply, err);
-	return r < 0 ? r : put_new_maps(apply, err);
+	return tx->failed == 0 && tx->n_steps <= 1;
 }
 
 static int apply_once(struct apply *apply, struct error *err)
 {
 	begin(apply);
-	int r = put_unseen(apply, err);
-	if (r == 0 && apply->in_parts && apply->tx.n_steps > 1) {
+	int r = apply_put_unseen(apply, err);
+	if (r == 0 && apply->ahead && !is_idle(&apply->tx)) {
 		r = send_part(apply, err);
 		if (r == 0)
 			begin(apply);
 	}
 	if (r == 0)
-		r = put_seen_chains(apply, err);
+		r = apply_put_visible(apply, err);
 	if (r < 0)
 		return r;
-	put_difference(apply);
-	put_waste(apply);
-	if (apply->in_parts && apply->tx.n_steps <= 1)
-		return 0;
-	return send_part(apply, err);
+	return apply->ahead && is_idle(&apply->tx) ? 0 : send_part(apply, err);
 }
 
 /* A transaction of its own: the kernel takes no base chain (EINVAL) in one that changes the table. */
@@ -282,12 +116,13 @@ static int apply_pending(struct apply *apply, struct error *err)
 		r = take_orphan(apply, err);
 	if (r < 0 || (!apply->replace && !ruleset_is_pending(apply->ruleset)))
 		return r;
+	apply->ahead = !apply->replace && apply_leads_to_new_rules(apply->ruleset);
 	r = apply_once(apply, err);
 
 	/* Found while it was built or before it was sent; the kernel has seen nothing. */
-	if (r != -EMSGSIZE || apply->in_parts || apply->replace)
+	if (r != -EMSGSIZE || apply->ahead || apply->replace)
 		return r;
-	apply->in_parts = true;
+	apply->ahead = true;
 	return apply_once(apply, err);
 }
 

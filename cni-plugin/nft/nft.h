@@ -29,14 +29,14 @@ bool nft_is_table_pending(const struct nft *nft, enum ruleset_family family);
 struct nft_report {
 	size_t messages; /* in all transactions of this apply */
 	size_t bytes;
-	size_t transactions; /* 1, unless new sets had to be loaded first */
+	size_t transactions; /* 1, unless something had to go ahead */
 	uint64_t duration_us;
 };
 
 /*
- * Sends what is pending, atomically as far as traffic can see: bulk elements of NEW sets that nothing refers to yet may go in
- * transactions of their own first, everything else is one. On success calls ruleset_committed. On error the kernel has
- * the old rules (perhaps with unreferenced new sets), the ruleset is unchanged, and the message names the step that the kernel refused:
+ * Sends what is pending, atomically as far as traffic can see: NEW chains with rules, and whatever else is new and too much for one transaction, go
+ * ahead in transactions of their own, since nothing refers to them yet; everything else is one. On success calls ruleset_committed. On error the
+ * kernel has the old rules (perhaps with unreferenced new objects), the ruleset is unchanged, and the message names the step that the kernel refused:
  * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again
  * (nft_reconcile). `ret` may be NULL. Nothing pending: nothing is sent, unless the table itself is.
  */

@@ -3,6 +3,7 @@
  * The seal is a chain without rules whose name is a hash over the names and fingerprints of all base chains and the names and types of all
  * maps. Nothing has to know what another build calls its parts: whoever removes or edits one breaks the seal. (Chains that maps
  * and rules lead to cannot be removed while they are in use; that their rules are untouched is told by their fingerprints.)
+ * A second seal is that of a table to come, which an agent that died had begun to write (cni-plugin/nft/apply.c): it says nothing of this one.
  */
 #include "cni-plugin/policy/layout.h"
 
@@ -77,15 +78,14 @@ static bool is_touched(const struct ruleset *kernel)
 
 int policy_layout_check(const struct ruleset *kernel, enum policy_layout *ret, struct error *err)
 {
-	const struct ruleset_chain *seal = find_seal(kernel);
 	char name[SEAL_NAME_SIZE];
 
 	*ret = POLICY_LAYOUT_UNSEALED;
-	if (!seal)
+	if (!find_seal(kernel))
 		return 0;
 	int r = name_seal(kernel, name, err);
 	if (r < 0)
 		return r;
-	*ret = strcmp(seal->name, name) == 0 && !is_touched(kernel) ? POLICY_LAYOUT_WHOLE : POLICY_LAYOUT_BROKEN;
+	*ret = ruleset_chain_find(kernel, name) && !is_touched(kernel) ? POLICY_LAYOUT_WHOLE : POLICY_LAYOUT_BROKEN;
 	return 0;
 }

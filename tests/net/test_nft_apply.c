@@ -97,7 +97,7 @@ static void test_every_match_verdict_and_set_is_listed_by_nft_as_written(void **
 
 	build_everything(world);
 	chain_of(world, "connections", RULESET_NO_HOOK, connection_rules, ELEMENTS_OF(connection_rules));
-	assert_int_equal(must_apply(world).transactions, 1);
+	must_apply(world);
 	run("nft --numeric-protocol list table inet holdfast | diff -u " TEST_DATA "/net/nft_everything.expected - 1>&2");
 }
 
@@ -139,7 +139,7 @@ static void test_what_nft_loads_from_our_print_is_what_we_load(void **state)
 	assert_string_equal(ours, theirs);
 }
 
-static void test_changed_doomed_new_and_retargeted_go_in_one_transaction(void **state)
+static void test_changed_doomed_and_retargeted_go_in_one_transaction_behind_what_is_new(void **state)
 {
 	struct world *world = *state;
 	static const struct rule drop[] = { { .verdict = RULESET_DROP } };
@@ -157,7 +157,7 @@ static void test_changed_doomed_new_and_retargeted_go_in_one_transaction(void **
 	static const char *const gone[] = { "pods4", "pods6", "served4", "served6", "blocks4", "blocks6", "ports" };
 	for (size_t i = 0; i < ELEMENTS_OF(gone); i++)
 		ruleset_set_remove(world->ruleset, gone[i]);
-	assert_int_equal(must_apply(world).transactions, 1);
+	assert_int_equal(must_apply(world).transactions, 2);
 	assert_kernel_has_all(world);
 	run("test $(nft list table inet holdfast | grep -cE 'set |pod-web|empty') = 0");
 	run("nft list table inet holdfast | grep -q '10.1.0.9 : goto pod-db'");
@@ -384,7 +384,7 @@ int main(void)
 		PROMISE(test_reading_back_leaves_nothing_pending),
 		PROMISE(test_nothing_pending_sends_nothing),
 		PROMISE(test_what_nft_loads_from_our_print_is_what_we_load),
-		PROMISE(test_changed_doomed_new_and_retargeted_go_in_one_transaction),
+		PROMISE(test_changed_doomed_and_retargeted_go_in_one_transaction_behind_what_is_new),
 		PROMISE(test_doomed_chains_that_jump_to_each_other_go),
 		PROMISE(test_one_element_costs_one_message_beside_the_table),
 		PROMISE(test_a_refused_rule_is_named_and_nothing_changes),

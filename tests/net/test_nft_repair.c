@@ -118,7 +118,7 @@ static void test_reconcile_repairs(void **state)
 		run("%s", meddlings[i].command);
 		if (nft_reconcile(world->nft, world->ruleset, &report, &err) < 0)
 			fail_msg("%s: %s", meddlings[i].name, err.message);
-		if (report.transactions != 1)
+		if (report.transactions < 1 || report.transactions > 2)
 			fail_msg("%s: %zu transactions", meddlings[i].name, report.transactions);
 		_cleanup_free_ char *after = output_of("nft list table inet holdfast | sort");
 		if (strcmp(before, after) != 0)

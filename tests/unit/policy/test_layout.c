@@ -20,6 +20,7 @@ struct change {
 	const char *replaced;    /* a base chain with rules of another fingerprint */
 	bool another_base_chain; /* that leads packets past ours, for all we know */
 	bool no_seal;
+	const char *another_seal;
 	enum policy_layout expected;
 };
 
@@ -32,6 +33,9 @@ static const struct change changes[] = {
 	{ .name = "a base chain has other rules of ours", .replaced = "gate", .expected = POLICY_LAYOUT_BROKEN },
 	{ .name = "a base chain more", .another_base_chain = true, .expected = POLICY_LAYOUT_BROKEN },
 	{ .name = "a policy less", .missing = "policy", .expected = POLICY_LAYOUT_WHOLE },
+	{ .name = "a seal of a table to come, before ours", .another_seal = "layout/0", .expected = POLICY_LAYOUT_WHOLE },
+	{ .name = "a seal of a table to come, behind ours", .another_seal = "layout/z", .expected = POLICY_LAYOUT_WHOLE },
+	{ .name = "no seal but one of another table", .no_seal = true, .another_seal = "layout/0", .expected = POLICY_LAYOUT_BROKEN },
 	{ .name = "no seal", .no_seal = true, .expected = POLICY_LAYOUT_UNSEALED },
 };
 
@@ -72,6 +76,10 @@ static struct ruleset *kernel_of(const struct ruleset *ruleset, const struct cha
 	}
 	if (change->another_base_chain)
 		assert_int_equal(ruleset_chain_put_kernel(kernel, "back-door", true, "00000000000000000000000000000000", NULL), 0);
+	if (change->another_seal)
+		assert_int_equal(ruleset_chain_put_kernel(kernel, change->another_seal, false,
+							  ruleset_chain_find(ruleset, "policy")->fingerprint, NULL),
+				 0);
 	if (!is("guarded", change->missing))
 		assert_int_equal(ruleset_set_add(kernel, "guarded", RULESET_KEY_IPV4, false, true, "", &set, NULL), 0);
 	return kernel;
