@@ -9,8 +9,9 @@
  *	an unchanged one   the rules that it should meet
  *	a changed one      flushed and filled in one commit, so all the old rules or all the new ones. The old ones with new elements may
  *	                   judge it as between two changes that came together, never as nobody
- *	a base chain       no element leads there. One that is deleted and made anew is hooked in twice during the commit, and a packet
- *	                   that meets the new one before and the old one after it is judged by neither
+ *	a base chain       no element leads there, and its rules change as any other's. One that moves to another hook or priority is
+ *	                   there twice during the commit, and a packet that meets the new one before and the old one after it is judged
+ *	                   by neither: a layout must not move what it can leave
  *	a deleted one      the old rules: they stay until no packet uses them. A deleted element is no longer found: the packet is as free
  *	                   as the next one
  *

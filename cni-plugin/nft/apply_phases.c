@@ -6,8 +6,8 @@
  *	visible  new base chains, new rules of changed chains, elements of old sets and maps
  *	waste    flush doomed chains, delete doomed sets, delete doomed chains, delete doomed counters
  *
- * Flushing first frees the references that doomed objects hold on each other. A base chain that changes is deleted and made anew,
- * because its hook and priority cannot be changed; nothing jumps to it, and the kernel hooks in the new one before it lets go of the old.
+ * Flushing first frees the references that doomed objects hold on each other. A base chain that is to be in another place is deleted and
+ * made anew, because its hook and priority cannot be changed; the kernel hooks in the new one before it lets go of the old.
  */
 #include "cni-plugin/nft/apply.h"
 
@@ -110,15 +110,21 @@ static int put_new_maps(struct apply *apply, struct error *err)
 	return r;
 }
 
+/* The kernel has one of its name on another hook, or of another priority, type or policy. */
+static bool is_moved(const struct ruleset_chain *chain)
+{
+	return chain->state == RULESET_CHANGED && (chain->hook != chain->kernel_hook || chain->priority != chain->kernel_priority);
+}
+
 static int put_seen_chain(struct apply *apply, const struct ruleset_chain *chain, struct error *err)
 {
 	int r = 0;
 
 	if (chain->state == RULESET_CHANGED)
 		nft_step_chain_flush(&apply->tx, chain);
-	if (chain->state == RULESET_CHANGED && chain->hook != RULESET_NO_HOOK)
+	if (is_moved(chain))
 		nft_step_chain_delete(&apply->tx, chain);
-	if (chain->hook != RULESET_NO_HOOK)
+	if (chain->state == RULESET_NEW || is_moved(chain))
 		nft_step_chain_add(&apply->tx, chain);
 	for (size_t i = 0; i < chain->n_rules && r == 0; i++)
 		r = nft_step_rule_add(&apply->tx, chain, i, err);

@@ -34,9 +34,10 @@ struct nft_report {
 };
 
 /*
- * Sends what is pending, atomically as far as traffic can see: NEW chains with rules, and whatever else is new and too much for one transaction, go
- * ahead in transactions of their own, since nothing refers to them yet; everything else is one. On success calls ruleset_committed. On error the
- * kernel has the old rules (perhaps with unreferenced new objects), the ruleset is unchanged, and the message names the step that the kernel refused:
+ * Sends what is pending, atomically as far as traffic can see: NEW chains with rules, and whatever else is new and too much for one
+ * transaction, go ahead in transactions of their own, since nothing refers to them yet; everything else is one. On success calls
+ * ruleset_committed. On error the kernel has the old rules (perhaps with unreferenced new objects), the ruleset is unchanged, and the message
+ * names the step that the kernel refused:
  * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again
  * (nft_reconcile). `ret` may be NULL. Nothing pending: nothing is sent, unless the table itself is.
  */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "cni-plugin/nft/hooks.h"
 #include "cni-plugin/nft/internal.h"
 #include "cni-plugin/nft/steps.h"
 #include "cni-plugin/nft/userdata.h"
@@ -28,7 +29,8 @@ struct chain_read {
 	char *name;
 	struct nft_rule_mark first; /* the mark of its first rule */
 	uint32_t n_rules;
-	bool on_hook;
+	enum ruleset_hook hook;
+	int priority;
 	bool foreign; /* not as we make it */
 };
 
@@ -108,7 +110,7 @@ static int visit_chain(const struct nlmsghdr *message, void *context, struct err
 	chain.name = strdup(nft_text_of(message, NFTA_CHAIN_NAME));
 	if (!chain.name)
 		return error_nomem(err);
-	chain.on_hook = nft_has(message, NFTA_CHAIN_HOOK);
+	chain.hook = nft_hook_of(message, reading->family, &chain.priority);
 	chain.foreign = nft_number_of(message, NFTA_CHAIN_POLICY, NF_ACCEPT) != NF_ACCEPT;
 	reading->chains[reading->n_chains++] = chain;
 	return 0;
@@ -227,7 +229,7 @@ static int put_chains(struct reading *reading, struct error *err)
 		const char *fingerprint = chain->n_rules > 0 ? chain->first.fingerprint : empty;
 		if (chain->foreign || (chain->n_rules > 0 && chain->n_rules != chain->first.total))
 			fingerprint = "";
-		r = ruleset_chain_put_kernel(reading->ruleset, chain->name, chain->on_hook, fingerprint, err);
+		r = ruleset_chain_put_kernel(reading->ruleset, chain->name, chain->hook, chain->priority, fingerprint, err);
 	}
 	return r;
 }

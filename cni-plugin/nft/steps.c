@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cni-plugin/nft/expression.h"
+#include "cni-plugin/nft/hooks.h"
 #include "cni-plugin/nft/internal.h"
 #include "cni-plugin/nft/userdata.h"
 
@@ -135,25 +136,6 @@ void nft_step_set_delete(struct nft_transaction *tx, const struct ruleset_set *s
 	nft_transaction_put(tx, message);
 }
 
-static void put_hook(struct nlmsghdr *message, const struct ruleset_chain *chain)
-{
-	static const uint32_t hooks[] = {
-		[RULESET_HOOK_FORWARD] = NF_INET_FORWARD,
-		[RULESET_HOOK_INPUT] = NF_INET_LOCAL_IN,
-		[RULESET_HOOK_OUTPUT] = NF_INET_LOCAL_OUT,
-		[RULESET_HOOK_INGRESS] = NF_NETDEV_INGRESS,
-	};
-	struct nlattr *nest = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
-
-	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(hooks[chain->hook]));
-	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl((uint32_t)chain->priority));
-	if (chain->device)
-		mnl_attr_put_strz(message, NFTA_HOOK_DEV, chain->device);
-	mnl_attr_nest_end(message, nest);
-	mnl_attr_put_u32(message, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
-	mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, "filter");
-}
-
 void nft_step_chain_add(struct nft_transaction *tx, const struct ruleset_chain *chain)
 {
 	struct nft_userdata userdata = {};
@@ -165,7 +147,7 @@ void nft_step_chain_add(struct nft_transaction *tx, const struct ruleset_chain *
 	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, RULESET_TABLE);
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chain->name);
 	if (chain->hook != RULESET_NO_HOOK)
-		put_hook(message, chain);
+		nft_hook_put(message, chain);
 	nft_userdata_comment(&userdata, NFTNL_UDATA_CHAIN_COMMENT, chain->comment);
 	put_userdata(message, NFTA_CHAIN_USERDATA, &userdata);
 	nft_transaction_put(tx, message);

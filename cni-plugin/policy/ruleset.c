@@ -151,6 +151,8 @@ static void commit_chain(struct ruleset *ruleset, struct ruleset_chain *chain)
 	chain->state = RULESET_SAME;
 	chain->in_kernel = true;
 	memcpy(chain->kernel_fingerprint, chain->fingerprint, sizeof(chain->fingerprint));
+	chain->kernel_hook = chain->hook;
+	chain->kernel_priority = chain->priority;
 }
 
 static void commit_counter(struct ruleset *ruleset, struct ruleset_counter *counter)

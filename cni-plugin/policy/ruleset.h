@@ -190,6 +190,8 @@ struct ruleset_chain {
 	enum ruleset_state state;
 	bool in_kernel;              /* then the kernel's rules have this fingerprint: */
 	char kernel_fingerprint[33]; /* "" if it has none that we know */
+	enum ruleset_hook kernel_hook;
+	int kernel_priority;
 };
 
 struct ruleset;
@@ -241,12 +243,13 @@ struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, 
 struct ruleset_counter *ruleset_next_pending_counter(const struct ruleset *ruleset, const struct ruleset_counter *after);
 
 /*
- * For nft_read: a chain that the kernel has (state SAME, rules and hook unknown, only the fingerprint; "" if it has none). Sets, maps and counters
+ * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none), on this hook with our type and
+ * policy, or on RULESET_HOOK_UNKNOWN. Sets, maps and counters
  * are given as usual, with ruleset_set_add, ruleset_element_add and ruleset_counter_add: ruleset_rebase does not look at the state of the
  * kernel's.
  */
-int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, bool on_hook, const char *fingerprint, struct error *err)
-	must_check;
+int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *fingerprint,
+			     struct error *err) must_check;
 
 bool ruleset_is_pending(const struct ruleset *ruleset);
 

@@ -240,7 +240,8 @@ void ruleset_chain_remove(struct ruleset *ruleset, const char *name)
 	ruleset_mark_chain(ruleset, chain);
 }
 
-int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, bool on_hook, const char *fingerprint, struct error *err)
+int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *fingerprint,
+			     struct error *err)
 {
 	struct ruleset_chain *chain = named_get(&ruleset->chains, name);
 	int r = ruleset_check_name(name, err);
@@ -253,7 +254,8 @@ int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, bool on_
 			return r;
 	}
 	chain->in_kernel = true;
-	chain->hook = on_hook ? RULESET_HOOK_UNKNOWN : RULESET_NO_HOOK;
+	chain->hook = chain->kernel_hook = hook;
+	chain->priority = chain->kernel_priority = priority;
 	snprintf(chain->fingerprint, sizeof(chain->fingerprint), "%s", fingerprint);
 	memcpy(chain->kernel_fingerprint, chain->fingerprint, sizeof(chain->fingerprint));
 	chain->state = RULESET_SAME;

@@ -118,7 +118,7 @@ static int doom_set(struct ruleset *wanted, const struct ruleset_set *kernel, st
 
 static int doom_chain(struct ruleset *wanted, const struct ruleset_chain *kernel, struct error *err)
 {
-	int r = ruleset_chain_put_kernel(wanted, kernel->name, kernel->hook != RULESET_NO_HOOK, kernel->fingerprint, err);
+	int r = ruleset_chain_put_kernel(wanted, kernel->name, kernel->hook, kernel->priority, kernel->fingerprint, err);
 
 	if (r == 0)
 		ruleset_chain_remove(wanted, kernel->name);
@@ -153,6 +153,8 @@ static int rebase_chains(struct ruleset *wanted, const struct ruleset *kernel, s
 
 		chain->in_kernel = there != NULL;
 		memcpy(chain->kernel_fingerprint, there ? there->fingerprint : "", there ? sizeof(there->fingerprint) : 1);
+		chain->kernel_hook = there ? there->hook : RULESET_NO_HOOK;
+		chain->kernel_priority = there ? there->priority : 0;
 		ruleset_chain_judge(wanted, chain);
 	}
 	for (size_t i = 0; i < kernel->chains.n && r == 0; i++) {

@@ -213,6 +213,14 @@ static void rewrite_the_chain(struct world *world, int i)
 	chain_of(world, "first", RULESET_NO_HOOK, i % 2 ? drop : longer, i % 2 ? 1 : ELEMENTS_OF(longer));
 }
 
+static void rewrite_the_base_chain(struct world *world, int i)
+{
+	static const struct rule longer[] = { { .matches = { { .type = RULESET_ANSWER } }, .n_matches = 1 },
+					      { .verdict = RULESET_DESTINATION_MAP, .target = "egress4" } };
+
+	chain_of(world, "output", RULESET_HOOK_OUTPUT, i % 2 ? look_up : longer, i % 2 ? 1 : ELEMENTS_OF(longer));
+}
+
 static const struct {
 	const char *name;
 	void (*change)(struct world *world, int i);
@@ -220,6 +228,7 @@ static const struct {
 	{ "to a new chain", lead_to_a_new_chain },
 	{ "to an old chain", lead_to_an_old_chain },
 	{ "a chain with other rules", rewrite_the_chain },
+	{ "a base chain with other rules", rewrite_the_base_chain },
 };
 
 static void commit_under_fire(struct world *world, void (*change)(struct world *world, int i), struct flood *flood)

@@ -151,6 +151,6 @@ struct ruleset *mirror_read(const struct ruleset *mirror)
 	for (struct ruleset_set *set = NULL; (set = ruleset_next_set(mirror, set));)
 		create_set(kernel, set);
 	for (struct ruleset_chain *chain = NULL; (chain = ruleset_next_chain(mirror, chain));)
-		assert_int_equal(ruleset_chain_put_kernel(kernel, chain->name, false, chain->fingerprint, NULL), 0);
+		assert_int_equal(ruleset_chain_put_kernel(kernel, chain->name, chain->hook, chain->priority, chain->fingerprint, NULL), 0);
 	return kernel;
 }

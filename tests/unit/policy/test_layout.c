@@ -72,12 +72,12 @@ static struct ruleset *kernel_of(const struct ruleset *ruleset, const struct cha
 									      : chain->fingerprint;
 		if (is(chain->name, change->missing) || (change->no_seal && strncmp(chain->name, "layout/", 7) == 0))
 			continue;
-		assert_int_equal(ruleset_chain_put_kernel(kernel, chain->name, chain->hook != RULESET_NO_HOOK, fingerprint, NULL), 0);
+		assert_int_equal(ruleset_chain_put_kernel(kernel, chain->name, chain->hook, chain->priority, fingerprint, NULL), 0);
 	}
 	if (change->another_base_chain)
-		assert_int_equal(ruleset_chain_put_kernel(kernel, "back-door", true, "00000000000000000000000000000000", NULL), 0);
+		assert_int_equal(ruleset_chain_put_kernel(kernel, "back-door", RULESET_HOOK_UNKNOWN, 0, "00000000000000000000000000000000", NULL), 0);
 	if (change->another_seal)
-		assert_int_equal(ruleset_chain_put_kernel(kernel, change->another_seal, false,
+		assert_int_equal(ruleset_chain_put_kernel(kernel, change->another_seal, RULESET_NO_HOOK, 0,
 							  ruleset_chain_find(ruleset, "policy")->fingerprint, NULL),
 				 0);
 	if (!is("guarded", change->missing))

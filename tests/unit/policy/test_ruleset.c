@@ -221,8 +221,8 @@ static void test_rebase_sends_only_the_difference(void **state)
 	add(put_set(kernel, "m", true), one, "d");
 	put_set(kernel, "stale", false);
 	assert_int_equal(put_chain(wanted, "c", RULESET_DROP, NULL, NULL), 0);
-	assert_int_equal(ruleset_chain_put_kernel(kernel, "c", false, ruleset_chain_find(wanted, "c")->fingerprint, NULL), 0);
-	assert_int_equal(ruleset_chain_put_kernel(kernel, "d", false, "", NULL), 0);
+	assert_int_equal(ruleset_chain_put_kernel(kernel, "c", RULESET_NO_HOOK, 0, ruleset_chain_find(wanted, "c")->fingerprint, NULL), 0);
+	assert_int_equal(ruleset_chain_put_kernel(kernel, "d", RULESET_NO_HOOK, 0, "", NULL), 0);
 
 	assert_int_equal(ruleset_rebase(wanted, kernel, NULL), 0);
 	assert_int_equal(set->state, RULESET_SAME);
