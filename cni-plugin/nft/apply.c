@@ -11,7 +11,8 @@
  *	                   judge it as between two changes that came together, never as nobody
  *	a base chain       no element leads there, and its rules change as any other's. One that moves to another hook or priority is
  *	                   there twice during the commit, and a packet that meets the new one before and the old one after it is judged
- *	                   by neither: a layout must not move what it can leave
+ *	                   by neither: a layout must not move what it can leave. Nor should it rename: where one chain with its map
+ *	                   takes the place of another, 30 of 456,000 forbidden packets of a flood passed during 10,000 commits
  *	a deleted one      the old rules: they stay until no packet uses them. A deleted element is no longer found: the packet is as free
  *	                   as the next one
  *
