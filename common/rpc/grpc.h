@@ -12,11 +12,14 @@
  * and any number of answers. Everything runs in the thread of the loop; messages are serialised by the caller (protobuf-c). The program
  * must ignore SIGPIPE: libuv writes with write(2).
  */
-#define GRPC_MESSAGE_MAX (4 * 1024 * 1024)     /* bytes; as grpc-go's default for what it receives */
-#define GRPC_CALLS_MAX 64                      /* at a time on one connection; a further one is refused (REFUSED_STREAM) */
-#define GRPC_HEADERS_MAX 8192                  /* bytes of names and values of one call */
-#define GRPC_CONNECTIONS_MAX 16                /* of one server; further ones are closed */
-#define GRPC_UNSENT_MAX (2 * GRPC_MESSAGE_MAX) /* answers that the peer of one call has not taken */
+#define GRPC_MESSAGE_MAX (4 * 1024 * 1024) /* bytes; as grpc-go's default for what it receives */
+#define GRPC_CALLS_MAX 64                  /* at a time on one connection; a further one is refused (REFUSED_STREAM) */
+#define GRPC_RECEIVING_MAX                                                                                                                 \
+	(2 * GRPC_MESSAGE_MAX)  /* of requests on one connection that are not handled yet; the call that asks for more fails */
+#define GRPC_HEADERS_MAX 8192   /* bytes of names and values of one call */
+#define GRPC_CONNECTIONS_MAX 16 /* of one server; further ones are closed */
+#define GRPC_HANDLED_MAX (GRPC_CONNECTIONS_MAX * GRPC_CALLS_MAX) /* by one server, gone or not; of one connection GRPC_CALLS_MAX */
+#define GRPC_UNSENT_MAX (2 * GRPC_MESSAGE_MAX)                   /* answers that the peer of one call has not taken */
 
 /* ── The server ── */
 

@@ -34,6 +34,7 @@ static void call_free(struct grpc_call *call)
 	grpc_reader_free(&call->in);
 	buf_free(&call->out);
 	buf_free(&call->words);
+	grpc_load_give(call->load);
 	free(call);
 }
 
@@ -155,6 +156,7 @@ static void finish(struct grpc_call *call, enum rpc_status status, const char *m
 void grpc_call_finish(struct grpc_call *call, enum rpc_status status, const char *message)
 {
 	assert(call->state == GRPC_HANDLING);
+	grpc_load_give(TAKE_PTR(call->load));
 	if (call->session)
 		finish(call, status, message);
 	else
@@ -180,6 +182,15 @@ void grpc_call_on_gone(struct grpc_call *call, void (*gone)(void *context, struc
 
 /* ── The server's receiving ── */
 
+static size_t receiving_bytes(const struct grpc_session *session)
+{
+	size_t n = 0;
+
+	for (const struct grpc_call *call = session->calls; call; call = call->next)
+		n += call->in.message.n;
+	return n;
+}
+
 void grpc_call_receive(struct grpc_call *call, struct slice bytes)
 {
 	struct slice message;
@@ -194,9 +205,24 @@ void grpc_call_receive(struct grpc_call *call, struct slice bytes)
 		int r = grpc_reader_next(&call->in, &bytes, &message, &err);
 		if (r < 0)
 			finish(call, rpc_status_of(&err), err.message);
+		else if (receiving_bytes(call->session) > GRPC_RECEIVING_MAX)
+			finish(call, RPC_RESOURCE_EXHAUSTED, "the requests of this connection are too large together");
 		else if (r > 0)
 			call->n_requests++;
 	}
+	if (call->state != GRPC_RECEIVING)
+		grpc_reader_free(&call->in);
+}
+
+static void handle(struct grpc_call *call, const struct grpc_method *method)
+{
+	if (!grpc_load_take(call->session->load)) {
+		grpc_call_finish(call, RPC_RESOURCE_EXHAUSTED, "too many calls are being handled, those included that were given up");
+		return;
+	}
+	call->load = call->session->load;
+	method->handle(call->session->options.service->context, call, buf_view(&call->in.message));
+	grpc_reader_free(&call->in);
 }
 
 static const struct grpc_method *find_method(const struct grpc_call *call)
@@ -227,7 +253,7 @@ void grpc_call_dispatch(struct grpc_call *call)
 	} else if (call->n_requests != 1) {
 		grpc_call_finish(call, RPC_INVALID_ARGUMENT, "the request ended before its message was whole");
 	} else {
-		method->handle(call->session->options.service->context, call, buf_view(&call->in.message));
+		handle(call, method);
 	}
 }
 

@@ -13,12 +13,13 @@ struct link {
 	struct grpc_connection connection;
 	uv_connect_t connect;
 	struct grpc_client *client;
+	struct link *next;
 };
 
 struct grpc_client {
 	uv_loop_t *loop;
-	struct link *link; /* the one that new calls use; NULL: none */
-	size_t n_links;    /* all that are not freed yet */
+	struct link *link;  /* the one that new calls use; NULL: none */
+	struct link *links; /* all that are not freed yet: one that the peer has said goodbye on may still have calls */
 	size_t n_calls;
 	bool closed;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -34,7 +35,7 @@ struct grpc_client_call {
 
 static void client_free_if_done(struct grpc_client *client)
 {
-	if (client->closed && client->n_links == 0 && client->n_calls == 0)
+	if (client->closed && !client->links && client->n_calls == 0)
 		free(client);
 }
 
@@ -42,10 +43,13 @@ static void on_link_closed(struct grpc_connection *connection)
 {
 	struct link *link = connection->owner;
 	struct grpc_client *client = link->client;
+	struct link **at = &client->links;
 
 	if (client->link == link)
 		client->link = NULL;
-	client->n_links--;
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
 	free(link);
 	client_free_if_done(client);
 }
@@ -75,8 +79,9 @@ static int connect_link(struct grpc_client *client, struct error *err)
 	link->connection.owner = link;
 	link->connection.on_closed = on_link_closed;
 	link->connect.data = link;
-	client->n_links++;
-	int r = grpc_connection_init(&link->connection, client->loop, NULL, err);
+	link->next = client->links;
+	client->links = link;
+	int r = grpc_connection_init(&link->connection, client->loop, NULL, NULL, err);
 	if (r < 0) {
 		grpc_connection_close(&link->connection, err);
 		return r;
@@ -107,8 +112,8 @@ void grpc_client_close(struct grpc_client *client)
 	if (!client || client->closed)
 		return;
 	client->closed = true;
-	if (client->link)
-		grpc_connection_close(&client->link->connection, NULL);
+	for (struct link *link = client->links; link; link = link->next)
+		grpc_connection_close(&link->connection, NULL);
 	client_free_if_done(client);
 }
 

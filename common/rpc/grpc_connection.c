@@ -100,9 +100,10 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 	*ret = uv_buf_init(bytes, bytes ? READ_SIZE : 0);
 }
 
-int grpc_connection_init(struct grpc_connection *connection, uv_loop_t *loop, const struct grpc_service *service, struct error *err)
+int grpc_connection_init(struct grpc_connection *connection, uv_loop_t *loop, const struct grpc_service *service, struct grpc_load *load,
+			 struct error *err)
 {
-	const struct grpc_session_options options = { service, on_wake, connection };
+	const struct grpc_session_options options = { service, load, on_wake, connection };
 
 	connection->sending = BUF_MAX(2 * GRPC_OUTPUT_CHUNK);
 	uv_pipe_init(loop, &connection->pipe, 0);

@@ -14,6 +14,7 @@ struct member {
 struct grpc_server {
 	uv_pipe_t pipe;
 	struct grpc_service service;
+	struct grpc_load *load;
 	uid_t uid;
 	struct member *members;
 	size_t n_members;
@@ -22,8 +23,10 @@ struct grpc_server {
 
 static void free_if_done(struct grpc_server *server)
 {
-	if (server->closed && !server->members)
-		free(server);
+	if (!server->closed || server->members)
+		return;
+	grpc_load_unref(server->load);
+	free(server);
 }
 
 static void on_member_closed(struct grpc_connection *connection)
@@ -57,7 +60,7 @@ static void on_connection(uv_stream_t *stream, int status)
 		member->next->previous = member;
 	server->members = member;
 	server->n_members++;
-	int r = grpc_connection_init(&member->connection, stream->loop, &server->service, &err);
+	int r = grpc_connection_init(&member->connection, stream->loop, &server->service, server->load, &err);
 	if (uv_accept(stream, (uv_stream_t *)&member->connection.pipe) < 0 || r < 0 || server->n_members > GRPC_CONNECTIONS_MAX ||
 	    !unix_socket_peer_is(&member->connection.pipe, server->uid))
 		grpc_connection_close(&member->connection, NULL);
@@ -80,6 +83,11 @@ int grpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct
 
 	if (!server)
 		return error_nomem(err);
+	server->load = grpc_load_new(GRPC_HANDLED_MAX, NULL);
+	if (!server->load) {
+		free(server);
+		return error_nomem(err);
+	}
 	server->service = *service;
 	server->uid = uid;
 	uv_pipe_init(loop, &server->pipe, 0);

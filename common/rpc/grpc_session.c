@@ -180,6 +180,7 @@ static void session_delete(struct grpc_session *session)
 {
 	if (session->h2)
 		nghttp2_session_del(session->h2);
+	grpc_load_unref(session->load);
 	free(session);
 }
 
@@ -190,7 +191,8 @@ int grpc_session_new(const struct grpc_session_options *options, struct grpc_ses
 	if (!session)
 		return error_nomem(err);
 	session->options = *options;
-	if (make_h2(session) != 0 || send_settings(session) != 0) {
+	session->load = options->service ? grpc_load_new(GRPC_CALLS_MAX, options->load) : NULL;
+	if ((options->service && !session->load) || make_h2(session) != 0 || send_settings(session) != 0) {
 		session_delete(session);
 		return error_nomem(err);
 	}
@@ -220,7 +222,11 @@ int grpc_session_feed(struct grpc_session *session, struct slice bytes, struct e
 	session->feeding = false;
 	if (n == NGHTTP2_ERR_NOMEM)
 		return error_nomem(err);
-	return n < 0 ? error_set(err, EPROTO, "the peer does not speak HTTP/2 as agreed: %s", nghttp2_strerror((int)n)) : 0;
+	if (n < 0)
+		return error_set(err, EPROTO, "the peer does not speak HTTP/2 as agreed: %s", nghttp2_strerror((int)n));
+	return nghttp2_session_get_outbound_queue_size(session->h2) > GRPC_FRAMES_MAX
+		       ? error_set(err, EPROTO, "the peer asks for more and does not take its answers")
+		       : 0;
 }
 
 int grpc_session_output(struct grpc_session *session, struct buf *out, struct error *err)

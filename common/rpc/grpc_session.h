@@ -5,6 +5,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "common/rpc/grpc.h"
+#include "common/rpc/grpc_load.h"
 #include "common/rpc/grpc_message.h"
 
 /*
@@ -16,6 +17,7 @@ struct grpc_session;
 /* `service` NULL: the client's side. `wake` is called when there is output that no feed has brought about; not from within feed. */
 struct grpc_session_options {
 	const struct grpc_service *service; /* must outlive the session */
+	struct grpc_load *load;             /* of all sessions of the server; may be NULL */
 	void (*wake)(void *context);
 	void *context;
 };
@@ -24,7 +26,11 @@ int grpc_session_new(const struct grpc_session_options *options, struct grpc_ses
 /* Calls that are not over end: the client's with UNAVAILABLE and `why` (or CANCELLED, if NULL), the server's are gone. Accepts NULL. */
 void grpc_session_free(struct grpc_session *session, const struct error *why);
 
-/* -EPROTO: no HTTP/2, or a peer that breaks it: send the output (it says so to the peer), then close. */
+/*
+ * -EPROTO: no HTTP/2, or a peer that breaks it or makes us queue GRPC_FRAMES_MAX frames that it does not take: send the output (it says so
+ * to the peer), then close.
+ */
+#define GRPC_FRAMES_MAX 1024
 int grpc_session_feed(struct grpc_session *session, struct slice bytes, struct error *err) must_check;
 /* Appends what is to be sent, about GRPC_OUTPUT_CHUNK bytes at most: call it again when that is sent. */
 #define GRPC_OUTPUT_CHUNK (64 * 1024)
@@ -59,7 +65,7 @@ struct grpc_call {
 	size_t sent;    /* of out */
 
 	/* server */
-	const struct grpc_method *method; /* NULL: unknown */
+	struct grpc_load *load; /* where it counts; NULL: it does not */
 	char path[128];
 	bool whole;           /* the peer has ended its request */
 	bool bad_type, began; /* the response headers are submitted */
@@ -79,6 +85,7 @@ struct grpc_call {
 struct grpc_session {
 	nghttp2_session *h2;
 	struct grpc_session_options options;
+	struct grpc_load *load; /* the server's side */
 	struct grpc_call *calls;
 	size_t n_calls;
 	bool feeding;

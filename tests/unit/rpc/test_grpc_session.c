@@ -15,7 +15,7 @@ static struct world {
 	unsigned n_gone;
 	bool finish_when_gone;
 
-	unsigned n_answers, n_ends;
+	unsigned n_answers, n_ends, n_exhausted;
 	char answer[64];
 	size_t answer_n;
 	enum rpc_status status;
@@ -79,6 +79,7 @@ static void on_message(void *context, struct slice message)
 static void on_end(void *context, enum rpc_status status, const char *words)
 {
 	world.n_ends++;
+	world.n_exhausted += status == RPC_RESOURCE_EXHAUSTED;
 	world.status = status;
 	snprintf(world.words, sizeof(world.words), "%s", words);
 }
@@ -316,6 +317,130 @@ static void too_many_calls_are_refused_at_the_caller(void **state)
 	assert_int_equal(grpc_session_call(world.client, &request, &receiver, &unused, &err), -EBUSY);
 }
 
+/* Each call is given up as soon as it is handled; its handler goes on, as one does that waits for a TPM. */
+static void calls_that_are_given_up_count_until_their_handlers_are_done(void **state)
+{
+	struct grpc_call *kept[GRPC_CALLS_MAX];
+
+	for (size_t i = 0; i < ELEMENTS_OF(kept); i++) {
+		struct grpc_call *mine = begin("/t/Hold", (struct slice){ 0 }, true);
+		settle();
+		kept[i] = TAKE_PTR(world.held);
+		assert_non_null(kept[i]);
+		grpc_session_cancel(mine);
+		settle();
+	}
+	call("/t/Hold", (struct slice){ 0 }, true);
+	assert_int_equal(world.status, RPC_RESOURCE_EXHAUSTED);
+	assert_null(world.held);
+	grpc_call_finish(kept[0], RPC_OK, NULL);
+	call("/t/Echo", slice_string("there is room again"), false);
+	assert_int_equal(world.status, RPC_OK);
+	grpc_session_free(TAKE_PTR(world.server), NULL);
+	for (size_t i = 1; i < ELEMENTS_OF(kept); i++)
+		grpc_call_finish(kept[i], RPC_OK, NULL);
+}
+
+static void a_new_connection_does_not_make_room_for_calls_that_were_given_up(void **state)
+{
+	struct grpc_load *load = grpc_load_new(1, NULL);
+	const struct grpc_session_options client = { 0 }, server = { .service = &service, .load = load };
+	struct error err;
+
+	grpc_session_free(TAKE_PTR(world.server), NULL);
+	assert_int_equal(grpc_session_new(&server, &world.server, &err), 0);
+	begin("/t/Hold", (struct slice){ 0 }, true);
+	settle();
+	struct grpc_call *kept = TAKE_PTR(world.held);
+	assert_non_null(kept);
+	grpc_session_free(TAKE_PTR(world.client), NULL);
+	grpc_session_free(TAKE_PTR(world.server), NULL);
+	assert_int_equal(grpc_session_new(&client, &world.client, &err), 0);
+	assert_int_equal(grpc_session_new(&server, &world.server, &err), 0);
+	grpc_load_unref(load);
+	call("/t/Hold", (struct slice){ 0 }, true);
+	assert_int_equal(world.status, RPC_RESOURCE_EXHAUSTED);
+	grpc_call_finish(kept, RPC_OK, NULL);
+	call("/t/Echo", slice_string("there is room again"), false);
+	assert_int_equal(world.status, RPC_OK);
+}
+
+/* HEADERS of one call, three fields from HPACK's static table: POST, http, "/". */
+static void headers_frame(uint32_t stream, uint8_t flags, struct buf *out)
+{
+	const uint8_t frame[] = { 0,
+				  0,
+				  3,
+				  NGHTTP2_HEADERS,
+				  flags,
+				  (uint8_t)(stream >> 24),
+				  (uint8_t)(stream >> 16),
+				  (uint8_t)(stream >> 8),
+				  (uint8_t)stream,
+				  0x83,
+				  0x86,
+				  0x84 };
+
+	buf_append(out, frame, sizeof(frame));
+}
+
+/* It never confirms our SETTINGS either, so that every call above the limit is refused by a frame, and not taken as the end. */
+static void a_peer_that_only_writes_is_cut_off(void **state)
+{
+	struct error err;
+	int r = 0;
+
+	assert_int_equal(grpc_session_feed(world.server, slice_string(NGHTTP2_CLIENT_MAGIC), &err), 0);
+	for (uint32_t stream = 1; stream < 20000 && r == 0; stream += 2) {
+		_cleanup_(buf_free) struct buf bytes = BUF_MAX(256);
+
+		if (stream == 1) {
+			const uint8_t settings[] = { 0, 0, 0, NGHTTP2_SETTINGS, 0, 0, 0, 0, 0 };
+			buf_append(&bytes, settings, sizeof(settings));
+		}
+		headers_frame(stream, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, &bytes);
+		r = grpc_session_feed(world.server, buf_view(&bytes), &err);
+	}
+	assert_int_equal(r, -EPROTO);
+	assert_non_null(strstr(err.message, "does not take its answers"));
+}
+
+static void a_flood_of_resets_is_cut_off(void **state)
+{
+	struct error err;
+	int r;
+
+	assert_int_equal(grpc_session_feed(world.server, slice_string(NGHTTP2_CLIENT_MAGIC), &err), 0);
+	const uint8_t settings[] = { 0, 0, 0, NGHTTP2_SETTINGS, 0, 0, 0, 0, 0 };
+	r = grpc_session_feed(world.server, slice_from(settings, sizeof(settings)), &err);
+	for (uint32_t stream = 1; stream < 20000 && r == 0 && !grpc_session_is_done(world.server); stream += 2) {
+		_cleanup_(buf_free) struct buf bytes = BUF_MAX(256), out = BUF_MAX(1024 * 1024);
+		const uint8_t reset[] = { 0, 0, 4, NGHTTP2_RST_STREAM, 0, 0, 0, (uint8_t)(stream >> 8), (uint8_t)stream,
+					  0, 0, 0, NGHTTP2_CANCEL };
+
+		headers_frame(stream, NGHTTP2_FLAG_END_HEADERS, &bytes);
+		buf_append(&bytes, reset, sizeof(reset));
+		r = grpc_session_feed(world.server, buf_view(&bytes), &err);
+		if (r == 0)
+			r = grpc_session_output(world.server, &out, &err);
+	}
+	assert_true(r < 0 || grpc_session_is_done(world.server));
+}
+
+static void requests_of_a_connection_have_a_limit_together(void **state)
+{
+	_cleanup_free_ uint8_t *bytes = calloc(1, GRPC_MESSAGE_MAX);
+	const struct grpc_request request = { "/t/Echo", slice_from(bytes, GRPC_MESSAGE_MAX), false, 0 };
+	struct grpc_call *unused;
+	struct error err;
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(grpc_session_call(world.client, &request, &receiver, &unused, &err), 0);
+	settle();
+	assert_int_equal(world.n_ends, 4);
+	assert_in_range(world.n_exhausted, 1, 2);
+}
+
 static void what_is_not_http2_is_refused(void **state)
 {
 	struct error err;
@@ -343,6 +468,11 @@ int main(void)
 		TEST(a_lost_connection_ends_every_call_with_the_reason),
 		TEST(a_peer_that_takes_no_answers_loses_its_call),
 		TEST(too_many_calls_are_refused_at_the_caller),
+		TEST(calls_that_are_given_up_count_until_their_handlers_are_done),
+		TEST(a_new_connection_does_not_make_room_for_calls_that_were_given_up),
+		TEST(a_peer_that_only_writes_is_cut_off),
+		TEST(a_flood_of_resets_is_cut_off),
+		TEST(requests_of_a_connection_have_a_limit_together),
 		TEST(what_is_not_http2_is_refused),
 	};
 

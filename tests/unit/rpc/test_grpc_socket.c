@@ -243,6 +243,47 @@ static void connections_above_the_limit_are_closed(void **state)
 		close(fds[i]);
 }
 
+/* A server that takes one connection, says goodbye on it, and answers nothing. */
+static int serve_goodbye(int *ret_connection)
+{
+	static const uint8_t goodbye[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	begin("/t/Hold", "x", 0);
+	while ((*ret_connection = accept(fd, NULL, NULL)) < 0)
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+	assert_int_equal(write(*ret_connection, goodbye, sizeof(goodbye)), sizeof(goodbye));
+	return fd;
+}
+
+static void closing_the_client_ends_calls_on_a_connection_that_the_peer_is_leaving(void **state)
+{
+	int connection, second, fd = serve_goodbye(&connection);
+
+	/* Until calls are made on a new connection, the goodbye has not been read. */
+	do {
+		begin("/t/Hold", "x", 0);
+		for (int turn = 0; turn < 3; turn++)
+			uv_run(&world.loop, UV_RUN_NOWAIT);
+		world.awaited++;
+	} while ((second = accept(fd, NULL, NULL)) < 0);
+	unsigned n = world.awaited + 1 - world.n_ends;
+	grpc_client_close(TAKE_PTR(world.client));
+	world.n_ends = 0;
+	for (int turn = 0; turn < 10; turn++)
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+	assert_int_equal(world.n_ends, n);
+	assert_int_equal(world.status, RPC_CANCELLED);
+	close(connection);
+	close(second);
+	close(fd);
+	unlink(world.path);
+}
+
 static int ignore_sigpipe(void **state)
 {
 	return signal(SIGPIPE, SIG_IGN) == SIG_ERR;
@@ -252,11 +293,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(calls_are_answered_on_one_connection), TEST(the_socket_is_for_its_owner_only),
-		TEST(a_peer_of_another_user_is_let_go),     TEST(without_a_server_a_call_says_where_it_tried),
-		TEST(the_next_call_connects_again),         TEST(a_late_answer_is_a_timeout_and_the_handler_hears_of_it),
-		TEST(closing_the_client_ends_its_calls),    TEST(stopping_the_server_tells_who_handles_a_call),
-		TEST(a_path_that_is_too_long_is_refused),   TEST(connections_above_the_limit_are_closed),
+		TEST(calls_are_answered_on_one_connection),
+		TEST(the_socket_is_for_its_owner_only),
+		TEST(a_peer_of_another_user_is_let_go),
+		TEST(without_a_server_a_call_says_where_it_tried),
+		TEST(the_next_call_connects_again),
+		TEST(a_late_answer_is_a_timeout_and_the_handler_hears_of_it),
+		TEST(closing_the_client_ends_its_calls),
+		TEST(stopping_the_server_tells_who_handles_a_call),
+		TEST(a_path_that_is_too_long_is_refused),
+		TEST(connections_above_the_limit_are_closed),
+		TEST(closing_the_client_ends_calls_on_a_connection_that_the_peer_is_leaving),
 	};
 
 	return cmocka_run_group_tests(tests, ignore_sigpipe, NULL);
