@@ -221,7 +221,7 @@ int conntrack_dump_step(struct conntrack_dump *dump, conntrack_visit *visit, voi
 	if (r == 0)
 		return error_set(err, EIO, "connection tracking: the kernel has not told of all connections");
 	int left = (int)bytes.n;
-	for (const struct nlmsghdr *message = (const void *)bytes.p; mnl_nlmsg_ok(message, left);
+	for (const struct nlmsghdr *message = (const void *)bytes.p; nft_message_ok(message, left);
 	     message = mnl_nlmsg_next(message, &left)) {
 		if (message->nlmsg_seq != dump->sequence)
 			continue;

@@ -82,7 +82,7 @@ int nflog_receive(struct nflog *nflog, void (*take)(void *context, const struct 
 	if (r <= 0)
 		return r;
 	const struct nlmsghdr *message = (const struct nlmsghdr *)datagram.p;
-	for (int left = (int)datagram.n; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+	for (int left = (int)datagram.n; nft_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 		if (nflog_packet_parse(message, &packet))
 			take(context, &packet);
 	}

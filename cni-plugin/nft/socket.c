@@ -144,7 +144,8 @@ bool nft_answer_parse(const struct nlmsghdr *message, struct nft_answer *ret)
 	if (!(message->nlmsg_flags & NLM_F_CAPPED) && error->msg.nlmsg_len > sizeof(error->msg))
 		skip += MNL_ALIGN(error->msg.nlmsg_len - sizeof(error->msg));
 	if ((message->nlmsg_flags & NLM_F_ACK_TLVS) && skip <= mnl_nlmsg_get_payload_len(message)) {
-		mnl_attr_for_each(attribute, message, skip) {
+		mnl_attr_for_each(attribute, message, skip)
+		{
 			uint16_t type = mnl_attr_get_type(attribute);
 			if (type == NLMSGERR_ATTR_MSG && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
 				answer.text = mnl_attr_get_str(attribute);
@@ -227,7 +228,7 @@ static void take_datagram(struct request *request, struct slice datagram, int *r
 	int left = (int)datagram.n;
 	struct error ignored;
 
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+	for (; nft_message_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 		if (message->nlmsg_seq != request->sequence)
 			continue;
 		int r = take_message(request, message, *result < 0 ? &ignored : err);

@@ -3,6 +3,7 @@
 #define HOLDFAST_NFT_SOCKET_H
 
 #include <libmnl/libmnl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,12 @@ struct nft_socket {
 	size_t send_max;   /* bytes that the kernel takes in one message */
 	uint8_t *receive;
 };
+
+/* As mnl_nlmsg_ok, which compares lengths as int: a message of 2 GiB and more would pass. */
+static inline bool nft_message_ok(const struct nlmsghdr *message, int left)
+{
+	return mnl_nlmsg_ok(message, left) && message->nlmsg_len <= INT_MAX;
+}
 
 int nft_socket_open(struct nft_socket *ret, struct error *err) must_check;
 void nft_socket_close(struct nft_socket *socket); /* a zeroed or closed one, too */

@@ -3,10 +3,10 @@
  *	BATCH_BEGIN seq s | step seq s+1 | ... | step seq s+n (NLM_F_ACK) | BATCH_END seq s+n+1
  *
  * The kernel answers each refused step and goes on with the next, so that one run tells all that is wrong; the first is the cause, the
- * others often follow from it. Without BATCH_END it takes all back. Only the last step asks for an acknowledgement: with one per step a large transaction overflows the
- * receive queue and looks failed although it was committed. The acknowledgement alone proves nothing: the kernel queues it before it
- * commits, and a failure of the commit itself is told in an answer to the first message. So success is: the acknowledgement came,
- * no refusal did, and no answer was lost.
+ * others often follow from it. Without BATCH_END it takes all back. Only the last step asks for an acknowledgement: with one per step a
+ *large transaction overflows the receive queue and looks failed although it was committed. The acknowledgement alone proves nothing: the
+ *kernel queues it before it commits, and a failure of the commit itself is told in an answer to the first message. So success is: the
+ *acknowledgement came, no refusal did, and no answer was lost.
  */
 #include "cni-plugin/nft/transaction.h"
 
@@ -156,7 +156,7 @@ static int take_datagram(struct outcome *outcome, struct slice datagram, struct 
 	int left = (int)datagram.n;
 	int r = 0;
 
-	for (; r == 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+	for (; r == 0 && nft_message_ok(message, left); message = mnl_nlmsg_next(message, &left))
 		r = take_answer(outcome, message, err);
 	return r;
 }

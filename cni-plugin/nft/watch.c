@@ -114,8 +114,7 @@ bool nft_watch_feed(struct slice datagram, uint32_t own, struct nft_meddling *so
 	int left = (int)datagram.n;
 	bool complete = false;
 
-	/* mnl_nlmsg_ok compares lengths as int: one of 2 GiB and more would pass. */
-	for (; mnl_nlmsg_ok(message, left) && message->nlmsg_len <= datagram.n; message = mnl_nlmsg_next(message, &left))
+	for (; nft_message_ok(message, left); message = mnl_nlmsg_next(message, &left))
 		if (message->nlmsg_pid != own)
 			complete |= take_message(message, so_far);
 	return complete;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cni-plugin/nft/conntrack.h"
+#include "cni-plugin/nft/socket.h"
 #include "tests/fuzz/fuzz.h"
 
 static void read_message(const struct nlmsghdr *message)
@@ -30,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int left = (int)(size < sizeof(bytes) ? size : sizeof(bytes));
 
 	memcpy(bytes, data, (size_t)left);
-	for (const struct nlmsghdr *message = (const void *)bytes; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+	for (const struct nlmsghdr *message = (const void *)bytes; nft_message_ok(message, left); message = mnl_nlmsg_next(message, &left))
 		read_message(message);
 	return 0;
 }
