@@ -108,8 +108,6 @@ void snapshot_load(struct agent *agent)
 	struct error err;
 
 	int r = kube_snapshot_read(snapshot->path, &content, &err);
-	if (r == -ENOENT)
-		return;
 	if (r == 0) {
 		snapshot->origin = content.origin;
 		snapshot->has_booted = has_booted_since(&content.origin);
@@ -117,11 +115,13 @@ void snapshot_load(struct agent *agent)
 		report(agent);
 		r = kube_snapshot_fill(&content, agent->store, snapshot->decides, &err);
 	}
-	if (r < 0) {
+	if (r < 0)
 		snapshot->decides = false;
+	if (!snapshot->decides)
+		unmark(agent); /* the source will change the kernel before there is another snapshot */
+	if (r < 0 && r != -ENOENT)
 		log_error("the snapshot cannot be used: new pods are quarantined until the source has told of all objects", "error",
 			  err.message);
-	}
 }
 
 int snapshot_start(struct agent *agent, struct error *err)

@@ -125,8 +125,10 @@ static void report_failure(struct kube_snapshot *snapshot)
 {
 	if (snapshot->reported.code && strcmp(snapshot->reported.message, snapshot->problem.message) == 0)
 		return;
-	log_warn("cannot save the objects: after a reboot without their source, this node's pods would be quarantined", "reason",
-		 snapshot->problem.message, "cure",
+	log_warn("cannot save the objects: after a reboot without their source, this node would go by those that it saved last, or "
+		 "quarantine its "
+		 "pods if it never did",
+		 "reason", snapshot->problem.message, "cure",
 		 "free some space there, make it writable, or configure another directory; it is tried again by itself", "path",
 		 snapshot->options.path);
 }

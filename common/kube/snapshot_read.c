@@ -125,7 +125,7 @@ static int read_line(struct reading *reading, struct slice line, struct error *e
 
 	if (reading->complete)
 		return error_set(err, EINVAL, "something stands behind its last line");
-	if (line.n >= strlen(TAIL_START) && memcmp(line.p, TAIL_START, strlen(TAIL_START)) == 0)
+	if (reading->n_lines > 1 && line.n >= strlen(TAIL_START) && memcmp(line.p, TAIL_START, strlen(TAIL_START)) == 0)
 		return read_tail(reading, line, err);
 	if (!EVP_DigestUpdate(reading->digest, line.p, line.n))
 		return error_nomem(err);

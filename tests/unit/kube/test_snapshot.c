@@ -427,7 +427,9 @@ static void test_an_unfinished_file_of_an_earlier_run_is_taken_over(void **state
 static void test_a_file_of_another_version_or_none_at_all_is_no_snapshot(void **state)
 {
 	static const char *const texts[] = {
-		"", "\n", "garbage", "{}\n", "{\"holdfastSnapshot\":2,\"time\":1}\n", "{\"objects\":0,\"sha256\":\"\"}\n"
+		"", "\n", "garbage", "{}\n", "{\"holdfastSnapshot\":2,\"time\":1}\n", "{\"objects\":0,\"sha256\":\"\"}\n",
+		/* the right checksum of nothing at all */
+		"{\"objects\":0,\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}\n"
 	};
 	char directory[128];
 	struct fixture f;
