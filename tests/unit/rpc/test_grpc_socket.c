@@ -172,7 +172,7 @@ static void the_next_call_connects_again(void **state)
 static void a_late_answer_is_a_timeout_and_the_handler_hears_of_it(void **state)
 {
 	start_server(getuid());
-	begin("/t/Hold", "x", 20);
+	begin("/t/Hold", "x", 300);
 	run_until_ended(1);
 	assert_int_equal(world.status, RPC_DEADLINE_EXCEEDED);
 	assert_int_equal(world.n_answers, 1);
