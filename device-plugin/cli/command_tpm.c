@@ -138,8 +138,13 @@ int command_node_key(int argc, char **argv)
 	if (r < 0)
 		return failed(&err);
 	node_key_print_manifest(&key, &out);
+	if (buf_check(&out, "node key", &err) < 0)
+		return failed(&err);
 	fputs(buf_text(&out), stdout);
-	return EXIT_SUCCESS;
+	if (fflush(stdout) == 0)
+		return EXIT_SUCCESS;
+	error_errno(&err, errno, "cannot print the node key");
+	return failed(&err);
 }
 
 static int revoke_all(const struct tpm_options *options, uint64_t *ret, struct error *err)

@@ -131,6 +131,8 @@ int release_read_pcrs(const struct json_view *at, struct policy_pcrs *ret, struc
 			return r;
 		if (pcrs.mask & 1u << number)
 			return json_error(&item, err, "PCR %d is there twice", (int)number);
+		if (pcrs.mask >> number)
+			return json_error(&item, err, "PCR %d stands behind a higher one; values go by rising numbers", (int)number);
 		pcrs.mask |= 1u << number;
 	}
 	*ret = pcrs;

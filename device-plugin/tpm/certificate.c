@@ -17,6 +17,8 @@ static int read_part(struct tpm *tpm, ESYS_TR handle, uint16_t n, uint16_t at, s
 	TSS2_RC rc = Esys_NV_Read(tpm->esys, handle, handle, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, n, at, &bytes);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_error(err, rc, "read the certificate of the endorsement key");
+	if (bytes->size != n)
+		return error_set(err, EIO, "the TPM gives %u bytes of the certificate of the endorsement key, not %u", bytes->size, n);
 	buf_append(ret, bytes->buffer, bytes->size);
 	return buf_check(ret, "certificate of the endorsement key", err);
 }

@@ -12,10 +12,12 @@ TPML_PCR_SELECTION tpm_pcr_selection(struct policy_pcrs pcrs)
 	return selection;
 }
 
-/* What the TPM has taken out of the wanted ones, in the order of their numbers. */
+/* What the TPM has taken out of the wanted ones, in the order of their numbers. One that was not asked for must not keep us here for ever.
+ */
 static int take(const TPML_PCR_SELECTION *selected, const TPML_DIGEST *values, struct policy_pcrs *left,
 		uint8_t ret[static POLICY_PCRS][TPM2_DIGEST_SIZE], struct error *err)
 {
+	uint32_t wanted = left->mask;
 	UINT32 n = 0;
 
 	for (unsigned i = 0; i < POLICY_PCRS; i++) {
@@ -26,7 +28,7 @@ static int take(const TPML_PCR_SELECTION *selected, const TPML_DIGEST *values, s
 		memcpy(ret[i], values->digests[n++].buffer, TPM2_DIGEST_SIZE);
 		left->mask &= ~(1u << i);
 	}
-	return n > 0 ? 0 : error_set(err, ENOENT, "the TPM has no SHA-256 bank of PCRs: enable it in the firmware");
+	return left->mask != wanted ? 0 : error_set(err, ENOENT, "the TPM has no SHA-256 bank of PCRs: enable it in the firmware");
 }
 
 int tpm_read_pcrs(struct tpm *tpm, struct policy_pcrs pcrs, uint8_t ret[static POLICY_PCRS][TPM2_DIGEST_SIZE], struct error *err)

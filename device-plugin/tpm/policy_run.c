@@ -12,6 +12,10 @@ static int run_nv(struct tpm *tpm, ESYS_TR session, const struct policy_step *st
 	TPM2B_OPERAND operand = { .size = 8 };
 	ESYS_TR index = ESYS_TR_NONE;
 
+	/* Another index may count a failed authorization towards the lockout of the whole TPM, and the secret says which one is asked. */
+	if (step->nv.index != TPM_HOLD_INDEX)
+		return error_set(err, EINVAL, "the condition \"hold\" names NV index 0x%08x, and Holdfast's hold counter is 0x%08x",
+				 step->nv.index, TPM_HOLD_INDEX);
 	for (size_t i = 0; i < 8; i++)
 		operand.buffer[i] = (uint8_t)(step->nv.value >> (56 - 8 * i));
 	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, step->nv.index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &index);

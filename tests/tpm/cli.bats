@@ -55,6 +55,12 @@ refused() {
 	on_node check
 }
 
+@test "a node key that cannot be printed whole is a failure" {
+	run bash -c 'exec "$@" >/dev/full' - ip netns exec "$NETNS" "$HOLDFAST_BUILD/bin/holdfast-tpm" node-key --node edge-1 \
+		--tcti swtpm:host=127.0.0.1,port=2321 --state-dir state
+	[[ $status == 1 && $output == *"cannot print the node key"* ]]
+}
+
 @test "files may come from standard input and from a Kubernetes Secret" {
 	on_node node-key --node edge-1 >edge-1.yaml
 	printf x | seal a --node-key edge-1.yaml --from-file key=- --allow a/b | grep -q '"name":"key","mode":"0400","uid":0,"gid":0,"size":1'

@@ -30,8 +30,8 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
 	faulty_tcti.sent++;
 	bool fails = faulty_tcti.fail_at && faulty_tcti.sent >= faulty_tcti.fail_at &&
 		     faulty_tcti.sent < faulty_tcti.fail_at + (faulty_tcti.fail_n ? faulty_tcti.fail_n : 1);
-	proxy->faked = fails && faulty_tcti.code;
-	if (fails && !faulty_tcti.code)
+	proxy->faked = (fails && faulty_tcti.code) || faulty_tcti.answer;
+	if (fails && !proxy->faked)
 		return TSS2_TCTI_RC_IO_ERROR;
 	return proxy->faked ? TSS2_RC_SUCCESS : Tss2_Tcti_Transmit(proxy->real, size, command);
 }
@@ -39,13 +39,13 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
 static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *response, int32_t timeout)
 {
 	struct proxy *proxy = (struct proxy *)context;
-	const uint8_t answer[10] = { 0x80, 0x01, 0, 0, 0, 10, 0, 0, (uint8_t)(faulty_tcti.code >> 8), (uint8_t)faulty_tcti.code };
+	const uint8_t refusal[10] = { 0x80, 0x01, 0, 0, 0, 10, 0, 0, (uint8_t)(faulty_tcti.code >> 8), (uint8_t)faulty_tcti.code };
 
 	if (!proxy->faked)
 		return Tss2_Tcti_Receive(proxy->real, size, response, timeout);
-	*size = sizeof(answer);
+	*size = faulty_tcti.answer ? faulty_tcti.answer_n : sizeof(refusal);
 	if (response) {
-		memcpy(response, answer, sizeof(answer));
+		memcpy(response, faulty_tcti.answer ? faulty_tcti.answer : refusal, *size);
 		proxy->faked = false;
 	}
 	return TSS2_RC_SUCCESS;

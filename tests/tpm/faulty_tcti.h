@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_TESTS_TPM_FAULTY_TCTI_H
 #define HOLDFAST_TESTS_TPM_FAULTY_TCTI_H
 
+#include <stddef.h>
 #include <tss2/tss2_common.h>
 
 /*
@@ -14,6 +15,9 @@ struct faulty_tcti {
 	unsigned fail_at; /* 1: the next; 0: none */
 	unsigned fail_n;  /* how many in a row from there on */
 	TSS2_RC code;     /* TPM2_RC_…; 0: the connection breaks instead */
+
+	const uint8_t *answer; /* what every command is answered with, in place of all that; NULL: nothing */
+	size_t answer_n;
 };
 extern struct faulty_tcti faulty_tcti;
 

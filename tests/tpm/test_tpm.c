@@ -296,6 +296,17 @@ static void tpm2_tools_open_what_we_sealed(void **state)
 	tpm = sealing_open(&software);
 }
 
+/* The counter of failed authorizations is the whole TPM's, and full means that nothing is released any more. */
+static void a_secret_that_names_another_index_is_refused_before_the_tpm_counts_a_failure(void **state)
+{
+	sealing_make(&sealing, tpm, NULL, 0);
+	with_tools("tpm2_nvdefine -Q 0x01800049 -C o -s 8 -p other -a 'authread|authwrite|ownerread|ownerwrite' && printf 12345678 | "
+		   "tpm2_nvwrite -Q -C o -i - 0x01800049");
+	sealing.conditions[0].hold.index = 0x01800049;
+	refused(EINVAL, "names NV index 0x01800049");
+	with_tools("tpm2_getcap properties-variable | grep -q 'TPM2_PT_LOCKOUT_COUNTER: 0x0$'");
+}
+
 static void where_no_tpm_is_the_error_says_so(void **state)
 {
 	struct tpm *other = NULL;
@@ -322,6 +333,7 @@ int main(void)
 		TEST(pcr_values_that_change_keep_the_secret),
 		TEST(a_signed_policy_releases_what_its_signer_allows),
 		TEST(tpm2_tools_open_what_we_sealed),
+		TEST(a_secret_that_names_another_index_is_refused_before_the_tpm_counts_a_failure),
 		TEST(where_no_tpm_is_the_error_says_so),
 	};
 

@@ -128,6 +128,20 @@ static void enrolment_may_be_cut_off_anywhere(void **state)
 	}
 }
 
+static void a_tpm_that_gives_other_pcrs_than_were_asked_for_is_not_asked_for_ever(void **state)
+{
+	static const uint8_t pcr_8[62] = { 0x80, 0x01, 0, 0, 0,    62, 0, 0, 0, 0, 0, 0, 0, 1, 0,
+					   0,    0,    1, 0, 0x0b, 3,  0, 1, 0, 0, 0, 0, 1, 0, 32 };
+	uint8_t values[POLICY_PCRS][TPM2_DIGEST_SIZE];
+	struct tpm *tpm = sealing_open(&software);
+	struct error err;
+
+	faulty_tcti = (struct faulty_tcti){ .answer = pcr_8, .answer_n = sizeof(pcr_8) };
+	assert_int_equal(tpm_read_pcrs(tpm, (struct policy_pcrs){ 1 << 7 }, values, &err), -ENOENT);
+	faulty_tcti_reset();
+	tpm_close(tpm);
+}
+
 static void a_thousand_unseals_leave_nothing(void **state)
 {
 	struct tpm *tpm = sealing_open(&software);
@@ -151,6 +165,7 @@ int main(void)
 		TEST(every_command_of_an_unseal_may_fail_with_every_code),
 		TEST(one_failing_command_leaves_nothing_in_the_tpm),
 		TEST(enrolment_may_be_cut_off_anywhere),
+		TEST(a_tpm_that_gives_other_pcrs_than_were_asked_for_is_not_asked_for_ever),
 		TEST(a_thousand_unseals_leave_nothing),
 	};
 

@@ -60,6 +60,7 @@ static void malformed_conditions_are_refused(void **state)
 	refused("{\"type\":\"pcr\",\"pcrs\":[],\"values\":[]}", "selects no PCR");
 	refused("{\"type\":\"pcr\",\"pcrs\":[24],\"values\":[\"" VALUE "\"]}", "24");
 	refused("{\"type\":\"pcr\",\"pcrs\":[7,7],\"values\":[\"" VALUE "\",\"" VALUE "\"]}", "twice");
+	refused("{\"type\":\"pcr\",\"pcrs\":[7,4],\"values\":[\"" VALUE "\",\"" ZEROS "\"]}", "PCR 4 stands behind a higher one");
 	refused("{\"type\":\"pcr\",\"pcrs\":[7],\"values\":[]}", "has 0 values for 1 PCRs");
 	refused("{\"type\":\"pcr\",\"pcrs\":[7],\"values\":[\"11\"]}", "64 lower-case hexadecimal digits");
 	refused("{\"type\":\"signed-pcr\",\"pcrs\":[11],\"key\":\"-----BEGIN\"}", "is no RSA public key in PEM form");
