@@ -170,9 +170,9 @@ static void load_address(struct lowering *to, bool ipv6, bool source, uint32_t r
 			      reg);
 }
 
-static int lower_state(struct lowering *to, uint32_t states)
+static int lower_tracked(struct lowering *to, const struct ruleset_match *match, struct error *err)
 {
-	const uint32_t zero = 0;
+	const uint32_t states = NF_CT_STATE_BIT(IP_CT_NEW) | NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED), zero = 0;
 
 	load_ct(to, NFT_CT_STATE, NO_DIRECTION, NFT_REG_1);
 	struct nftnl_expr *bitwise = lowering_add(to, "bitwise");
@@ -185,14 +185,15 @@ static int lower_state(struct lowering *to, uint32_t states)
 	return 0;
 }
 
-static int lower_tracked(struct lowering *to, const struct ruleset_match *match, struct error *err)
+static int lower_connection_of(struct lowering *to, const struct ruleset_match *match, struct error *err)
 {
-	return lower_state(to, NF_CT_STATE_BIT(IP_CT_NEW) | NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
-}
+	const uint8_t family = (uint8_t)match->first; /* NFPROTO_IPV4 and _IPV6 are the same numbers */
 
-static int lower_untracked(struct lowering *to, const struct ruleset_match *match, struct error *err)
-{
-	return lower_state(to, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT);
+	if (match->first != AF_INET && match->first != AF_INET6)
+		return error_set(err, EINVAL, "%u is no address family", match->first);
+	load_ct(to, NFT_CT_L3PROTOCOL, NO_DIRECTION, NFT_REG_1);
+	compare(to, NFT_CMP_EQ, &family, sizeof(family));
+	return 0;
 }
 
 static int lower_answer(struct lowering *to, const struct ruleset_match *match, struct error *err)
@@ -290,7 +291,7 @@ static int lower_served_port_in(struct lowering *to, const struct ruleset_match 
 
 static int (*const lower_match[])(struct lowering *to, const struct ruleset_match *match, struct error *err) = {
 	[RULESET_TRACKED] = lower_tracked,
-	[RULESET_UNTRACKED] = lower_untracked,
+	[RULESET_CONNECTION_OF] = lower_connection_of,
 	[RULESET_ANSWER] = lower_answer,
 	[RULESET_ICMPV6_TYPE] = lower_icmpv6,
 	[RULESET_SOURCE_IN] = lower_source_in,

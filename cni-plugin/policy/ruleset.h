@@ -88,7 +88,7 @@ struct ruleset_counter {
 
 enum ruleset_match_type {
 	RULESET_TRACKED,        /* ct state new,established,related: the packet belongs to a connection */
-	RULESET_UNTRACKED,      /* ct state invalid,untracked: it belongs to none */
+	RULESET_CONNECTION_OF,  /* ct l3proto: it belongs to a connection of family `first`, AF_INET or AF_INET6 */
 	RULESET_ANSWER,         /* ct direction reply: it goes to who opened the connection */
 	RULESET_ICMPV6_TYPE,    /* first..last */
 	RULESET_SOURCE_IN,      /* set: KEY_IPV4 or KEY_IPV6; implies the family */

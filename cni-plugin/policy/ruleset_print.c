@@ -182,8 +182,8 @@ static void print_match(const struct ruleset_rule *rule, const struct ruleset_ma
 	case RULESET_TRACKED:
 		buf_string(out, "ct state new,established,related");
 		break;
-	case RULESET_UNTRACKED:
-		buf_string(out, "ct state invalid,untracked");
+	case RULESET_CONNECTION_OF:
+		buf_printf(out, "ct l3proto %s", match->first == AF_INET6 ? "ipv6" : "ipv4");
 		break;
 	case RULESET_ANSWER:
 		buf_string(out, "ct direction reply");

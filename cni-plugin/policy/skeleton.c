@@ -10,8 +10,12 @@
  * Every packet is judged by today's policy, not only the first of a connection: revocation needs no second mechanism, nothing to mark and
  * nothing to delete. Source and destination are the connection's, so an answer is judged as what it answers, and a Service's
  * translation is looked through. What conntrack does not track (NodeLocal DNS asks for that) is judged by its own header.
+ *
+ * Most packets belong to a connection of which neither pod is selected. So the rules ask for connections first, IPv4 before IPv6: one lookup,
+ * and out. Behind them are the packets that belong to none.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "cni-plugin/policy/engine_internal.h"
@@ -53,44 +57,54 @@ static const struct base_chain_row base_chains[] = {
 	  "what it may answer to pods of this node" },
 };
 
-#define BASE_RULES 6
-#define FIRST_LOOKUP 2
+#define ICMPV6_CHAIN "essential-icmpv6"
 
-static struct ruleset_rule accept_if(enum ruleset_match_type type, uint16_t first, uint16_t last)
+static struct ruleset_rule when(enum ruleset_match_type type, uint16_t first, uint16_t last, enum ruleset_verdict verdict)
 {
 	return (struct ruleset_rule){
 		.matches = { { .type = type, .first = first, .last = last } },
 		.n_matches = 1,
-		.verdict = RULESET_ACCEPT,
+		.verdict = verdict,
 	};
 }
 
-static struct ruleset_rule look_up(const struct base_chain_row *row, const char *map, bool by_connection)
+static int put_icmpv6(struct ruleset *ruleset, struct error *err)
 {
-	struct ruleset_rule rule = { .verdict = row->lookup, .target = strdup(map), .by_connection = by_connection };
+	struct ruleset_rule rules[] = {
+		when(RULESET_ICMPV6_TYPE, ICMPV6_PACKET_TOO_BIG, ICMPV6_PACKET_TOO_BIG, RULESET_ACCEPT),
+		when(RULESET_ICMPV6_TYPE, ICMPV6_NEIGHBOUR_FIRST, ICMPV6_NEIGHBOUR_LAST, RULESET_ACCEPT),
+	};
 
-	if (!by_connection)
-		rule.matches[rule.n_matches++].type = RULESET_UNTRACKED;
-	return rule;
+	return ruleset_chain_put(ruleset, ICMPV6_CHAIN, RULESET_NO_HOOK, 0, "what IPv6 cannot work without", rules, ELEMENTS_OF(rules),
+				 err);
+}
+
+static bool aim(struct ruleset_rule *rule, const char *target)
+{
+	rule->target = strdup(target);
+	return rule->target;
 }
 
 static int put_base_chain(struct ruleset *ruleset, const struct base_chain_row *row, struct error *err)
 {
-	struct ruleset_rule rules[BASE_RULES] = {
-		accept_if(RULESET_ICMPV6_TYPE, ICMPV6_PACKET_TOO_BIG, ICMPV6_PACKET_TOO_BIG),
-		accept_if(RULESET_ICMPV6_TYPE, ICMPV6_NEIGHBOUR_FIRST, ICMPV6_NEIGHBOUR_LAST),
-		look_up(row, row->map4, true),
-		look_up(row, row->map6, true),
-		look_up(row, row->map4, false),
-		look_up(row, row->map6, false),
+	const struct ruleset_rule by_connection = { .verdict = row->lookup, .by_connection = true }, by_header = { .verdict = row->lookup };
+	struct ruleset_rule rules[] = {
+		by_connection,
+		when(RULESET_CONNECTION_OF, AF_INET, AF_INET, RULESET_ACCEPT),
+		when(RULESET_PROTOCOL, IPPROTO_ICMPV6, IPPROTO_ICMPV6, RULESET_JUMP),
+		by_connection,
+		when(RULESET_CONNECTION_OF, AF_INET6, AF_INET6, RULESET_ACCEPT),
+		by_header,
+		by_header,
 	};
+	const char *const targets[ELEMENTS_OF(rules)] = { row->map4, NULL, ICMPV6_CHAIN, row->map6, NULL, row->map4, row->map6 };
 	bool ok = true;
 
-	for (size_t i = FIRST_LOOKUP; i < BASE_RULES; i++)
-		ok &= rules[i].target != NULL;
+	for (size_t i = 0; i < ELEMENTS_OF(rules); i++)
+		ok &= !targets[i] || aim(&rules[i], targets[i]);
 	if (ok)
-		return ruleset_chain_put(ruleset, row->name, row->hook, row->priority, row->comment, rules, BASE_RULES, err);
-	for (size_t i = 0; i < BASE_RULES; i++)
+		return ruleset_chain_put(ruleset, row->name, row->hook, row->priority, row->comment, rules, ELEMENTS_OF(rules), err);
+	for (size_t i = 0; i < ELEMENTS_OF(rules); i++)
 		ruleset_rule_clear(&rules[i]);
 	return error_nomem(err);
 }
@@ -117,6 +131,8 @@ int policy_skeleton(struct ruleset *ruleset, const struct ruleset_log *log, stru
 		r = ruleset_set_add(ruleset, maps[i].name, maps[i].key, false, true, "", &unused, err);
 	if (r == 0)
 		r = policy_put_quarantine(ruleset, log, err);
+	if (r == 0)
+		r = put_icmpv6(ruleset, err);
 	for (size_t i = 0; i < ELEMENTS_OF(base_chains) && r == 0; i++)
 		r = put_base_chain(ruleset, &base_chains[i], err);
 	return r;

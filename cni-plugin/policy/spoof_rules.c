@@ -8,6 +8,9 @@
  *	                                          │                └─► …-unspecified           ├─► sender-neighbour-solicitation
  *	                                          └─► sender-arp                               └─► sender-neighbour-advertisement
  *
+ * TCP is asked for first, since that is what most frames are. sender-dhcp, for what goes to a DHCP client, is a chain of its own: a drop
+ * is two rules, one that logs and one that drops, and what stands before it would be asked twice of every datagram.
+ *
  * Neighbour discovery behind an extension header, or in fragments, is what RFC 6980 and RFC 7112 are about: it is refused, so that the
  * options are where we look. Only the layouts that hosts send are accepted: no option, or one of 8 bytes, which names the pod's own MAC
  * address (or is the nonce of RFC 7527). A DHCP client looks at the destination port only, so that one decides.
@@ -85,7 +88,8 @@ const struct spoof_rule spoof_rules[] = {
 	  ACCEPT },
 	{ "sender-arp", DROP(ARP) },
 
-	{ "sender-ipv4", WHEN(IS(TRANSPORT, IPPROTO_UDP), IS(DESTINATION_PORT, BOOTP_CLIENT)), DROP(DHCP) },
+	{ "sender-ipv4", WHEN(IS(TRANSPORT, IPPROTO_TCP), OWN(IPV4_SOURCE, SPOOF_IPV4)), ACCEPT },
+	{ "sender-ipv4", WHEN(IS(TRANSPORT, IPPROTO_UDP), IS(DESTINATION_PORT, BOOTP_CLIENT)), GOTO("sender-dhcp") },
 	{ "sender-ipv4", WHEN(OWN(IPV4_SOURCE, SPOOF_IPV4), KNOWN_TRANSPORT), ACCEPT },
 	{ "sender-ipv4",
 	  WHEN(IS(IPV4_SOURCE, 0), IS(IPV4_DESTINATION, BROADCAST), IS(TRANSPORT, IPPROTO_UDP), IS(SOURCE_PORT, BOOTP_CLIENT),
@@ -97,10 +101,13 @@ const struct spoof_rule spoof_rules[] = {
 	{ "sender-ipv6", WHEN(IS(IPV6_SOURCE, 0)), GOTO("sender-ipv6-unspecified") },
 	{ "sender-ipv6", DROP(ADDRESS) },
 
+	{ "sender-ipv6-own", WHEN(IS(TRANSPORT, IPPROTO_TCP)), ACCEPT },
 	{ "sender-ipv6-own", WHEN(IS(TRANSPORT, IPPROTO_ICMPV6)), GOTO("sender-icmpv6") },
-	{ "sender-ipv6-own", WHEN(IS(TRANSPORT, IPPROTO_UDP), IS(DESTINATION_PORT, DHCPV6_CLIENT)), DROP(DHCP) },
+	{ "sender-ipv6-own", WHEN(IS(TRANSPORT, IPPROTO_UDP), IS(DESTINATION_PORT, DHCPV6_CLIENT)), GOTO("sender-dhcp") },
 	{ "sender-ipv6-own", WHEN(KNOWN_TRANSPORT), ACCEPT },
 	{ "sender-ipv6-own", DROP(PROTOCOL) },
+
+	{ "sender-dhcp", DROP(DHCP) },
 
 	/* Before there is an address: its duplicates are looked for, a router, and the listeners' reports that this takes. */
 	{ "sender-ipv6-unspecified",

@@ -45,7 +45,7 @@ static const struct rule pod_rules[] = {
 	{ .matches = { { .type = RULESET_SOURCE_IN, .set = "blocks6" }, { .type = RULESET_SERVED_PORT_IN, .set = "served6" } },
 	  .n_matches = 2 },
 	{ .matches = { { .type = RULESET_SERVED_PORT_IN, .set = "served4" } }, .n_matches = 1 },
-	{ .matches = { { .type = RULESET_UNTRACKED } }, .n_matches = 1, .verdict = RULESET_RETURN },
+	{ .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1, .verdict = RULESET_RETURN },
 	{ .matches = { { .type = RULESET_ANSWER } },
 	  .n_matches = 1,
 	  .verdict = RULESET_CONTINUE,
@@ -70,7 +70,8 @@ static const struct rule connection_rules[] = {
 };
 
 static const struct rule forward_rules[] = {
-	{ .matches = { { .type = RULESET_TRACKED } }, .n_matches = 1 },
+	{ .matches = { { .type = RULESET_CONNECTION_OF, .first = AF_INET } }, .n_matches = 1 },
+	{ .matches = { { .type = RULESET_CONNECTION_OF, .first = AF_INET6 } }, .n_matches = 1 },
 	{ .matches = { { .type = RULESET_ICMPV6_TYPE, .first = 133, .last = 137 } }, .n_matches = 1 },
 	{ .matches = { { .type = RULESET_ICMPV6_TYPE, .first = 2, .last = 2 } }, .n_matches = 1 },
 	{ .verdict = RULESET_DESTINATION_MAP, .target = "ingress4" },

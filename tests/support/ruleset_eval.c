@@ -67,7 +67,8 @@ static bool match_holds(const struct ruleset *ruleset, const struct ruleset_matc
 	switch (match->type) {
 	case RULESET_TRACKED:
 		return true;
-	case RULESET_UNTRACKED:
+	case RULESET_CONNECTION_OF:
+		return match->first == flow->source.family;
 	case RULESET_ANSWER:
 	case RULESET_ICMPV6_TYPE:
 		return false;
