@@ -16,33 +16,9 @@ setup() {
 
 teardown() { node_down; }
 
-# The same agent, with an API server that nobody runs.
-offline() {
-	cat >"$NODE/kubeconfig" <<-END
-	apiVersion: v1
-	kind: Config
-	current-context: c
-	contexts: [{name: c, context: {cluster: c, user: u}}]
-	clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
-	users: [{name: u, user: {}}]
-	END
-	cat >"$NODE/holdfast.yaml" <<-END
-	network:
-	  nodeName: $NODE_NAME
-	  source: {kubeconfig: $NODE/kubeconfig}
-	  podWait: 50ms
-	  metricsAddress: "127.0.0.1:9470"
-	  tableOwnership: "${OWNERSHIP:-auto}"
-	END
-}
-
 start_offline() {
-	offline
 	in_node rm -f /var/lib/holdfast/net/snapshot.jsonl
-	# shellcheck disable=SC2016
-	in_node setsid --fork sh -c 'echo $$ >"$0"; exec "$@"' "$NODE/agent.pid" \
-		"$BUILD/bin/holdfast-net" agent --config "$NODE/holdfast.yaml" </dev/null >>"$NODE/log/agent" 2>&1
-	wait_for "the agent answers" agent_answers
+	METRICS=127.0.0.1:9470 agent_offline
 }
 
 start_online() {

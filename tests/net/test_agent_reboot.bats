@@ -16,42 +16,13 @@ setup() {
 
 teardown() { node_down; }
 
-only_web_reaches_db() {
-	manifest db <<-END
-	apiVersion: networking.k8s.io/v1
-	kind: NetworkPolicy
-	metadata: {namespace: shop, name: db}
-	spec:
-	  podSelector: {matchLabels: {app: db}}
-	  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
-	END
-}
-
 SNAPSHOT=/var/lib/holdfast/net/snapshot.jsonl
 
-state() { in_node "$BUILD/bin/holdfast-net" status -o json | jq -r "$1"; }
-is_saved() { [[ $(state .snapshot.saved) == true ]]; }
 rules() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-9]*//'; }
 
 online() {
 	config
 	agent_start
-}
-
-# The same agent, with an API server that nobody runs.
-offline() {
-	cat >"$NODE/kubeconfig" <<-END
-	apiVersion: v1
-	kind: Config
-	current-context: c
-	contexts: [{name: c, context: {cluster: c, user: u}}]
-	clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
-	users: [{name: u, user: {}}]
-	END
-	config
-	sed -i "s|directory: .*|kubeconfig: $NODE/kubeconfig}|; s|podWait: .*|podWait: 50ms|" "$NODE/holdfast.yaml"
-	agent_launch
-	wait_for "the agent answers" agent_answers
 }
 
 # What a boot takes with it: the rules, /run, the sandboxes; and the kernel says that it is another boot.
@@ -72,7 +43,7 @@ reboot() {
 	passes shop/web shop/db tcp/80
 	agent_end
 	reboot
-	offline
+	agent_offline
 	agent_ready
 	[[ $(state .snapshot.decides) == true ]]
 	[[ $(in_node "$BUILD/bin/holdfast-net" status) == *"DECIDES, for the source has not told of all yet; "*" objects from $NODE/manifests, taken 2"* ]]
@@ -97,7 +68,7 @@ reboot() {
 	PATIENCE=30 wait_for "the change is saved" is_saved
 	agent_end
 	reboot
-	offline
+	agent_offline
 	! grep -q "pod adopted" "$NODE/log/agent"
 	! rules | grep -qF "$web"
 	attach shop/unknown
@@ -112,7 +83,7 @@ reboot() {
 	attach shop/db
 	agent_end
 	reboot
-	offline
+	agent_offline
 	attach shop/db
 	attach shop/other
 	[[ $(outcome shop/other shop/db tcp/80) == lost ]]
@@ -131,7 +102,7 @@ reboot() {
 	attach shop/other
 	rules >"$NODE/before"
 	agent_end
-	offline
+	agent_offline
 	agent_ready
 	diff "$NODE/before" <(rules)
 	cni del ptp shop/other
@@ -151,7 +122,7 @@ reboot() {
 	blocked shop/web shop/db tcp/80
 	agent_end KILL
 	in_node cp "$SNAPSHOT.kept" "$SNAPSHOT"
-	offline
+	agent_offline
 	log_has "the kernel's rules are newer than the snapshot"
 	[[ $(outcome shop/web shop/db tcp/80) == lost ]]
 	run direct STATUS <<<"$(bare 1.1.0)"
@@ -170,7 +141,7 @@ reboot() {
 	in_node nft delete table inet holdfast
 	in_node rm -rf /run/holdfast
 	[[ $(outcome shop/other shop/db tcp/80) == through ]]
-	offline
+	agent_offline
 	[[ $(state .snapshot.decides) == true ]]
 	[[ $(outcome shop/other shop/db tcp/80) == lost ]]
 	[[ $(outcome shop/web shop/db tcp/80) == through ]]
@@ -182,7 +153,7 @@ reboot() {
 	agent_end
 	reboot
 	in_node sed -i 's/"app":"web"/"app":"bad"/' "$SNAPSHOT"
-	offline
+	agent_offline
 	log_has "the snapshot cannot be used"
 	in_node test -e "$SNAPSHOT.damaged"
 	in_node test ! -e "$SNAPSHOT"

@@ -23,17 +23,6 @@ with_address() {
 	eval "$(declare -f old_cni_args | sed 's/^old_//')"
 }
 
-only_web_reaches_db() {
-	manifest db <<-END
-	apiVersion: networking.k8s.io/v1
-	kind: NetworkPolicy
-	metadata: {namespace: shop, name: db}
-	spec:
-	  podSelector: {matchLabels: {app: db}}
-	  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
-	END
-}
-
 @test "GC of one network does not touch the pods of another, not after a restart either" {
 	deny_all shop
 	network second 1.1.0 3 '"type": "ptp"'

@@ -117,6 +117,14 @@ agent_start() {
 	wait_for "the agent is ready" agent_ready
 }
 
+# The agent with an API server that nobody runs instead of the manifests.
+agent_offline() {
+	POD_WAIT=50ms config
+	config_unreachable
+	agent_launch
+	wait_for "the agent answers" agent_answers
+}
+
 # A test may put something before it.
 agent_command() { echo "$BUILD/bin/holdfast-net"; }
 
@@ -130,6 +138,9 @@ agent_launch() {
 }
 
 agent_answers() { in_node "$BUILD/bin/holdfast-net" status; }
+# state FILTER: of the agent's status
+state() { in_node "$BUILD/bin/holdfast-net" status -o json | jq -r "$1"; }
+is_saved() { [[ $(state .snapshot.saved) == true ]]; }
 agent_ready() { direct STATUS <<<"$(bare 1.1.0)"; }
 agent_runs() { in_node kill -0 "$(cat "$NODE/agent.pid")" 2>/dev/null; }
 agent_gone() { ! agent_runs; }
@@ -214,6 +225,17 @@ deny_all() {
 	kind: NetworkPolicy
 	metadata: {namespace: $1, name: deny-all}
 	spec: {podSelector: {}, policyTypes: [Ingress]}
+	END
+}
+
+only_web_reaches_db() {
+	manifest db <<-END
+	apiVersion: networking.k8s.io/v1
+	kind: NetworkPolicy
+	metadata: {namespace: shop, name: db}
+	spec:
+	  podSelector: {matchLabels: {app: db}}
+	  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
 	END
 }
 
