@@ -115,24 +115,16 @@ static bool half_list(const struct api *api, int fd, size_t kind, const char *re
 	return false;
 }
 
-static bool error(const struct api *api, int fd, size_t kind, const char *request)
+static bool refused(const struct api *api, int fd, size_t kind, const char *request)
 {
-	if (request)
-		refuse(fd, "500 Internal Server Error");
-	return false;
-}
+	static const char *const answers[API_FAULTS] = {
+		[API_ERROR] = "500 Internal Server Error",
+		[API_FORBIDDEN] = "403 Forbidden",
+		[API_BUSY] = "429 Too Many Requests\r\nRetry-After: 1",
+	};
 
-static bool forbidden(const struct api *api, int fd, size_t kind, const char *request)
-{
 	if (request)
-		refuse(fd, "403 Forbidden");
-	return false;
-}
-
-static bool busy(const struct api *api, int fd, size_t kind, const char *request)
-{
-	if (request)
-		refuse(fd, "429 Too Many Requests\r\nRetry-After: 1");
+		refuse(fd, answers[api->fault]);
 	return false;
 }
 
@@ -161,8 +153,8 @@ static bool break_off(const struct api *api, int fd, size_t kind, const char *re
 }
 
 static bool (*const faults[API_FAULTS])(const struct api *api, int fd, size_t kind, const char *request) = {
-	[API_GARBAGE] = garbage,     [API_CUT] = cut,       [API_DISORDER] = disorder,   [API_GONE] = gone,
-	[API_HALF_LIST] = half_list, [API_ERROR] = error,   [API_FORBIDDEN] = forbidden, [API_BUSY] = busy,
+	[API_GARBAGE] = garbage,     [API_CUT] = cut,       [API_DISORDER] = disorder, [API_GONE] = gone,
+	[API_HALF_LIST] = half_list, [API_ERROR] = refused, [API_FORBIDDEN] = refused, [API_BUSY] = refused,
 	[API_TOO_LARGE] = too_large, [API_SILENT] = silent, [API_TLS_CUT] = break_off,
 };
 

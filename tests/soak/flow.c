@@ -78,12 +78,12 @@ void flow_end(struct flow *flow)
 	close(flow->to);
 }
 
-void flow_assert(const struct flow *flow)
+void flow_assert(const struct flow *flow, const char *during)
 {
 	bool good = flow->hope == FLOW_PASSES ? flow->arrived == flow->sent && flow->answered == flow->sent : flow->arrived == 0;
 
 	if (!good || flow->sent == 0)
-		fail_msg("of %lu packets %lu arrived, and %lu answers came back", flow->sent, flow->arrived, flow->answered);
+		fail_msg("%s: of %lu packets %lu arrived, and %lu answers came back", during, flow->sent, flow->arrived, flow->answered);
 }
 
 bool flow_passes(const struct pod *from, const struct pod *to, uint16_t port)

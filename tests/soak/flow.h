@@ -27,7 +27,7 @@ void flow_begin(const struct pod *from, const struct pod *to, uint16_t port, enu
 void flow_end(struct flow *flow);
 
 /* Not one packet was lost, or not one passed; otherwise the test fails. */
-void flow_assert(const struct flow *flow);
+void flow_assert(const struct flow *flow, const char *during);
 
 /* One datagram, now: does it arrive? */
 bool flow_passes(const struct pod *from, const struct pod *to, uint16_t port);

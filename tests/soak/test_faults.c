@@ -69,12 +69,12 @@ static void begin_flows(struct flow flows[static DB])
 		flow_begin(&pods[i], &pods[DB], (uint16_t)(PORTS + i), i == allowed ? FLOW_PASSES : FLOW_BLOCKED, &flows[i]);
 }
 
-static void end_flows(struct flow flows[static DB])
+static void end_flows(struct flow flows[static DB], const char *during)
 {
 	for (int i = 0; i < DB; i++)
 		flow_end(&flows[i]);
 	for (int i = 0; i < DB; i++)
-		flow_assert(&flows[i]);
+		flow_assert(&flows[i], during);
 }
 
 static void suffer(struct node *node, const struct fault *fault, const struct flow flows[static DB])
@@ -115,7 +115,7 @@ static void meet(struct node *node, const struct fault *fault)
 	double begin = now_ms();
 	api_set_fault(node->api, API_WELL);
 	must(node_settle(node, &err), &err);
-	end_flows(flows);
+	end_flows(flows, fault->name);
 	allow(node, !allowed);
 	while (!is_judged_right()) {
 		if (now_ms() > begin + RECOVERY_MS)

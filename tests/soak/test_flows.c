@@ -84,7 +84,7 @@ static void test_a_flow_that_stays_allowed_loses_no_packet(void **state)
 	assert_true(number(node, "transactions") >= before + CHANGES);
 	print_message("# %lu packets there, %lu arrived, %lu of %lu answers came back\n", flow.sent, flow.arrived, flow.answered,
 		      flow.sent);
-	flow_assert(&flow);
+	flow_assert(&flow, "changes of policies");
 	for (int i = 0; i < 2; i++)
 		pod_stop(node, &pods[i]);
 }
