@@ -59,7 +59,7 @@ void adopt_departed(struct agent *agent, const struct attachment *attachment)
 	const struct kube_object *pod =
 		agent->store ? kube_store_get(agent->store, KUBE_POD, attachment->namespace, attachment->pod) : NULL;
 
-	if (!pod || attachment_is_adopted(attachment) || *departed_find(agent, pod))
+	if (!pod || attachment_is_adopted(attachment) || !kube_pod_has_uid(pod, attachment->uid) || *departed_find(agent, pod))
 		return;
 	struct departed *departed = calloc(1, sizeof(*departed));
 	if (!departed)

@@ -108,11 +108,12 @@ static void on_bad_journal_entry(const struct error *why)
 }
 
 /* An older agent's entry does not say as whom the pod may send; the pod's interface still does. */
-static void complete(struct attachment *attachment)
+static void complete(struct agent *agent, struct attachment *attachment)
 {
 	struct link_host host;
 	struct error why;
 
+	attachment->left_ms = uv_now(&agent->loop);
 	if (attachment->has_mac || link_find_host(attachment->netns, attachment->ifname, &host, &why) < 0)
 		return;
 	if (host.index == attachment->host_index && strcmp(host.name, attachment->host_name) == 0)
@@ -128,7 +129,7 @@ static int restore(struct agent *agent, struct error *err)
 	if (r == 0)
 		r = journal_read(agent->journal, &agent->attachments, on_bad_journal_entry, err);
 	for (struct attachment *at = agent->attachments.first; at && r == 0; at = at->next)
-		complete(at);
+		complete(agent, at);
 	if (r == 0)
 		r = enforcer_open(&agent->attachments, &drop_log, agent->settings.table_ownership == OWNERSHIP_AUTO, &agent->enforcer, err);
 	if (r < 0)

@@ -80,6 +80,12 @@ int agent_run(struct settings *settings, struct error *err) must_check;
 /* Takes ownership. What had this id goes first, and so does what is gone and had one of its addresses. On error nothing of it is left. */
 int agent_attach(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
 
+/*
+ * DEL: nothing of the pod passes when this returns 0, else soon; all of it goes when its interface has gone, which may be at once. Then
+ * the attachment is freed.
+ */
+int agent_leave(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
+
 /* Removes it, its rules and its journal entry, and frees it. The rules are gone when this returns 0, else soon. */
 int agent_detach(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
 
@@ -125,7 +131,7 @@ void tell_changed(struct agent *agent, const struct kube_object *after);
 void tell_all(struct agent *agent);
 void tell_start(struct agent *agent);
 
-/* ── reconcile.c: attachments whose pods went away without a DEL ── */
+/* ── reconcile.c: attachments whose pods have gone, whether DEL came or not ── */
 void reconcile_now(struct agent *agent);
 /* Logs what stands in the way. */
 void reconcile_bridge(struct agent *agent);

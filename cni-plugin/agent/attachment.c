@@ -78,6 +78,21 @@ bool attachment_has_address(const struct attachment *attachment, const struct ku
 	return false;
 }
 
+void attachment_drop_addresses(struct attachment *attachment, const struct kube_address *addresses, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < attachment->n_addresses; i++) {
+		bool drop = false;
+
+		for (size_t j = 0; j < n; j++)
+			drop |= kube_address_equals(&attachment->addresses[i], &addresses[j]);
+		if (!drop)
+			attachment->addresses[kept++] = attachment->addresses[i];
+	}
+	attachment->n_addresses = kept;
+}
+
 struct policy_endpoint attachment_endpoint(const struct attachment *attachment)
 {
 	struct policy_endpoint endpoint = {
@@ -86,6 +101,7 @@ struct policy_endpoint attachment_endpoint(const struct attachment *attachment)
 		.pod = attachment->pod,
 		.uid = attachment->uid,
 		.n_addresses = attachment->n_addresses,
+		.leaving = attachment->leaving,
 	};
 
 	memcpy(endpoint.addresses, attachment->addresses, sizeof(endpoint.addresses));

@@ -38,6 +38,13 @@ struct attachment {
 	struct kube_address link_locals[LINK_LOCALS_MAX];
 	size_t n_link_locals;
 	uint64_t spoof_logged_ms[SPOOF_REASONS]; /* when that it does was last logged; 0: never; not journalled */
+	/*
+	 * DEL was called, and the interface is still there, so that its pod's kernel may send what it has held back: nothing of it passes.
+	 * It has no address that a living attachment has.
+	 */
+	bool leaving;
+	uint64_t left_ms; /* since when, by the loop's clock; not journalled: an agent that starts counts anew */
+	bool overdue;     /* that it stays so long was reported; not journalled */
 	bool quarantined; /* it was reported so, and is to be reported again when it opens; not journalled */
 };
 
@@ -60,6 +67,8 @@ static inline bool attachment_is_adopted(const struct attachment *attachment)
 void attachment_set_host(struct attachment *attachment, const struct link_host *host);
 
 bool attachment_has_address(const struct attachment *attachment, const struct kube_address *addresses, size_t n);
+
+void attachment_drop_addresses(struct attachment *attachment, const struct kube_address *addresses, size_t n);
 
 /* Borrowed: valid as long as the attachment. */
 struct policy_endpoint attachment_endpoint(const struct attachment *attachment);

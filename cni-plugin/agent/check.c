@@ -44,7 +44,7 @@ int verb_check(struct agent *agent, const struct cni_request *request, struct se
 	if (!id)
 		return error_nomem(err);
 	const struct attachment *attachment = attachments_find(&agent->attachments, id);
-	if (!attachment)
+	if (!attachment || attachment->leaving)
 		return error_set(err, ENXIO, "no pod interface %s is known here: ADD has not been called for it, or DEL has", id);
 	if (!link_host_exists(attachment->host_index, attachment->host_name))
 		return error_set(err, ESTALE, "host interface %s of the pod is gone", attachment->host_name);

@@ -10,7 +10,7 @@ int verb_del(struct agent *agent, const struct cni_request *request, struct serv
 	_cleanup_free_ char *id = attachment_id(request->environment.container_id, request->environment.ifname);
 	struct attachment *attachment = id ? attachments_find(&agent->attachments, id) : NULL;
 
-	if (attachment && agent_detach(agent, attachment, err) < 0)
+	if (attachment && agent_leave(agent, attachment, err) < 0)
 		log_error("cannot remove all of a pod's rules now", "attachment", id, "error", err->message);
 	return 0;
 }

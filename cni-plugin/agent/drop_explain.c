@@ -130,7 +130,7 @@ static void print_reason(const struct drop *drop, const struct policy_decision *
 	if (is_spoofed(drop))
 		buf_printf(out, "spoofed: %s", spoofed_words(drop->spoofed));
 	else if (drop->kind == POLICY_DROP_QUARANTINE)
-		buf_printf(out, "quarantined: the object of %s is not known yet", isolated_pod(drop, decision));
+		buf_printf(out, "quarantined: the object of %s is not known yet, or it is leaving", isolated_pod(drop, decision));
 	else if (!decision)
 		buf_string(out, "denied by the rules of the last run: not all objects have come yet");
 	else if (!verdict_of(drop, decision)->allowed)

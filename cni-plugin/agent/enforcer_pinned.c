@@ -36,7 +36,7 @@ static int quarantine_known(struct enforcer *enforcer, bool all, struct error *e
 	int r = 0;
 
 	for (const struct attachment *at = enforcer->attachments->first; at && r == 0; at = at->next) {
-		if (all || at->quarantined)
+		if (all || at->quarantined || at->leaving)
 			r = enforcer_quarantine(enforcer, at, err);
 	}
 	return r;

@@ -33,7 +33,7 @@ static int take_pod(struct agent *agent, const struct kube_object *pod, struct e
 	for (; end->n_addresses < pod->pod.n_addresses; end->n_addresses++)
 		end->addresses[end->n_addresses] = pod->pod.addresses[end->n_addresses];
 	for (const struct attachment *at = agent->attachments.first; at && end->n_addresses == 0; at = at->next) {
-		if (strcmp(at->pod, pod->name) == 0 && strcmp(at->namespace, pod->namespace) == 0)
+		if (!at->leaving && strcmp(at->pod, pod->name) == 0 && strcmp(at->namespace, pod->namespace) == 0)
 			copy_addresses(at, end);
 	}
 	if (end->n_addresses == 0)

@@ -32,11 +32,11 @@ int verb_gc(struct agent *agent, const struct cni_request *request, struct serve
 		return 0;
 	for (struct attachment *at = agent->attachments.first; at; at = next) {
 		next = at->next;
-		if (!is_of_network(request, at) || is_valid(request, at))
+		if (!is_of_network(request, at) || at->leaving || is_valid(request, at))
 			continue;
 		log_info("pod interface removed: the runtime no longer knows it", "namespace", at->namespace, "pod", at->pod, "attachment",
 			 at->id);
-		int r = agent_detach(agent, at, err);
+		int r = agent_leave(agent, at, err);
 		failure = r < 0 ? r : failure;
 	}
 	return failure;

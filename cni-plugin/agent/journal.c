@@ -53,6 +53,8 @@ void journal_print(const struct attachment *attachment, struct buf *out)
 		buf_printf(out, ",\"mac\":\"" MAC_FORMAT "\",\"linkLocals\":", MAC_BYTES(attachment->mac));
 		print_addresses(attachment->link_locals, attachment->n_link_locals, out);
 	}
+	if (attachment->leaving)
+		buf_string(out, ",\"leaving\":true");
 	buf_string(out, "}\n");
 }
 
@@ -175,6 +177,14 @@ static int read_sender(const struct json_view *root, struct attachment *attachme
 	return read_addresses(root, "linkLocals", attachment->link_locals, LINK_LOCALS_MAX, &attachment->n_link_locals, err);
 }
 
+/* Entries of older agents lack it, and so do those of pods that live. */
+static int read_leaving(const struct json_view *root, bool *ret, struct error *err)
+{
+	struct json_view at;
+
+	return json_member(root, "leaving", &at) ? json_expect_bool(&at, ret, err) : 0;
+}
+
 int journal_parse(struct slice text, struct attachment **ret, struct error *err)
 {
 	_cleanup_(attachment_freep) struct attachment *attachment = NULL;
@@ -197,6 +207,8 @@ int journal_parse(struct slice text, struct attachment **ret, struct error *err)
 		r = read_addresses(&root, "addresses", attachment->addresses, POLICY_ENDPOINT_ADDRESSES_MAX, &attachment->n_addresses, err);
 	if (r == 0)
 		r = read_sender(&root, attachment, err);
+	if (r == 0)
+		r = read_leaving(&root, &attachment->leaving, err);
 	if (r == 0)
 		*ret = TAKE_PTR(attachment);
 	return r;

@@ -32,6 +32,7 @@ static void add_pods(const struct agent *agent, struct buf *out)
 	metrics_family(out, "holdfast_net_pods", METRIC_GAUGE, "Pods of this node.");
 	metrics_sample(out, "holdfast_net_pods", (double)pods.judged, "state", "judged");
 	metrics_sample(out, "holdfast_net_pods", (double)pods.quarantined, "state", "quarantined");
+	metrics_sample(out, "holdfast_net_pods", (double)pods.leaving, "state", "leaving");
 	metrics_family(out, "holdfast_net_senders", METRIC_GAUGE, "Pods of this node, by as whom they may send.");
 	metrics_sample(out, "holdfast_net_senders", (double)pods.senders[SENDERS_GUARDED], "state", "guarded");
 	metrics_sample(out, "holdfast_net_senders", (double)pods.senders[SENDERS_TRUSTED], "state", "trusted");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Pods that went away without a DEL: the agent was down, or the runtime was killed. An attachment is dropped when neither its network
- * namespace nor its host veth exists any more. The kernel tells of deleted links, and a timer catches what was missed; the same timer
- * looks after what others may change under us: the bridge's sysctl, and our table, of whose changes guard.c hears at once.
+ * namespace nor its host veth exists any more; after a DEL, when its veth does not, which the plugin before us removes. The kernel tells of
+ * deleted links, and a timer catches what was missed; the same timer looks after what others may change under us: the bridge's sysctl, and
+ * our table, of whose changes guard.c hears at once.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -16,20 +17,23 @@
 #include "common/base/log.h"
 
 #define RECONCILE_MS 30000
+#define OVERDUE_MS 60000
 #define AUDIT_EVERY 10 /* reconciliations: reading the whole table is not for every time */
 
 bool reconcile_is_gone(const struct attachment *attachment)
 {
-	return !attachment_is_adopted(attachment) && !link_netns_exists(attachment->netns) &&
-	       !link_host_exists(attachment->host_index, attachment->host_name);
+	if (attachment_is_adopted(attachment) || (!attachment->leaving && link_netns_exists(attachment->netns)))
+		return false;
+	return !link_host_exists(attachment->host_index, attachment->host_name);
 }
 
 static void drop(struct agent *agent, struct attachment *attachment)
 {
 	struct error err;
 
-	log_info("pod interface removed: its namespace and its veth are gone", "namespace", attachment->namespace, "pod", attachment->pod,
-		 "attachment", attachment->id);
+	if (!attachment->leaving)
+		log_info("pod interface removed: its namespace and its veth are gone", "namespace", attachment->namespace, "pod",
+			 attachment->pod, "attachment", attachment->id);
 	if (agent_detach(agent, attachment, &err) < 0)
 		log_error("cannot remove all of a pod's rules now", "error", err.message);
 }
@@ -62,6 +66,19 @@ void reconcile_bridge(struct agent *agent)
 		log_warn("bridge-nf-call-iptables was off; it is on now");
 }
 
+static void report_overdue(struct agent *agent)
+{
+	uint64_t now = uv_now(&agent->loop);
+
+	for (struct attachment *at = agent->attachments.first; at; at = at->next) {
+		if (!at->leaving || at->overdue || now - at->left_ms < OVERDUE_MS)
+			continue;
+		at->overdue = true;
+		log_warn("DEL was called long ago, and the pod's interface is still there: nothing of the pod passes until it is removed",
+			 "namespace", at->namespace, "pod", at->pod, "interface", at->host_name, "attachment", at->id);
+	}
+}
+
 static void audit(struct agent *agent)
 {
 	struct error err;
@@ -80,6 +97,7 @@ static void on_timer(uv_timer_t *timer)
 	struct agent *agent = timer->data;
 
 	reconcile_now(agent);
+	report_overdue(agent);
 	reconcile_bridge(agent);
 	drops_retry(agent);
 	if (++agent->reconciliations % AUDIT_EVERY == 0)
@@ -90,14 +108,14 @@ static int on_link(const struct nlmsghdr *message, void *context)
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
 	struct agent *agent = context;
+	struct attachment *next;
 
 	if (message->nlmsg_type != RTM_DELLINK || mnl_nlmsg_get_payload_len(message) < sizeof(*link))
 		return MNL_CB_OK;
-	for (struct attachment *at = agent->attachments.first; at; at = at->next) {
-		if (at->host_index != (unsigned)link->ifi_index || !reconcile_is_gone(at))
-			continue;
-		drop(agent, at);
-		break;
+	for (struct attachment *at = agent->attachments.first; at; at = next) {
+		next = at->next;
+		if (at->host_index == (unsigned)link->ifi_index && reconcile_is_gone(at))
+			drop(agent, at);
 	}
 	return MNL_CB_OK;
 }

@@ -17,6 +17,11 @@ struct pod_counts show_count_pods(const struct agent *agent)
 	struct pod_counts counts = { 0 };
 
 	for (const struct attachment *at = agent->attachments.first; at; at = at->next) {
+		if (at->leaving) {
+			counts.leaving++;
+			continue;
+		}
+		counts.here++;
 		if (enforcer_is_ready(agent->enforcer, at))
 			counts.judged++;
 		else

@@ -25,9 +25,9 @@ int show_drops(struct agent *agent, const char *arguments, struct buf *out, stru
 /* Whether OUTPUT=json is among the arguments. */
 bool show_wants_json(const char *arguments);
 
-/* How many of this node's pods are judged, quarantined, adopted; and how many may send as whom. */
+/* How many of this node's pods are judged, quarantined, adopted; and how many may send as whom. Those that are leaving are counted apart. */
 struct pod_counts {
-	size_t judged, quarantined, adopted;
+	size_t here, judged, quarantined, adopted, leaving;
 	size_t senders[SENDERS_STATES];
 };
 struct pod_counts show_count_pods(const struct agent *agent);

@@ -5,7 +5,7 @@
 
 #include "cni-plugin/agent/show.h"
 
-#define UNGUARDED_NAMES 16
+#define NAMES_MAX 16
 
 static void print_duration(struct buf *out, uint64_t seconds)
 {
@@ -85,14 +85,30 @@ static void print_snapshot(struct agent *agent, struct buf *out)
 		buf_printf(out, "           last error: %s\n", status.last_error);
 }
 
+static void print_leaving(struct agent *agent, const struct pod_counts *pods, struct buf *out)
+{
+	size_t n = 0;
+
+	buf_printf(out,
+		   "\n           %zu leaving: DEL was called, nothing of them passes until their interfaces are removed:", pods->leaving);
+	for (const struct attachment *at = agent->attachments.first; at && n < NAMES_MAX; at = at->next) {
+		if (!at->leaving)
+			continue;
+		buf_printf(out, "%s%s/%s on %s for ", n++ > 0 ? ", " : "\n           ", at->namespace, at->pod, at->host_name);
+		print_duration(out, (uv_now(&agent->loop) - at->left_ms) / 1000);
+	}
+}
+
 static void print_pods(struct agent *agent, const struct policy_counts *counts, struct buf *out)
 {
 	struct pod_counts pods = show_count_pods(agent);
 
-	buf_printf(out, "pods       %zu on this node: %zu judged, %zu quarantined (their objects have not come)", agent->attachments.n,
-		   pods.judged, pods.quarantined);
+	buf_printf(out, "pods       %zu on this node: %zu judged, %zu quarantined (their objects have not come)", pods.here, pods.judged,
+		   pods.quarantined);
 	if (pods.adopted)
 		buf_printf(out, "; %zu were here before Holdfast", pods.adopted);
+	if (pods.leaving)
+		print_leaving(agent, &pods, out);
 	buf_printf(out, "\n           isolated: %zu for ingress, %zu for egress\n", counts->isolated_ingress, counts->isolated_egress);
 	buf_printf(out, "cluster    %zu pods, %zu namespaces\n", kube_store_count(agent->store, KUBE_POD),
 		   kube_store_count(agent->store, KUBE_NAMESPACE));
@@ -103,8 +119,8 @@ static void print_unguarded(struct agent *agent, struct buf *out)
 {
 	size_t n = 0;
 
-	for (const struct attachment *at = agent->attachments.first; at && n < UNGUARDED_NAMES; at = at->next)
-		if (senders_state(enforcer_senders(agent->enforcer), at) == SENDERS_UNKNOWN)
+	for (const struct attachment *at = agent->attachments.first; at && n < NAMES_MAX; at = at->next)
+		if (!at->leaving && senders_state(enforcer_senders(agent->enforcer), at) == SENDERS_UNKNOWN)
 			buf_printf(out, "%s%s/%s", n++ > 0 ? ", " : "           ", at->namespace, at->pod);
 	buf_string(out, "\n");
 }
@@ -262,9 +278,9 @@ static void json_pods(struct agent *agent, const struct policy_counts *counts, s
 	struct pod_counts pods = show_count_pods(agent);
 
 	buf_printf(out,
-		   ",\"pods\":{\"here\":%zu,\"judged\":%zu,\"quarantined\":%zu,\"adopted\":%zu,\"isolatedIngress\":%zu,\"isolatedEgress\":%"
-		   "zu}",
-		   agent->attachments.n, pods.judged, pods.quarantined, pods.adopted, counts->isolated_ingress, counts->isolated_egress);
+		   ",\"pods\":{\"here\":%zu,\"judged\":%zu,\"quarantined\":%zu,\"adopted\":%zu,\"leaving\":%zu,\"isolatedIngress\":%zu,"
+		   "\"isolatedEgress\":%zu}",
+		   pods.here, pods.judged, pods.quarantined, pods.adopted, pods.leaving, counts->isolated_ingress, counts->isolated_egress);
 	buf_printf(out, ",\"senders\":{\"guarded\":%zu,\"trusted\":%zu,\"unguarded\":%zu}", pods.senders[SENDERS_GUARDED],
 		   pods.senders[SENDERS_TRUSTED], pods.senders[SENDERS_UNKNOWN]);
 	buf_printf(out, ",\"cluster\":{\"pods\":%zu,\"namespaces\":%zu,\"policies\":%zu},\"refusedPolicies\":[",

@@ -27,7 +27,7 @@ void spoof_log_take(struct agent *agent, const struct nflog_packet *packet)
 		return;
 	struct attachment *sender = sender_of(agent, packet->interface);
 	uint64_t now = uv_now(&agent->loop);
-	if (!sender || (sender->spoof_logged_ms[reason] && now - sender->spoof_logged_ms[reason] < AGAIN_MS))
+	if (!sender || sender->leaving || (sender->spoof_logged_ms[reason] && now - sender->spoof_logged_ms[reason] < AGAIN_MS))
 		return;
 	sender->spoof_logged_ms[reason] = now;
 	if (packet->source.family)

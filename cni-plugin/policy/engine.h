@@ -27,6 +27,7 @@ struct policy_endpoint {
 				* does an object without UID (from a file) for any endpoint */
 	struct kube_address addresses[POLICY_ENDPOINT_ADDRESSES_MAX];
 	size_t n_addresses;
+	bool leaving; /* no pod object will do any more: quarantined until it is removed */
 };
 
 struct policy_engine *policy_engine_new(void) must_check;

@@ -2,7 +2,7 @@
 /*
  * The pods' interfaces on this node, and the dispatch maps. The maps say for each address of this node which chain judges it;
  * an address that is in none belongs to a pod that no policy isolates. A pod's identity is its UID: an endpoint whose object is not
- * (yet) known is quarantined, because labels of a predecessor with the same name say nothing about it.
+ * (yet) known is quarantined, because labels of a predecessor with the same name say nothing about it. So is one that is leaving.
  */
 #include <string.h>
 
@@ -24,11 +24,7 @@ DEFINE_CLEANUP(struct endpoint *, endpoint_free);
 bool endpoint_fits(const struct endpoint *endpoint, const struct kube_object *pod)
 {
 	/* A pod in the host's network has no interface of its own: somebody is mistaken, and nothing is opened for it. */
-	if (pod->pod.host_network)
-		return false;
-	if (endpoint->uid[0] == '\0' || pod->uid[0] == '\0')
-		return true;
-	return strcmp(endpoint->uid, pod->uid) == 0 || (pod->pod.config_hash && strcmp(endpoint->uid, pod->pod.config_hash) == 0);
+	return !pod->pod.host_network && !endpoint->leaving && kube_pod_has_uid(pod, endpoint->uid);
 }
 
 const struct endpoint *endpoint_with_address(const struct policy_engine *engine, const struct kube_address *address)
@@ -108,6 +104,7 @@ static int endpoint_new(struct policy_engine *engine, const struct policy_endpoi
 		if (r < 0)
 			return r;
 	}
+	endpoint->leaving = from->leaving;
 	endpoint->serial = ++engine->serial;
 	*ret = TAKE_PTR(endpoint);
 	return 0;
@@ -134,7 +131,7 @@ static bool is_same(const struct endpoint *old, const struct policy_endpoint *ne
 	for (size_t i = 0; i < new->n_addresses; i++)
 		if (!addresses_have(&old->addresses, &new->addresses[i]))
 			return false;
-	return old->addresses.n == new->n_addresses;
+	return old->addresses.n == new->n_addresses && old->leaving == new->leaving;
 }
 
 int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy_endpoint *endpoint, struct error *err)

@@ -112,6 +112,7 @@ struct group {
 
 struct endpoint {
 	char *id, *pod_name, *uid;
+	bool leaving;
 	uint64_t serial; /* of two endpoints with one address, the newer has it */
 	struct ns *ns;
 	struct pod *pod; /* NULL: quarantined */

@@ -65,6 +65,10 @@ static void print_endpoint(const struct endpoint *endpoint, struct buf *out)
 		buf_printf(out, " %s", text);
 	}
 	buf_byte(out, '\n');
+	if (endpoint->leaving) {
+		buf_string(out, "\tleaving: quarantined until its interface is gone\n");
+		return;
+	}
 	if (!endpoint->pod) {
 		buf_string(out, "\tquarantined: the pod's object is unknown or of another pod\n");
 		return;

@@ -221,6 +221,9 @@ void kube_object_print(const struct kube_object *object, struct buf *out);
  */
 struct kube_object *kube_object_refused_policy(const char *namespace, const char *name, const char *reason) must_check;
 
+/* Whether it may be the pod that CNI calls `uid` (a static pod's is its config_hash). "", on either side, is unknown: then it may. */
+bool kube_pod_has_uid(const struct kube_object *pod, const char *uid);
+
 /* True if nothing that Holdfast uses differs; resource_version is not compared. */
 bool kube_object_equals(const struct kube_object *a, const struct kube_object *b);
 

@@ -275,3 +275,10 @@ int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct k
 	*ret = pod;
 	return 0;
 }
+
+bool kube_pod_has_uid(const struct kube_object *pod, const char *uid)
+{
+	if (*uid == '\0' || *pod->uid == '\0')
+		return true;
+	return strcmp(uid, pod->uid) == 0 || (pod->pod.config_hash && strcmp(uid, pod->pod.config_hash) == 0);
+}

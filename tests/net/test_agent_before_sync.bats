@@ -76,8 +76,8 @@ start_online() {
 	agent_end
 	start_offline
 	cni del ptp shop/db
-	[[ $(elements shop/db) == 0 ]]
-	[[ -z $(in_node ls /run/holdfast/net/attachments) ]]
+	wait_for "its rules are gone" no_elements shop/db
+	has_journal 0
 }
 
 @test "offline and with the table gone, every pod of the journal is quarantined" {

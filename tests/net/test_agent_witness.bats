@@ -35,7 +35,8 @@ with_address() {
 	direct GC <<<"$(bare 1.1.0 '"cni.dev/valid-attachments":[]')"
 	[[ $(elements shop/db) == 1 ]]
 	direct GC <<<"$(bare 1.1.0 '"cni.dev/valid-attachments":[]' | sed s/ptp/second/)"
-	[[ $(elements shop/db) == 0 ]]
+	unplug shop/db
+	wait_for "its rules are gone" no_elements shop/db
 }
 
 @test "a pod that gets the address of one that has gone gets none of its rights, though the object still says so" {

@@ -297,6 +297,12 @@ direct() {
 # bare VERSION [MEMBERS]: a plugin's configuration
 bare() { echo "{\"cniVersion\":\"$1\",\"name\":\"ptp\",\"type\":\"holdfast\"${2:+,$2}}"; }
 
+# our_del NS/POD: the runtime's DEL as far as it is ours; the interface is still there
+our_del() { ID=$(container_id "$1") NETNS=/run/netns/$(netns "$1") IFNAME=${IFNAME:-eth0} direct DEL <<<"$(bare 1.1.0)"; }
+
+# unplug NS/POD: what the plugin before us does then
+unplug() { in_node ip -n "$(netns "$1")" link delete "${IFNAME:-eth0}"; }
+
 # ── packets ──
 
 # address NS/POD|node [4|6]
@@ -334,6 +340,8 @@ table() { in_node nft list table inet holdfast | sed 's/packets [0-9]* bytes [0-
 
 # What the kernel has of a pod: in how many verdict maps its address is.
 elements() { in_node nft list table inet holdfast 2>/dev/null | grep -cF -- "$(address "$1" "${2:-4}") :" || true; }
+
+no_elements() { (($(elements "$1") == 0 && $(elements "$1" 6) == 0)); }
 
 # has_journal N: the agent remembers N attachments
 has_journal() { [[ $(in_node ls /run/holdfast/net/attachments 2>/dev/null | wc -l) == "$1" ]]; }

@@ -134,7 +134,8 @@ count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[]
 	[[ $(outcome shop/late node tcp/80) == lost ]]
 	[[ $(outcome node shop/late tcp/80) == through ]]
 	cni del ptp shop/late
-	(($(elements shop/late) == 0 && $(elements shop/db) > 0))
+	wait_for "its rules are gone" no_elements shop/late
+	(($(elements shop/db) > 0))
 }
 
 # ── the pod's object ──
@@ -216,6 +217,8 @@ count_elements() { in_node nft -j list map inet holdfast "$1" | jq '[.nftables[]
 	[[ $(count_elements ingress4) == 50 ]]
 	has_journal 50
 	for i in $(seq 50); do ID=c$i NETNS=/run/netns/shop-p$i IFNAME=eth0 direct DEL <<<"$(bare 1.1.0)"; done
+	for i in $(seq 50); do unplug "shop/p$i"; done
+	wait_for "all are forgotten" has_journal 0
 	[[ $(count_elements ingress4) == 0 ]]
 }
 

@@ -65,8 +65,8 @@ deletes_behind() {
 	(($(elements shop/db) > 0 && $(elements shop/db 6) > 0))
 	has_journal 1
 	cni del "$1" shop/db
-	(($(elements shop/db) == 0 && $(elements shop/db 6) == 0))
-	has_journal 0
+	wait_for "the pod's interface is forgotten" has_journal 0
+	no_elements shop/db
 	cni del "$1" shop/db
 }
 
@@ -97,16 +97,17 @@ deletes_behind() {
 		has_journal 1
 		[[ $version == 0.3.1 ]] || cni check "v$version" shop/web
 		cni del "v$version" shop/web
-		has_journal 0
+		wait_for "the pod's interface is forgotten" has_journal 0
 	done
 }
 
-@test "DEL without prevResult removes the rules" {
+@test "DEL without prevResult removes the rules with the interface" {
 	deny_all shop
 	attach shop/db
 	(($(elements shop/db) > 0))
-	ID=$(container_id shop/db) NETNS=/run/netns/shop-db IFNAME=eth0 direct DEL <<<"$(bare 1.1.0)"
-	(($(elements shop/db) == 0))
+	our_del shop/db
+	unplug shop/db
+	wait_for "the rules are gone" no_elements shop/db
 }
 
 @test "DEL removes the rules when the namespace is gone, with its path and without" {
@@ -118,7 +119,7 @@ deletes_behind() {
 		(($(elements shop/db) > 0))
 		in_node ip netns del shop-db
 		ID=$(container_id shop/db) NETNS=$path IFNAME=eth0 direct DEL <<<"$(bare 1.1.0)"
-		(($(elements shop/db) == 0))
+		wait_for "the rules are gone" no_elements shop/db
 		cni del ptp shop/db
 	done
 }
@@ -127,8 +128,7 @@ deletes_behind() {
 	deny_all shop
 	attach shop/db
 	in_node ip netns del shop-db
-	no_elements() { (($(elements shop/db) == 0)); }
-	wait_for "the rules are gone" no_elements
+	wait_for "the rules are gone" no_elements shop/db
 	log_has "its namespace and its veth are gone"
 }
 
@@ -137,9 +137,12 @@ deletes_behind() {
 	attach shop/web
 	attach shop/db
 	direct GC <<<"$(bare 1.1.0 "\"cni.dev/valid-attachments\":[{\"containerID\":\"$(container_id shop/db)\",\"ifname\":\"eth0\"}]")"
-	(($(elements shop/web) == 0 && $(elements shop/db) > 0))
+	unplug shop/web
+	wait_for "it is gone" no_elements shop/web
+	(($(elements shop/db) > 0))
 	direct GC <<<"$(bare 1.1.0 '"cni.dev/valid-attachments":[]')"
-	(($(elements shop/db) == 0))
+	unplug shop/db
+	wait_for "it is gone" no_elements shop/db
 }
 
 @test "GC with null, or without a list, removes only what is gone" {
@@ -154,7 +157,7 @@ deletes_behind() {
 	attach shop/web
 	has_journal 1
 	cni gc ptp shop/web
-	has_journal 0
+	wait_for "the pod's interface is forgotten" has_journal 0
 }
 
 @test "GC with a list that names an impossible attachment is refused and removes nothing" {
@@ -191,6 +194,7 @@ deletes_behind() {
 	first=$(address shop/db) second=$(jq -r '.ips[0].address | sub("/.*"; "")' "$NODE/results/second")
 	in_node nft get element inet holdfast ingress4 "{ $first, $second }"
 	IFNAME=eth1 cni del second shop/db
+	wait_for "the second is forgotten" has_journal 1
 	in_node nft get element inet holdfast ingress4 "{ $first }"
 	run in_node nft get element inet holdfast ingress4 "{ $second }"
 	((status != 0))

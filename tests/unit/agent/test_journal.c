@@ -117,6 +117,23 @@ static void test_an_older_agents_entry_has_no_mac_address(void **state)
 	assert_false(read->has_mac);
 }
 
+static void test_an_entry_says_whether_its_pod_is_leaving(void **state)
+{
+	_cleanup_(attachment_freep) struct attachment *attachment = sample("c1");
+	struct error err;
+
+	for (int leaving = 0; leaving < 2; leaving++) {
+		_cleanup_(attachment_freep) struct attachment *read = NULL;
+		_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
+
+		attachment->leaving = leaving;
+		journal_print(attachment, &text);
+		assert_int_equal(strstr(buf_text(&text), "\"leaving\"") != NULL, leaving); /* older agents' entries have no such member */
+		assert_int_equal(journal_parse(buf_view(&text), &read, &err), 0);
+		assert_int_equal(read->leaving, leaving);
+	}
+}
+
 static void test_a_mac_address_that_is_none_is_refused(void **state)
 {
 	static const char *const bad[] = { "0a:58:0a:01:00:f", "0a:58:0a:01:00:fg", "0a-58-0a-01-00-f5", "0A:58:0a:01:00:f5" };
@@ -242,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_was_written_is_read_again, set_up, tear_down),
 		cmocka_unit_test(test_an_older_agents_entry_has_no_network),
 		cmocka_unit_test(test_an_older_agents_entry_has_no_mac_address),
+		cmocka_unit_test(test_an_entry_says_whether_its_pod_is_leaving),
 		cmocka_unit_test(test_a_mac_address_that_is_none_is_refused),
 		cmocka_unit_test_setup_teardown(test_an_entry_is_replaced_and_removed_by_its_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bad_entry_is_set_aside_and_reported_once, set_up, tear_down),

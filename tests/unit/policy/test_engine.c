@@ -265,6 +265,22 @@ static void test_quarantine_ends_when_the_object_comes(void **state)
 	assert_false(allowed(&world));
 }
 
+static void test_leaving_endpoint_is_quarantined_whatever_object_there_is(void **state)
+{
+	_cleanup_(world_clear) struct world world = world_of(SHOP WEB DB DB_ENDPOINT);
+	struct policy_endpoint leaving = world.scenario.endpoints[0];
+
+	assert_true(allowed(&world));
+	leaving.leaving = true;
+	assert_int_equal(policy_engine_endpoint_put(world.engine, &leaving, NULL), 0);
+	assert_int_equal(policy_engine_endpoint_state(world.engine, "c2/eth0"), POLICY_ENDPOINT_QUARANTINED);
+	assert_false(allowed(&world));
+	put(&world, "{kind: Pod, apiVersion: v1, metadata: {namespace: shop, name: db, uid: u2, labels: {app: other}}}");
+	assert_false(allowed(&world));
+	assert_int_equal(policy_engine_endpoint_remove(world.engine, "c2/eth0", NULL), 0);
+	assert_true(allowed(&world));
+}
+
 static void test_object_of_the_predecessor_does_not_open_its_successor(void **state)
 {
 	_cleanup_(world_clear) struct world world =
@@ -382,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_second_pod_with_the_same_policies_costs_one_element_a_map),
 		cmocka_unit_test(test_policy_that_isolates_no_pod_here_is_not_compiled),
 		cmocka_unit_test(test_quarantine_ends_when_the_object_comes),
+		cmocka_unit_test(test_leaving_endpoint_is_quarantined_whatever_object_there_is),
 		cmocka_unit_test(test_object_of_the_predecessor_does_not_open_its_successor),
 		cmocka_unit_test(test_newest_endpoint_has_the_address),
 		cmocka_unit_test(test_endpoint_put_again_unchanged_costs_nothing),
