@@ -192,6 +192,24 @@ static int wire(struct fabric *fabric, int place, struct error *err)
 	return r == 0 && (!at->link || !at->at_node) ? error_errno(err, errno, "cannot find the interfaces of place %d", place) : r;
 }
 
+int fabric_rewire(struct fabric *fabric, int place, struct error *err)
+{
+	char text[64];
+
+	int r = fabric_enter(fabric, FABRIC_NODE, err);
+	snprintf(text, sizeof(text), "link delete v%d\n", place);
+	if (r == 0)
+		r = batch(text, err);
+	if (r == 0)
+		r = wire(fabric, place, err);
+	if (r == 0)
+		r = rtnl_link_wait(fabric->places[FABRIC_NODE].rtnl, fabric->places[place].port, err);
+	if (r == 0)
+		r = rtnl_link_wait(fabric->places[place].rtnl, fabric->places[place].link, err);
+	fabric_leave(fabric);
+	return r;
+}
+
 static int wait_for_wires(struct fabric *fabric, struct error *err)
 {
 	int r = 0;

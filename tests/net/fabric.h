@@ -46,6 +46,9 @@ int fabric_address_add(struct fabric *fabric, int place, const struct kube_addre
 int fabric_address_wait(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 int fabric_address_remove(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 
+/* The pod's veth goes, with all that is on it, and a new one comes, as when one pod's sandbox ends and another's begins. */
+int fabric_rewire(struct fabric *fabric, int place, struct error *err) must_check;
+
 /*
  * Returns when every packet that was sent before has been delivered or dropped. On one CPU the packets of all veths wait in one
  * queue, first in, first out; so once a packet of ours has made its way through the node and back, those before it have as well. A packet that

@@ -249,16 +249,34 @@ static struct node_call call_of(const struct policy_endpoint *endpoint, struct e
 				   .addresses = { texts->addresses[0], texts->addresses[1] } };
 }
 
+/* The agent keeps a pod's addresses closed until its interface has gone, and its entry until then. */
+static void wait_until_left(const struct node_call *call)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/run/holdfast/net/attachments/%s:%s.json", call->container, call->ifname);
+	for (int ms = 0; access(path, F_OK) == 0; ms++) {
+		if (ms > 10000)
+			fail_msg("%s is still there, 10 s after its interface went", path);
+		usleep(1000);
+	}
+}
+
+/* Another container may have the same wires: then they stay. */
 static void end_pod(struct soak *soak, size_t i)
 {
 	struct policy_endpoint endpoint = scenario_endpoint_take(&soak->scenario, i);
+	bool has_heir = scenario_is_endpoint(&soak->scenario, &endpoint.addresses[0]);
 	struct endpoint_texts texts;
 	struct node_call call = call_of(&endpoint, &texts);
 	struct error err;
 
 	must(node_call("DEL", &call, &err), &err);
-	scenario_endpoint_clear(&endpoint);
 	must(hosts_follow(soak->hosts, &soak->scenario, &err), &err);
+	if (!has_heir)
+		must(fabric_rewire(soak->node->fabric, FABRIC_POD(host_of(&endpoint)), &err), &err);
+	wait_until_left(&call);
+	scenario_endpoint_clear(&endpoint);
 }
 
 static void end_some_pod(struct soak *soak)
