@@ -131,6 +131,7 @@ static void *serve(void *context)
 	int fd;
 
 	while ((fd = accept4(api->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &(int){ API_SEND_BUFFER }, sizeof(int));
 		pthread_mutex_lock(&api->lock);
 		if (!take(api, fd))
 			close(fd);

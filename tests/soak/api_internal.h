@@ -13,6 +13,7 @@
 
 #define API_WATCHES_MAX 16
 #define API_EVENT_MAX (4 * 1024 * 1024)
+#define API_SEND_BUFFER (4 * 1024 * 1024) /* per watch: an agent that stands still does not hold the server up */
 
 struct api_kind {
 	const char *name, *version, *resource;
