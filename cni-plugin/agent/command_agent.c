@@ -95,7 +95,7 @@ int command_agent(int argc, char **argv)
 
 	if (parse(argc, argv, &options) < 0 || !set_up_log(&options, NULL)) {
 		fputs(usage, stderr);
-		return 2;
+		return EXIT_USAGE;
 	}
 	if (options.help) {
 		fputs(usage, stdout);

@@ -14,7 +14,6 @@
 
 #define TIMEOUT_MS 20000
 #define ARGUMENTS_MAX (32 * 1024)
-#define EXIT_USAGE 2 /* also: the agent cannot be asked */
 
 static const char status_usage[] = "usage: holdfast-net status [-o json] [--socket PATH]\n";
 static const char dump_usage[] = "usage: holdfast-net dump [--socket PATH]\n";

@@ -15,7 +15,6 @@
 #include "cni-plugin/plugin/cni.h"
 
 #define TIMEOUT_MS 20000
-#define EXIT_USAGE 2
 #define SINCE_MAX 30 /* characters */
 
 static const char usage[] =

@@ -2,6 +2,8 @@
 #ifndef HOLDFAST_AGENT_COMMANDS_H
 #define HOLDFAST_AGENT_COMMANDS_H
 
+#include "common/base/program.h"
+
 struct error;
 
 /* The subcommands of holdfast-net. argv[0] is the subcommand. They return the exit code and print their own errors. */

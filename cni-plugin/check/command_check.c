@@ -10,7 +10,7 @@
 #include "common/config/config.h"
 
 #define OUTPUT_MAX (1024 * 1024)
-#define EXIT_USAGE 3
+#define EXIT_BAD_USAGE 3
 
 static const char usage[] =
 	"usage: holdfast-net check [-o json] [--config FILE] [--socket PATH] [--root DIR] [--cni-conf DIR] [--cni-bin DIR]\n"
@@ -89,10 +89,10 @@ int command_check(int argc, char **argv)
 	parse(argc, argv, &checkup, &options);
 	if (options.help || options.bad) {
 		fputs(usage, options.bad ? stderr : stdout);
-		return options.bad ? EXIT_USAGE : 0;
+		return options.bad ? EXIT_BAD_USAGE : 0;
 	}
 	if (!root_is_there(checkup.root))
-		return EXIT_USAGE;
+		return EXIT_BAD_USAGE;
 	enum checkup_level worst = checkup_run(&checkup);
 	if (options.json)
 		checkup_print_json(&checkup, &out);
@@ -100,7 +100,7 @@ int command_check(int argc, char **argv)
 		checkup_print(&checkup, &out);
 	if (checkup.lost || out.failed) {
 		fputs("holdfast-net: out of memory\n", stderr);
-		return EXIT_USAGE;
+		return EXIT_BAD_USAGE;
 	}
 	fputs(buf_text(&out), stdout);
 	return (int)worst;

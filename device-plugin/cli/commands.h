@@ -2,12 +2,12 @@
 #ifndef HOLDFAST_TPM_COMMANDS_H
 #define HOLDFAST_TPM_COMMANDS_H
 
+#include "common/base/program.h"
+
 /* The subcommands of holdfast-tpm. argv[0] is the subcommand. They return the exit code and print their own errors. */
 int command_seal(int argc, char **argv);
 int command_node_key(int argc, char **argv);
 int command_revoke(int argc, char **argv);
 int command_check(int argc, char **argv);
-
-#define EXIT_USAGE 2
 
 #endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/program.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_row(FILE *to, const char *name, const char *summary)
+{
+	fprintf(to, "  %-9s %s\n", name, summary);
+}
+
+static void print_usage(const struct program *program, FILE *to)
+{
+	fprintf(to, "usage: %s COMMAND [OPTIONS]\n\n%s\n\n", program->name, program->purpose);
+	for (size_t i = 0; i < program->n_commands; i++)
+		print_row(to, program->commands[i].name, program->commands[i].summary);
+	print_row(to, "version", "print the version");
+	fprintf(to, "\nexamples:\n%s  %s COMMAND --help\n", program->examples, program->name);
+}
+
+static bool is_one_of(const char *word, const char *const names[2])
+{
+	return strcmp(word, names[0]) == 0 || strcmp(word, names[1]) == 0;
+}
+
+int program_run(const struct program *program, int argc, char **argv)
+{
+	static const char *const help[] = { "--help", "-h" }, *const version[] = { "version", "--version" };
+
+	if (argc < 2) {
+		print_usage(program, stderr);
+		return EXIT_USAGE;
+	}
+	if (is_one_of(argv[1], help)) {
+		print_usage(program, stdout);
+		return EXIT_SUCCESS;
+	}
+	if (is_one_of(argv[1], version)) {
+		printf("%s %s\n", program->name, program->version);
+		return EXIT_SUCCESS;
+	}
+	for (size_t i = 0; i < program->n_commands; i++) {
+		if (strcmp(argv[1], program->commands[i].name) == 0)
+			return program->commands[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "%s: there is no command \"%s\"\n", program->name, argv[1]);
+	print_usage(program, stderr);
+	return EXIT_USAGE;
+}
