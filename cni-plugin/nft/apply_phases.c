@@ -7,7 +7,8 @@
  *	waste    flush doomed chains, delete doomed sets, delete doomed chains, delete doomed counters
  *
  * Flushing first frees the references that doomed objects hold on each other. A base chain that is to be in another place is deleted and
- * made anew, because its hook and priority cannot be changed; the kernel hooks in the new one before it lets go of the old.
+ * made anew, because its hook and priority cannot be changed; the kernel hooks in the new one before it lets go of the old. A chain on an
+ * interface may have gone with it, or not (since Linux 6.16): what is to be deleted is there in either case, without the kernel being read.
  */
 #include "cni-plugin/nft/apply.h"
 
@@ -163,6 +164,9 @@ static void put_waste(struct apply *apply)
 	struct ruleset_chain *chain = NULL;
 	struct ruleset_set *set = NULL;
 
+	while ((chain = ruleset_next_pending_chain(apply->ruleset, chain)))
+		if (chain->state == RULESET_DOOMED && chain->hook == RULESET_HOOK_INGRESS)
+			nft_step_chain_claim(&apply->tx, chain);
 	while ((chain = ruleset_next_pending_chain(apply->ruleset, chain)))
 		if (chain->state == RULESET_DOOMED)
 			nft_step_chain_flush(&apply->tx, chain);

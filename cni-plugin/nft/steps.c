@@ -153,6 +153,18 @@ void nft_step_chain_add(struct nft_transaction *tx, const struct ruleset_chain *
 	nft_transaction_put(tx, message);
 }
 
+/* Without a hook: one that has one keeps it. */
+void nft_step_chain_claim(struct nft_transaction *tx, const struct ruleset_chain *chain)
+{
+	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFT_STEP_ROOM, "chain \"%s\"", chain->name);
+
+	if (!message)
+		return;
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chain->name);
+	nft_transaction_put(tx, message);
+}
+
 void nft_step_chain_delete(struct nft_transaction *tx, const struct ruleset_chain *chain)
 {
 	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_DELCHAIN, 0, NFT_STEP_ROOM, "deletion of chain \"%s\"", chain->name);

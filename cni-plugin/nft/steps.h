@@ -22,6 +22,8 @@ void nft_step_set_delete(struct nft_transaction *tx, const struct ruleset_set *s
 
 void nft_step_chain_add(struct nft_transaction *tx, const struct ruleset_chain *chain);
 void nft_step_chain_flush(struct nft_transaction *tx, const struct ruleset_chain *chain);
+/* Whether it is there or not, its deletion finds it then. */
+void nft_step_chain_claim(struct nft_transaction *tx, const struct ruleset_chain *chain);
 void nft_step_chain_delete(struct nft_transaction *tx, const struct ruleset_chain *chain);
 
 /* Appends chain->rules[index]. -EINVAL, -ENOMEM: the rule cannot be built. */

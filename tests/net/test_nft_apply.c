@@ -182,6 +182,30 @@ static void test_doomed_chains_that_jump_to_each_other_go(void **state)
 	run("test $(nft list table inet holdfast | grep -c chain) = 0");
 }
 
+/* Kernels before 6.16 delete such a chain with its interface. */
+static void test_a_chain_on_an_interface_is_deleted_whether_or_not_it_went_with_it(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new(RULESET_NETDEV);
+	struct nft_report report;
+	struct error err;
+
+	run("for i in stays goes with_it; do ip link add $i type veth || exit; done");
+	static const char *const devices[] = { "stays", "goes", "with_it" };
+	for (size_t i = 0; i < ELEMENTS_OF(devices); i++) {
+		struct ruleset_rule rule = { .verdict = RULESET_DROP };
+		assert_int_equal(ruleset_ingress_put(ruleset, devices[i], devices[i], 0, "", &rule, 1, &err), 0);
+	}
+	assert_int_equal(nft_apply(world->nft, ruleset, &report, &err), 0);
+	run("ip link delete goes; ip link delete with_it; nft delete chain netdev holdfast with_it");
+	for (size_t i = 0; i < ELEMENTS_OF(devices); i++)
+		ruleset_chain_remove(ruleset, devices[i]);
+	if (nft_apply(world->nft, ruleset, &report, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(report.transactions, 1);
+	run("test $(nft list table netdev holdfast | grep -c chain) = 0");
+}
+
 static void test_one_element_costs_one_message_beside_the_table(void **state)
 {
 	struct world *world = *state;
@@ -387,6 +411,7 @@ int main(void)
 		PROMISE(test_what_nft_loads_from_our_print_is_what_we_load),
 		PROMISE(test_changed_doomed_and_retargeted_go_in_one_transaction_behind_what_is_new),
 		PROMISE(test_doomed_chains_that_jump_to_each_other_go),
+		PROMISE(test_a_chain_on_an_interface_is_deleted_whether_or_not_it_went_with_it),
 		PROMISE(test_one_element_costs_one_message_beside_the_table),
 		PROMISE(test_a_refused_rule_is_named_and_nothing_changes),
 		PROMISE(test_a_refused_element_is_named_and_nothing_changes),
