@@ -88,6 +88,8 @@ int agent_leave(struct agent *agent, struct attachment *attachment, struct error
 
 /* Removes it, its rules and its journal entry, and frees it. The rules are gone when this returns 0, else soon. */
 int agent_detach(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
+/* The same for one whose interface has gone; its rules go at the end of the loop's turn, with those of all others that have gone. */
+int agent_forget(struct agent *agent, struct attachment *attachment, struct error *err) must_check;
 
 /* ── apply.c ── */
 void agent_mark_dirty(struct agent *agent);

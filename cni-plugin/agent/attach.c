@@ -2,7 +2,8 @@
 /*
  * The order in which an attachment comes and goes. Coming: model, kernel, journal, and only then is the pod told to start. Going: kernel
  * before journal. If the agent dies in between, what is left over is either rules without an entry, which the next sync removes, or
- * an entry without a pod, which reconcile removes; never a pod without rules.
+ * an entry without a pod, which reconcile removes; never a pod without rules. An interface that has gone sends nothing: its entry goes at
+ * once, and its rules at the end of the loop's turn, with those of all others that have gone.
  *
  * DEL comes before the interface goes, and the dead pod's kernel sends on what it holds back, such as a packet that waits for a neighbour's
  * address. Therefore going takes two steps, and an address that is used again goes over to the new pod at any time:
@@ -195,4 +196,11 @@ int agent_detach(struct agent *agent, struct attachment *attachment, struct erro
 	if (attachment_is_adopted(taken))
 		return r;
 	return conclude(r, journal_remove(agent->journal, taken, &journal_err), &journal_err, err);
+}
+
+int agent_forget(struct agent *agent, struct attachment *attachment, struct error *err)
+{
+	adopt_departed(agent, attachment);
+	agent_mark_dirty(agent);
+	return withdraw_and_free(agent, attachment, err);
 }

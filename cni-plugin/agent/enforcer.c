@@ -146,11 +146,17 @@ bool enforcer_is_live(const struct enforcer *enforcer)
 	return enforcer->engine && !enforcer->lost;
 }
 
+static int rebase(struct enforcer *enforcer, struct ruleset *ruleset, struct error *err)
+{
+	enforcer->stats.reads++;
+	return nft_rebase(enforcer->nft, ruleset, err);
+}
+
 static int read_senders(struct enforcer *enforcer, struct error *err)
 {
 	int r = senders_prune(enforcer->senders, err);
 
-	return r < 0 ? note(enforcer, r) : nft_rebase(enforcer->nft, senders_ruleset(enforcer->senders), err);
+	return r < 0 ? note(enforcer, r) : rebase(enforcer, senders_ruleset(enforcer->senders), err);
 }
 
 static int read_kernel(struct enforcer *enforcer, struct error *err)
@@ -159,7 +165,7 @@ static int read_kernel(struct enforcer *enforcer, struct error *err)
 
 	if (r < 0)
 		return r;
-	return enforcer->engine ? nft_rebase(enforcer->nft, enforcer_wanted(enforcer), err) : enforcer_read_pinned(enforcer, err);
+	return enforcer->engine ? rebase(enforcer, enforcer_wanted(enforcer), err) : enforcer_read_pinned(enforcer, err);
 }
 
 const double enforcer_times[ENFORCER_TIMES] = { 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2 };
@@ -205,13 +211,22 @@ static int send_ruleset(struct enforcer *enforcer, struct ruleset *ruleset, stru
 	return 0;
 }
 
-/* Senders first: a pod that is known to the policies is guarded already. */
-static int send_pending(struct enforcer *enforcer, struct error *err)
+static int send_senders(struct enforcer *enforcer, struct error *err)
 {
 	int r = senders_are_doubtful(enforcer->senders) ? read_senders(enforcer, err) : 0;
 
 	if (r == 0)
 		r = send_ruleset(enforcer, senders_ruleset(enforcer->senders), err);
+	if (r == 0)
+		senders_settled(enforcer->senders);
+	return r;
+}
+
+/* Senders first: a pod that is known to the policies is guarded already. */
+static int send_pending(struct enforcer *enforcer, struct error *err)
+{
+	int r = send_senders(enforcer, err);
+
 	return r < 0 ? r : send_ruleset(enforcer, enforcer_wanted(enforcer), err);
 }
 

@@ -85,6 +85,7 @@ extern const double enforcer_times[ENFORCER_TIMES];
 
 struct enforcer_stats {
 	uint64_t transactions, failed, repaired;
+	uint64_t reads;                     /* of a whole table, to compare it with the model */
 	uint64_t duration_us;               /* of all applies that succeeded */
 	uint64_t times[ENFORCER_TIMES + 1]; /* how many took up to enforcer_times[i]; the last: longer */
 	uint64_t last_us, last_messages, last_bytes;

@@ -21,15 +21,11 @@ static bool is_valid(const struct cni_request *request, const struct attachment 
 	return false;
 }
 
-/* Without a list (`cnitool gc` gives none) only what is gone from the kernel goes. */
-int verb_gc(struct agent *agent, const struct cni_request *request, struct server_call *call, struct buf *out, struct error *err)
+static int leave_unknown(struct agent *agent, const struct cni_request *request, struct error *err)
 {
 	struct attachment *next;
 	int failure = 0;
 
-	reconcile_now(agent);
-	if (!request->valid_known)
-		return 0;
 	for (struct attachment *at = agent->attachments.first; at; at = next) {
 		next = at->next;
 		if (!is_of_network(request, at) || at->leaving || is_valid(request, at))
@@ -40,4 +36,12 @@ int verb_gc(struct agent *agent, const struct cni_request *request, struct serve
 		failure = r < 0 ? r : failure;
 	}
 	return failure;
+}
+
+/* Without a list (`cnitool gc` gives none) only what is gone from the kernel goes. */
+int verb_gc(struct agent *agent, const struct cni_request *request, struct server_call *call, struct buf *out, struct error *err)
+{
+	reconcile_now(agent);
+	int r = request->valid_known ? leave_unknown(agent, request, err) : 0;
+	return r == 0 && agent->dirty ? agent_apply(agent, err) : r;
 }

@@ -20,6 +20,8 @@ static void add_kernel(const struct agent *agent, struct buf *out)
 	    "nf_tables transactions that the kernel refused.");
 	metrics_histogram(out, "holdfast_net_transaction_duration_seconds", "Time from the first message to the kernel's last answer.",
 			  enforcer_times, stats->times, ENFORCER_TIMES, (double)stats->duration_us / 1e6);
+	one(out, "holdfast_net_table_reads_total", METRIC_COUNTER, (double)stats->reads,
+	    "Tables that were read back whole: at the start, for an audit, or because the kernel may differ from the model.");
 	one(out, "holdfast_net_repairs_total", METRIC_COUNTER, (double)stats->repaired, "How often somebody else had changed our table.");
 	one(out, "holdfast_net_rules_pending", METRIC_GAUGE, agent->dirty || !stats->in_force,
 	    "1 while the kernel lacks a part of the model.");

@@ -34,7 +34,7 @@ static void drop(struct agent *agent, struct attachment *attachment)
 	if (!attachment->leaving)
 		log_info("pod interface removed: its namespace and its veth are gone", "namespace", attachment->namespace, "pod",
 			 attachment->pod, "attachment", attachment->id);
-	if (agent_detach(agent, attachment, &err) < 0)
+	if (agent_forget(agent, attachment, &err) < 0)
 		log_error("cannot remove all of a pod's rules now", "error", err.message);
 }
 

@@ -15,7 +15,8 @@ struct senders {
 	const struct attachments *attachments;
 	const struct kube_store *store; /* NULL until live */
 	struct ruleset *ruleset;
-	bool doubtful;
+	bool gone;     /* since the kernel was told: an interface, and on some kernels its chain with it */
+	bool doubtful; /* what should have changed in the kernel cannot be seen from the ruleset */
 };
 
 /* RFC 4291, appendix A: what an interface gives itself, whatever it had when ADD looked. */
@@ -58,12 +59,24 @@ static bool is_known(const struct attachment *attachment)
 	return attachment->has_mac && link_host_exists(attachment->host_index, attachment->host_name);
 }
 
+/* Some plugins name an interface after its pod: the next one has the chain's name, and is another. */
+static bool has_namesake(const struct senders *senders, const struct attachment *attachment)
+{
+	for (const struct attachment *at = senders->attachments->first; at; at = at->next)
+		if (at->has_mac && at->host_index != attachment->host_index && strcmp(at->host_name, attachment->host_name) == 0)
+			return true;
+	return false;
+}
+
 static int put(struct senders *senders, const struct attachment *attachment, bool trusted, struct error *err)
 {
 	char pod[POD_NAME_MAX];
 	struct spoof_sender sender = sender_of(attachment, trusted, pod);
 
-	return is_known(attachment) ? spoof_put(senders->ruleset, &sender, err) : 0;
+	if (!is_known(attachment))
+		return 0;
+	senders->doubtful |= senders->gone || has_namesake(senders, attachment);
+	return spoof_put(senders->ruleset, &sender, err);
 }
 
 /* A namespace whose object is unknown may not. */
@@ -123,13 +136,21 @@ int senders_put(struct senders *senders, const struct attachment *attachment, st
 	return put(senders, attachment, may_spoof(senders, attachment->namespace), err);
 }
 
-/* Two attachments of one interface, as long as a runtime has not told of the end of the first: what is left is put again. */
+static bool shares_chain(const struct attachment *a, const struct attachment *b)
+{
+	return a->host_index == b->host_index || strcmp(a->host_name, b->host_name) == 0;
+}
+
+/*
+ * Two attachments of one interface, as long as a runtime has not told of the end of the first, or of two of one name: what is left is put
+ * again.
+ */
 static int put_others(struct senders *senders, const struct attachment *removed, struct error *err)
 {
 	int r = 0;
 
 	for (const struct attachment *at = senders->attachments->first; at && r == 0; at = at->next)
-		if (at != removed && at->has_mac && at->host_index == removed->host_index)
+		if (at != removed && at->has_mac && shares_chain(at, removed))
 			r = senders_put(senders, at, err);
 	return r;
 }
@@ -138,17 +159,17 @@ static int forget(struct senders *senders, const struct attachment *attachment, 
 {
 	char pod[POD_NAME_MAX];
 	struct spoof_sender sender = sender_of(attachment, false, pod);
+	int r = spoof_remove(senders->ruleset, &sender, err);
 
-	return spoof_remove(senders->ruleset, &sender, err);
+	return r < 0 ? r : put_others(senders, attachment, err);
 }
 
 int senders_remove(struct senders *senders, const struct attachment *attachment, struct error *err)
 {
 	if (!attachment->has_mac)
 		return 0;
-	senders->doubtful |= !is_known(attachment);
-	int r = forget(senders, attachment, err);
-	return r < 0 ? r : put_others(senders, attachment, err);
+	senders->gone |= !is_known(attachment);
+	return forget(senders, attachment, err);
 }
 
 static int put_namespace(struct senders *senders, const char *namespace, struct error *err)
@@ -208,8 +229,14 @@ int senders_prune(struct senders *senders, struct error *err)
 	for (const struct attachment *at = senders->attachments->first; at && r == 0; at = at->next)
 		if (at->has_mac && !is_known(at))
 			r = forget(senders, at, err);
-	senders->doubtful = false;
+	senders_settled(senders);
 	return r;
+}
+
+void senders_settled(struct senders *senders)
+{
+	senders->gone = false;
+	senders->doubtful = false;
 }
 
 bool senders_are_doubtful(const struct senders *senders)

@@ -32,8 +32,13 @@ int senders_changed(struct senders *senders, const struct kube_object *before, c
 
 /* Before the ruleset is compared with the kernel's: forgets interfaces that are gone, on which no chain could be. */
 int senders_prune(struct senders *senders, struct error *err) must_check;
-/* An interface has gone, and its chain perhaps with it: the kernel must be read before it is written. Until senders_prune. */
+/*
+ * An interface has gone, and its chain perhaps with it, and another has come that may have its name: the kernel must be read before it is
+ * written. An end alone needs no reading. Until senders_prune or senders_settled.
+ */
 bool senders_are_doubtful(const struct senders *senders);
+/* The kernel has the ruleset. */
+void senders_settled(struct senders *senders);
 
 struct ruleset *senders_ruleset(const struct senders *senders);
 

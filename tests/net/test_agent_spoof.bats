@@ -279,6 +279,38 @@ is_restored() { guard_by_name | diff -q "$NODE/before" -; }
 
 is_empty() { guard | diff -q "$NODE/before" -; }
 
+# Some plugins name an interface after its pod. wire NS/POD ADDRESS: an interface whose end on the host is called "same"
+wire() {
+	pod "$1"
+	[[ -e $NODE/results/$(netns "$1").sandbox ]] || sandbox "$1"
+	touch "$NODE/results/$(netns "$1").sandbox"
+	in_node ip link add same type veth peer name eth0 netns "$(netns "$1")"
+	ID=$(container_id "$1") NETNS=/run/netns/$(netns "$1") IFNAME=eth0 ARGS=$(cni_args "$1") direct ADD \
+		<<<"$(bare 1.1.0 "\"prevResult\":{\"cniVersion\":\"1.1.0\",\"ips\":[{\"address\":\"$2/24\"}]}")"
+}
+
+same_is_guarded() { in_node nft list chain netdev holdfast from-same | grep -F 'device "same"'; }
+
+@test "a pod whose interface has the name of one that has gone is guarded, also when the other is deleted" {
+	wire shop/old 10.244.1.20
+	in_node ip link delete same # its namespace is still there, and so it is remembered
+	wire shop/new 10.244.1.21
+	same_is_guarded
+	our_del shop/old
+	has_journal 1
+	same_is_guarded
+}
+
+@test "also if the chain went with the other's interface, as on older kernels" {
+	agent_disown
+	wire shop/old 10.244.1.20
+	in_node sh -c 'ip link delete same; nft delete chain netdev holdfast from-same'
+	wire shop/new 10.244.1.21
+	same_is_guarded
+	our_del shop/old
+	same_is_guarded
+}
+
 # ── pods that were here before ──
 
 report_address() {

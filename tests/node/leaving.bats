@@ -157,6 +157,29 @@ spoofed() { in_node nft -j list counter netdev holdfast spoofed-address | jq '.n
 	[[ $(in_node "$BUILD/bin/holdfast-net" status) != *"leaving:"* ]]
 }
 
+reads() { in_node curl -sf http://127.0.0.1:9470/metrics | sed -n 's/^holdfast_net_table_reads_total //p'; }
+
+@test "its end reads nothing back from the kernel, nor does that of many" {
+	local n before
+	METRICS=127.0.0.1:9470 config
+	agent_end
+	agent_start
+	for n in 1 2 3 4; do
+		pod "open/p$n"
+		attach "open/p$n"
+	done
+	before=$(reads)
+	our_del shop/web
+	unplug shop/web
+	wait_for "nothing is left" no_elements shop/web
+	for n in 1 2 3 4; do unplug "open/p$n"; done
+	for n in 1 2 3 4; do in_node ip netns delete "open-p$n"; done
+	direct GC <<<"$(bare 1.1.0)"
+	wait_for "all are forgotten" has_journal 1
+	(($(reads) == before))
+	! in_node nft list table netdev holdfast | grep -F -e shop/web -e open/p
+}
+
 # ── restarts ──
 
 @test "an agent that starts meanwhile knows that it is leaving, and follows its end" {
