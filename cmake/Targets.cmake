@@ -56,6 +56,26 @@ function(holdfast_library name)
 	target_link_libraries(${name} PUBLIC holdfast_options ${ARG_LINK})
 endfunction()
 
+# holdfast_messages(NAME a.proto b.proto): a library of what protobuf-c makes of them when we build. <path>/a.pb-c.h is included by the path
+# of a.proto.
+find_program(PROTOC_C protoc-c)
+if(NOT PROTOC_C)
+	message(FATAL_ERROR "protoc-c is missing: install it with `apt-get install protobuf-c-compiler` (all of them: tests/install-deps)")
+endif()
+function(holdfast_messages name)
+	file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+	foreach(proto ${ARGN})
+		string(REPLACE .proto .pb-c written ${CMAKE_BINARY_DIR}/${folder}/${proto})
+		add_custom_command(OUTPUT ${written}.c ${written}.h
+			COMMAND ${PROTOC_C} --proto_path=. --c_out=${CMAKE_BINARY_DIR} ${folder}/${proto}
+			WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto} VERBATIM)
+		list(APPEND messages ${written}.c ${written}.h)
+	endforeach()
+	holdfast_library(${name} SOURCES ${messages} LINK dep::protobufc)
+	target_compile_options(${name} PRIVATE -w) # not our code
+	target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
+endfunction()
+
 # All programs that are installed, without the tests: cmake --build … --target programs
 add_custom_target(programs)
 

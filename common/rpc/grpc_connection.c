@@ -56,17 +56,22 @@ static int send_output(struct grpc_connection *connection, struct error *err)
 	return 0;
 }
 
-/* One write at a time: what the peer does not take stays in the session, where it has its limits. */
+/*
+ * One write at a time: what the peer does not take stays in the session, where it has its limits. A session that is done although it has
+ * calls has found something in what the peer sent, and has said goodbye.
+ */
 static void flush(struct grpc_connection *connection)
 {
 	struct error err;
 
 	if (!connection->begun || connection->writing || connection->closing)
 		return;
-	if (send_output(connection, &err) < 0)
+	int r = send_output(connection, &err);
+	bool done = r == 0 && !connection->writing && grpc_session_is_done(connection->session);
+	if (done)
+		error_set(&err, EPROTO, "the connection was ended: the peer does not speak HTTP/2 as agreed");
+	if (r < 0 || done)
 		grpc_connection_close(connection, &err);
-	else if (!connection->writing && grpc_session_is_done(connection->session))
-		grpc_connection_close(connection, NULL);
 }
 
 static void on_wake(void *context)
