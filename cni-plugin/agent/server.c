@@ -33,7 +33,8 @@ struct server_call {
 };
 
 struct server {
-	uv_pipe_t pipe;
+	uv_loop_t *loop;
+	struct unix_listener *listener;
 	struct server_handler handler;
 	struct server_call *calls;
 	size_t n_calls;
@@ -186,8 +187,8 @@ static struct server_call *call_new(struct server *server)
 	call->server = server;
 	call->answer = BUF_MAX(WIRE_OUTPUT_MAX + WIRE_OUTPUT_MAX / WIRE_CHUNK_MAX * 4 + 64);
 	wire_request_init(&call->request);
-	uv_pipe_init(server->pipe.loop, &call->pipe, 0);
-	uv_timer_init(server->pipe.loop, &call->timer);
+	uv_pipe_init(server->loop, &call->pipe, 0);
+	uv_timer_init(server->loop, &call->timer);
 	call->open_handles = 2;
 	call->pipe.data = call->timer.data = call;
 	call->next = server->calls;
@@ -198,20 +199,20 @@ static struct server_call *call_new(struct server *server)
 	return call;
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+static void on_connection(void *context, int fd)
 {
-	struct server *server = stream->data;
+	struct server *server = context;
+	_cleanup_close_ int owned = fd;
+	struct server_call *call = call_new(server);
 	struct error err;
 
-	if (status < 0)
-		return;
-	struct server_call *call = call_new(server);
 	if (!call)
-		return;
-	if (uv_accept(stream, (uv_stream_t *)&call->pipe) < 0 || !unix_socket_peer_is(&call->pipe, 0)) {
+		return; /* the peer sees the end, and may try again */
+	if (uv_pipe_open(&call->pipe, fd) < 0) {
 		call_close(call);
 		return;
 	}
+	(void)TAKE_FD(owned); /* the pipe's */
 	if (server->n_calls > SERVER_CALLS_MAX) {
 		error_set(&err, EBUSY, "the agent has %d requests to answer already", SERVER_CALLS_MAX);
 		call_refuse(call, &err);
@@ -222,9 +223,9 @@ static void on_connection(uv_stream_t *stream, int status)
 		call_close(call);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_listener_stopped(void *context)
 {
-	struct server *server = handle->data;
+	struct server *server = context;
 
 	server->closed = true;
 	server_free_if_done(server);
@@ -232,20 +233,17 @@ static void on_closed(uv_handle_t *handle)
 
 int server_start(uv_loop_t *loop, const char *path, const struct server_handler *handler, struct server **ret, struct error *err)
 {
-	struct server *server = calloc(1, sizeof(*server));
+	_cleanup_free_ struct server *server = calloc(1, sizeof(*server));
+	const struct unix_listener_options options = { path, BACKLOG, 0, on_connection, server };
 
 	if (!server)
 		return error_nomem(err);
+	server->loop = loop;
 	server->handler = *handler;
-	uv_pipe_init(loop, &server->pipe, 0);
-	server->pipe.data = server;
-	int r = unix_socket_listen(&server->pipe, path, BACKLOG, on_connection, err);
-	if (r < 0) {
-		uv_close((uv_handle_t *)&server->pipe, on_closed);
-		return r;
-	}
-	*ret = server;
-	return 0;
+	int r = unix_listener_start(loop, &options, &server->listener, err);
+	if (r == 0)
+		*ret = TAKE_PTR(server);
+	return r;
 }
 
 void server_stop(struct server *server)
@@ -253,7 +251,7 @@ void server_stop(struct server *server)
 	if (!server || server->stopped)
 		return;
 	server->stopped = true;
-	uv_close((uv_handle_t *)&server->pipe, on_closed); /* libuv removes the socket's file */
+	unix_listener_stop(server->listener, on_listener_stopped);
 	for (struct server_call *call = server->calls, *next; call; call = next) {
 		next = call->next;
 		call_close(call);

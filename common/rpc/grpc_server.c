@@ -12,21 +12,28 @@ struct member {
 };
 
 struct grpc_server {
-	uv_pipe_t pipe;
+	uv_loop_t *loop;
+	struct unix_listener *listener;
 	struct grpc_service service;
 	struct grpc_load *load;
-	uid_t uid;
 	struct member *members;
 	size_t n_members;
 	bool stopped, closed;
 };
 
-static void free_if_done(struct grpc_server *server)
+static void server_free(struct grpc_server *server)
 {
-	if (!server->closed || server->members)
+	if (!server)
 		return;
 	grpc_load_unref(server->load);
 	free(server);
+}
+DEFINE_CLEANUP(struct grpc_server *, server_free);
+
+static void free_if_done(struct grpc_server *server)
+{
+	if (server->closed && !server->members)
+		server_free(server);
 }
 
 static void on_member_closed(struct grpc_connection *connection)
@@ -45,14 +52,12 @@ static void on_member_closed(struct grpc_connection *connection)
 	free_if_done(server);
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+static struct member *member_new(struct grpc_server *server)
 {
-	struct grpc_server *server = stream->data;
-	struct member *member = status == 0 ? calloc(1, sizeof(*member)) : NULL;
-	struct error err;
+	struct member *member = calloc(1, sizeof(*member));
 
 	if (!member)
-		return;
+		return NULL;
 	member->connection.owner = server;
 	member->connection.on_closed = on_member_closed;
 	member->next = server->members;
@@ -60,17 +65,30 @@ static void on_connection(uv_stream_t *stream, int status)
 		member->next->previous = member;
 	server->members = member;
 	server->n_members++;
-	int r = grpc_connection_init(&member->connection, stream->loop, &server->service, server->load, &err);
-	if (uv_accept(stream, (uv_stream_t *)&member->connection.pipe) < 0 || r < 0 || server->n_members > GRPC_CONNECTIONS_MAX ||
-	    !unix_socket_peer_is(&member->connection.pipe, server->uid))
-		grpc_connection_close(&member->connection, NULL);
-	else
-		grpc_connection_begin(&member->connection);
+	return member;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_connection(void *context, int fd)
 {
-	struct grpc_server *server = handle->data;
+	struct grpc_server *server = context;
+	_cleanup_close_ int owned = fd;
+	struct member *member = member_new(server);
+	struct error err;
+
+	if (!member)
+		return; /* the peer sees the end, and may try again */
+	int r = grpc_connection_init(&member->connection, server->loop, &server->service, server->load, &err);
+	if (r < 0 || server->n_members > GRPC_CONNECTIONS_MAX || uv_pipe_open(&member->connection.pipe, fd) < 0) {
+		grpc_connection_close(&member->connection, NULL);
+		return;
+	}
+	(void)TAKE_FD(owned); /* the pipe's */
+	grpc_connection_begin(&member->connection);
+}
+
+static void on_listener_stopped(void *context)
+{
+	struct grpc_server *server = context;
 
 	server->closed = true;
 	free_if_done(server);
@@ -79,26 +97,20 @@ static void on_closed(uv_handle_t *handle)
 int grpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct grpc_service *service, struct grpc_server **ret,
 		      struct error *err)
 {
-	struct grpc_server *server = calloc(1, sizeof(*server));
+	_cleanup_(server_freep) struct grpc_server *server = calloc(1, sizeof(*server));
+	const struct unix_listener_options options = { path, BACKLOG, uid, on_connection, server };
 
 	if (!server)
 		return error_nomem(err);
 	server->load = grpc_load_new(GRPC_HANDLED_MAX, NULL);
-	if (!server->load) {
-		free(server);
+	if (!server->load)
 		return error_nomem(err);
-	}
+	server->loop = loop;
 	server->service = *service;
-	server->uid = uid;
-	uv_pipe_init(loop, &server->pipe, 0);
-	server->pipe.data = server;
-	int r = unix_socket_listen(&server->pipe, path, BACKLOG, on_connection, err);
-	if (r < 0) {
-		uv_close((uv_handle_t *)&server->pipe, on_closed);
-		return r;
-	}
-	*ret = server;
-	return 0;
+	int r = unix_listener_start(loop, &options, &server->listener, err);
+	if (r == 0)
+		*ret = TAKE_PTR(server);
+	return r;
 }
 
 void grpc_server_stop(struct grpc_server *server)
@@ -106,7 +118,7 @@ void grpc_server_stop(struct grpc_server *server)
 	if (!server || server->stopped)
 		return;
 	server->stopped = true;
-	uv_close((uv_handle_t *)&server->pipe, on_closed); /* libuv removes the socket's file */
+	unix_listener_stop(server->listener, on_listener_stopped);
 	for (struct member *member = server->members; member; member = member->next)
 		grpc_connection_close(&member->connection, NULL);
 }

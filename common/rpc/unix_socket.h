@@ -2,18 +2,29 @@
 #ifndef HOLDFAST_RPC_UNIX_SOCKET_H
 #define HOLDFAST_RPC_UNIX_SOCKET_H
 
-#include <stdbool.h>
 #include <uv.h>
 
 #include "common/base/error.h"
 
 /*
- * Binds and listens at the path, mode 0600; a socket file that is there is replaced: the caller has made sure that nobody serves it.
- * ENAMETOOLONG; errors of bind(2). The message names the path.
+ * A unix socket that takes connections for as long as it lives: when descriptors or memory are out, connections wait, and are taken as soon
+ * as there are some again. Both turns are logged.
  */
-int unix_socket_listen(uv_pipe_t *pipe, const char *path, int backlog, uv_connection_cb on_connection, struct error *err) must_check;
+struct unix_listener;
 
-/* The process at the other end ran as this user when it connected (SO_PEERCRED). */
-bool unix_socket_peer_is(uv_pipe_t *pipe, uid_t uid);
+struct unix_listener_options {
+	const char *path; /* a socket file that is there is replaced: the caller has made sure that nobody serves it */
+	int backlog;
+	uid_t uid;                               /* whoever ran as another user when it connected (SO_PEERCRED) is let go */
+	void (*accepted)(void *context, int fd); /* non-blocking; the receiver's, who may close it */
+	void *context;
+};
+
+/* Mode 0600. ENAMETOOLONG; errors of socket(2) and bind(2). The message names the path. */
+int unix_listener_start(uv_loop_t *loop, const struct unix_listener_options *options, struct unix_listener **ret,
+			struct error *err) must_check;
+
+/* Removes the socket's file. The loop must run until `stopped` has been called; the listener is freed then. */
+void unix_listener_stop(struct unix_listener *listener, void (*stopped)(void *context));
 
 #endif

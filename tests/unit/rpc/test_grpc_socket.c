@@ -22,7 +22,16 @@ static struct world {
 	unsigned n_ends, n_answers, awaited;
 	enum rpc_status status;
 	char words[512];
+	size_t allowed; /* allocations, until one fails */
 } world;
+
+void *__real_calloc(size_t count, size_t n);
+void *__wrap_calloc(size_t count, size_t n);
+
+void *__wrap_calloc(size_t count, size_t n)
+{
+	return world.allowed-- == 0 ? NULL : __real_calloc(count, n);
+}
 
 static void handle_echo(void *context, struct grpc_call *call, struct slice request)
 {
@@ -78,7 +87,7 @@ static int set_up(void **state)
 {
 	struct error err;
 
-	world = (struct world){ .directory = "/tmp/holdfast-grpc.XXXXXX" };
+	world = (struct world){ .directory = "/tmp/holdfast-grpc.XXXXXX", .allowed = SIZE_MAX };
 	assert_int_equal(uv_loop_init(&world.loop), 0);
 	assert_non_null(mkdtemp(world.directory));
 	snprintf(world.path, sizeof(world.path), "%s/s", world.directory);
@@ -243,6 +252,25 @@ static void connections_above_the_limit_are_closed(void **state)
 		close(fds[i]);
 }
 
+/* Whichever allocation fails while a connection comes. */
+static void without_memory_a_connection_is_let_go_and_the_next_one_is_served(void **state)
+{
+	start_server(getuid());
+	for (size_t i = 0; i < 3; i++) {
+		char byte;
+		int fd = connect_raw();
+
+		world.allowed = i;
+		while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
+			uv_run(&world.loop, UV_RUN_NOWAIT);
+		world.allowed = SIZE_MAX;
+		close(fd);
+		begin("/t/Echo", "x", 0);
+		run_until_ended(1);
+		assert_int_equal(world.status, RPC_OK);
+	}
+}
+
 /* A server that takes one connection, says goodbye on it, and answers nothing. */
 static int serve_goodbye(int *ret_connection)
 {
@@ -302,6 +330,7 @@ int main(void)
 		TEST(closing_the_client_ends_its_calls),
 		TEST(stopping_the_server_tells_who_handles_a_call),
 		TEST(a_path_that_is_too_long_is_refused),
+		TEST(without_memory_a_connection_is_let_go_and_the_next_one_is_served),
 		TEST(connections_above_the_limit_are_closed),
 		TEST(closing_the_client_ends_calls_on_a_connection_that_the_peer_is_leaving),
 	};
