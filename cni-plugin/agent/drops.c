@@ -16,12 +16,16 @@
 #include "common/base/log.h"
 
 #define DATAGRAMS_PER_TURN 256 /* so that a flood of drops holds up nobody */
+#define AGAIN_FIRST_MS 100
+#define AGAIN_MAX_MS 30000
 
 struct drops {
 	struct agent *agent;
 	struct ruleset_log log;
 	struct nflog *nflog; /* NULL: nobody reads */
 	uv_poll_t poll;
+	uv_timer_t again; /* opens it anew */
+	uint64_t again_ms;
 	struct drop_ring ring;
 	uint64_t logged, dropped;
 	uint64_t counted[POLICY_DROP_COUNT + SPOOF_REASONS]; /* what each counter was when it was looked at last */
@@ -64,6 +68,40 @@ static void take(void *context, const struct nflog_packet *packet)
 		log_warn("a drop is not shown", "error", err.message);
 }
 
+static void open_again(struct drops *drops);
+
+static void on_again(uv_timer_t *timer)
+{
+	struct drops *drops = timer->data;
+
+	drops_retry(drops->agent);
+	if (!drops->nflog)
+		open_again(drops);
+}
+
+static void open_again(struct drops *drops)
+{
+	drops->again_ms = drops->again_ms ? drops->again_ms * 2 : AGAIN_FIRST_MS;
+	if (drops->again_ms > AGAIN_MAX_MS)
+		drops->again_ms = AGAIN_MAX_MS;
+	uv_timer_start(&drops->again, on_again, drops->again_ms, 0);
+}
+
+static void on_reader_closed(uv_handle_t *handle)
+{
+	struct drops *drops = handle->data;
+
+	nflog_close(TAKE_PTR(drops->nflog));
+	open_again(drops);
+}
+
+static void reader_failed(struct drops *drops, const struct error *err)
+{
+	snprintf(drops->problem, sizeof(drops->problem), "%s", err->message);
+	log_error("drops are not shown for now", "error", err->message);
+	uv_close((uv_handle_t *)&drops->poll, on_reader_closed);
+}
+
 /* ENOBUFS says that some are lost; they are in the kernel's counters. */
 static void on_packets(uv_poll_t *poll, int status, int events)
 {
@@ -72,13 +110,13 @@ static void on_packets(uv_poll_t *poll, int status, int events)
 	int r = 1;
 
 	listen_on(poll, status, on_packets);
-	for (int i = 0; i < DATAGRAMS_PER_TURN && (r > 0 || r == -ENOBUFS); i++)
+	for (int i = 0; i < DATAGRAMS_PER_TURN && (r > 0 || r == -ENOBUFS); i++) {
 		r = nflog_receive(drops->nflog, take, drops, &err);
-	if (r >= 0 || r == -ENOBUFS)
-		return;
-	snprintf(drops->problem, sizeof(drops->problem), "%s", err.message);
-	log_error("drops are not shown any more", "error", err.message);
-	uv_poll_stop(poll);
+		if (r > 0)
+			drops->again_ms = 0;
+	}
+	if (r < 0 && r != -ENOBUFS)
+		reader_failed(drops, &err);
 }
 
 static int listen_to_group(struct drops *drops, struct error *err)
@@ -126,6 +164,8 @@ struct ruleset_log drops_open(struct agent *agent)
 		return (struct ruleset_log){ 0 };
 	agent->drops = drops;
 	drops->agent = agent;
+	uv_timer_init(&agent->loop, &drops->again);
+	drops->again.data = drops;
 	drops->log = (struct ruleset_log){ (uint16_t)settings->drop_log_group, (uint16_t)settings->drop_log_rate,
 					   (uint16_t)settings->drop_log_burst };
 	drops->ring.serial = (uint64_t)time(NULL) << 20; /* rises over restarts: whoever follows goes on */

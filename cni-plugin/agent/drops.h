@@ -16,7 +16,7 @@ struct agent;
 struct ruleset_log drops_open(struct agent *agent);
 /* Once the enforcer has read the kernel: what it counted before us is not in drops_count. */
 void drops_started(struct agent *agent);
-/* Takes the group, if another program had it before. */
+/* Takes the group, if another program had it before, or reading it had failed. */
 void drops_retry(struct agent *agent);
 /* When the loop has closed its handles. */
 void drops_free(struct agent *agent);
