@@ -65,10 +65,10 @@ busy() {
 
 # descriptors SOFT: how many the agent may have
 descriptors() { in_node prlimit --pid "$(cat "$NODE/agent.pid")" --nofile="$1:512"; }
-used() { in_node ls "/proc/$(cat "$NODE/agent.pid")/fd" | sort -n | tail -n 1; }
+next_descriptor() { in_node ls "/proc/$(cat "$NODE/agent.pid")/fd" | sort -n | awk '$1 != n { exit } { n++ } END { print n + 0 }'; }
 
 @test "without descriptors a caller waits, the log says so, and it is answered when there are some" {
-	descriptors $(($(used) + 1))
+	descriptors "$(next_descriptor)"
 	direct STATUS <<<"$(bare 1.1.0)" 3>&- &
 	log_has "connections cannot be taken, and wait"
 	descriptors 512
