@@ -87,7 +87,9 @@ int policy_engine_changed(struct policy_engine *engine, const struct kube_object
 	case KUBE_NETWORK_POLICY:
 		return policy_changed(engine, before, after, err);
 	case KUBE_SERVICE: /* a packet is judged behind the translation */
-	case KUBE_NODE: /* a node's address is never in a set (facts S12) */
+	case KUBE_NODE:    /* a node's address is never in a set (facts S12) */
+	case KUBE_TPM_SECRET:
+	case KUBE_TPM_NODE:
 	case KUBE_KIND_COUNT:
 		break;
 	}

@@ -155,12 +155,12 @@ static int take_raw_event_member(void *context, const struct json_piece *piece, 
 	return 0;
 }
 
-static int read_object(enum kube_kind kind, const struct json_view *at, struct api_object *object, struct error *err)
+static int read_object(struct api_wanted what, const struct json_view *at, struct api_object *object, struct error *err)
 {
 	struct json_view root = json_root(at->value);
 
-	read_names(kind, &root, object);
-	int r = kube_object_read_kind(kind, &root, &object->object, &object->refused);
+	read_names(what.kind, &root, object);
+	int r = kube_object_read_kind(what.kind, what.with_identity, &root, &object->object, &object->refused);
 	if (r == 0)
 		object->refused.code = 0;
 	return r == -ENOMEM ? error_nomem(err) : 0;
@@ -209,7 +209,7 @@ static void read_bookmark(const struct json_view *object, struct api_event *even
 				    strcmp(text, "true") == 0;
 }
 
-static int read_event_tree(enum kube_kind kind, const struct json_view *root, struct api_event *event, struct error *err)
+static int read_event_tree(struct api_wanted what, const struct json_view *root, struct api_event *event, struct error *err)
 {
 	struct json_view object;
 
@@ -220,9 +220,9 @@ static int read_event_tree(enum kube_kind kind, const struct json_view *root, st
 		return r;
 	switch (event->type) {
 	case API_EVENT_PUT:
-		return read_object(kind, &object, &event->object, err);
+		return read_object(what, &object, &event->object, err);
 	case API_EVENT_DELETED:
-		read_names(kind, &object, &event->object);
+		read_names(what.kind, &object, &event->object);
 		break;
 	case API_EVENT_BOOKMARK:
 		read_bookmark(&object, event);
@@ -234,7 +234,7 @@ static int read_event_tree(enum kube_kind kind, const struct json_view *root, st
 	return 0;
 }
 
-int api_event_read(enum kube_kind kind, struct slice text, struct api_event *ret, struct error *err)
+int api_event_read(struct api_wanted what, struct slice text, struct api_event *ret, struct error *err)
 {
 	_cleanup_(json_freep) cJSON *tree = NULL;
 	struct api_event event = {};
@@ -243,7 +243,7 @@ int api_event_read(enum kube_kind kind, struct slice text, struct api_event *ret
 	if (r == 0) {
 		struct json_view root = json_root(tree);
 		event.object.refused.code = 0;
-		r = read_event_tree(kind, &root, &event, err);
+		r = read_event_tree(what, &root, &event, err);
 	} else if (r == -ENOMEM) {
 		return error_nomem(err);
 	} else {
@@ -257,7 +257,7 @@ int api_event_read(enum kube_kind kind, struct slice text, struct api_event *ret
 	return r;
 }
 
-int api_item_read(enum kube_kind kind, struct slice text, struct api_object *ret, struct error *err)
+int api_item_read(struct api_wanted what, struct slice text, struct api_object *ret, struct error *err)
 {
 	_cleanup_(json_freep) cJSON *tree = NULL;
 	struct api_object object = {};
@@ -267,7 +267,7 @@ int api_item_read(enum kube_kind kind, struct slice text, struct api_object *ret
 		return error_nomem(err);
 	if (r == 0) {
 		struct json_view root = json_root(tree);
-		r = read_object(kind, &root, &object, err);
+		r = read_object(what, &root, &object, err);
 		if (r < 0)
 			return r;
 	} else {

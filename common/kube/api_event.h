@@ -35,11 +35,17 @@ struct api_event {
 	char message[256];        /* ERROR */
 };
 
+/* What is asked for, as kube_object_read_kind takes it. */
+struct api_wanted {
+	enum kube_kind kind;
+	bool with_identity;
+};
+
 /* What was read must be cleared with api_object_clear. EINVAL: no event at all; ENOMEM. */
-int api_event_read(enum kube_kind kind, struct slice text, struct api_event *ret, struct error *err) must_check;
+int api_event_read(struct api_wanted what, struct slice text, struct api_event *ret, struct error *err) must_check;
 
 /* An item of a list. Only -ENOMEM. */
-int api_item_read(enum kube_kind kind, struct slice text, struct api_object *ret, struct error *err) must_check;
+int api_item_read(struct api_wanted what, struct slice text, struct api_object *ret, struct error *err) must_check;
 
 void api_object_clear(struct api_object *object);
 

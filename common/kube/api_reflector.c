@@ -93,6 +93,7 @@ static void request_opened(void *context)
 	bool is_first_page = reflector->state == REFLECTOR_LIST && !reflector->token[0];
 
 	reflector->open = true;
+	reflector->absent = false;
 	reflector->opened_ms = reflector->heard_ms = uv_now(reflector->timer.loop);
 	if (reflector->state == REFLECTOR_STREAMING_LIST || is_first_page)
 		begin_list(reflector);
@@ -167,6 +168,16 @@ static void name_missing_right(const struct reflector *reflector, struct error *
 		   api_resource_name(reflector->kind));
 }
 
+/* Nobody has installed its definition, or somebody has just removed it: asked again, and nothing else waits for it. */
+static void note_absent(struct reflector *reflector, struct error *problem)
+{
+	if (!kube_kind_is_custom(reflector->kind))
+		return;
+	error_wrap(problem, "the cluster has no %s: apply Holdfast's CustomResourceDefinitions", api_resource_name(reflector->kind));
+	reflector->absent = reflector->expired = true;
+	kube_store_excuse(reflector->store, reflector->kind);
+}
+
 /* What an answer means apart from "try again". True if the next request is to be sent at once. */
 static bool heed_status(struct reflector *reflector, unsigned status, struct error *problem)
 {
@@ -183,6 +194,9 @@ static bool heed_status(struct reflector *reflector, unsigned status, struct err
 		return false;
 	case 403:
 		name_missing_right(reflector, problem);
+		return false;
+	case 404:
+		note_absent(reflector, problem);
 		return false;
 	case 410:
 		reflector->unpaged |= reflector->state == REFLECTOR_LIST && reflector->token[0];

@@ -23,9 +23,11 @@ struct reflector {
 	const struct api_tuning *tuning;
 	struct refusals *refusals;
 	enum kube_kind kind;
+	const char *node; /* kube_source_options */
 
 	enum reflector_state state;
 	bool open;               /* the server last answered with 200, and nothing has failed since */
+	bool absent;             /* the server does not know the kind */
 	bool no_streaming_lists; /* the server refused one */
 	bool unpaged;            /* a page came too late for the server: ask for all in one answer, it is not kept whole anyway */
 	bool expired;            /* the server no longer knows our version: list anew */
@@ -50,7 +52,7 @@ struct reflector {
 	void *context;
 };
 
-/* The fields client to kind and the callbacks are set by the caller; the struct stays where it is until `closed`. */
+/* The fields client to node and the callbacks are set by the caller; the struct stays where it is until `closed`. */
 void reflector_start(struct reflector *reflector, uv_loop_t *loop);
 void reflector_stop(struct reflector *reflector);
 

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "common/base/buf.h"
@@ -10,12 +11,15 @@
 
 static const struct {
 	const char *path, *resource;
+	const char *node_field; /* names the node that an object belongs to */
 } resources[KUBE_KIND_COUNT] = {
-	[KUBE_POD] = { "/api/v1/pods", "pods" },
+	[KUBE_POD] = { "/api/v1/pods", "pods", "spec.nodeName" },
 	[KUBE_NAMESPACE] = { "/api/v1/namespaces", "namespaces" },
 	[KUBE_NETWORK_POLICY] = { "/apis/networking.k8s.io/v1/networkpolicies", "networkpolicies.networking.k8s.io" },
 	[KUBE_NODE] = { "/api/v1/nodes", "nodes" },
 	[KUBE_SERVICE] = { "/api/v1/services", "services" },
+	[KUBE_TPM_SECRET] = { "/apis/tpm.holdfast/v1alpha1/tpmsecrets", "tpmsecrets.tpm.holdfast" },
+	[KUBE_TPM_NODE] = { "/apis/tpm.holdfast/v1alpha1/tpmnodes", "tpmnodes.tpm.holdfast", "metadata.name" },
 };
 
 const char *api_resource_name(enum kube_kind kind)
@@ -54,7 +58,7 @@ static int write_list_path(const struct reflector *reflector, struct buf *path, 
 	return append_escaped(path, reflector->token, err);
 }
 
-int reflector_write_path(const struct reflector *reflector, struct buf *path, struct error *err)
+static int write_request(const struct reflector *reflector, struct buf *path, struct error *err)
 {
 	unsigned spread = reflector->tuning->watch_s_max - reflector->tuning->watch_s_min + 1;
 	uint64_t seconds = reflector->tuning->watch_s_min + reflector_random() % spread;
@@ -67,4 +71,15 @@ int reflector_write_path(const struct reflector *reflector, struct buf *path, st
 		return append_escaped(path, reflector->version, err);
 	buf_string(path, "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
 	return 0;
+}
+
+int reflector_write_path(const struct reflector *reflector, struct buf *path, struct error *err)
+{
+	const char *field = resources[reflector->kind].node_field;
+	int r = write_request(reflector, path, err);
+
+	if (r < 0 || !reflector->node || !field)
+		return r;
+	buf_printf(path, "%cfieldSelector=%s%%3D", strchr(buf_text(path), '?') ? '&' : '?', field);
+	return append_escaped(path, reflector->node, err);
 }

@@ -48,11 +48,16 @@ static int take_event(struct reflector *reflector, struct api_event *event, stru
 	return 0;
 }
 
+static struct api_wanted wanted(const struct reflector *reflector)
+{
+	return (struct api_wanted){ reflector->kind, kube_store_keeps_identities(reflector->store) };
+}
+
 static int take_event_text(struct reflector *reflector, struct slice text, struct error *err)
 {
 	struct api_event event;
 
-	int r = api_event_read(reflector->kind, text, &event, err);
+	int r = api_event_read(wanted(reflector), text, &event, err);
 	if (r < 0)
 		return r;
 	r = take_event(reflector, &event, err);
@@ -67,7 +72,7 @@ static int take_item(struct reflector *reflector, struct slice text, struct erro
 {
 	struct api_object object;
 
-	int r = api_item_read(reflector->kind, text, &object, err);
+	int r = api_item_read(wanted(reflector), text, &object, err);
 	if (r < 0)
 		return r;
 	r = put(reflector, &object, err);

@@ -24,18 +24,19 @@
 #include "common/kube/directory_internal.h"
 #include "common/kube/manifest.h"
 
-struct directory *directory_new(const char *path, struct kube_store *store, struct refusals *refusals)
+struct directory *directory_new(const char *path, const char *node, struct kube_store *store, struct refusals *refusals)
 {
 	struct directory *directory = calloc(1, sizeof(*directory));
 
 	if (!directory)
 		return NULL;
 	directory->path = strdup(path);
+	directory->node = node ? strdup(node) : NULL;
 	directory->store = store;
 	directory->refusals = refusals;
-	if (directory->path)
+	if (directory->path && (directory->node || !node))
 		return directory;
-	free(directory);
+	directory_free(directory);
 	return NULL;
 }
 
@@ -48,6 +49,7 @@ void directory_free(struct directory *directory)
 		file_free(directory->files[i]);
 	free(directory->files);
 	free(directory->path);
+	free(directory->node);
 	free(directory);
 }
 
@@ -87,6 +89,17 @@ static void report_lost(struct directory *directory, const struct claim *claim, 
 			 claim->namespace, "name", claim->name, "used", first->file, "ignored", claim->file);
 }
 
+static bool is_wanted(const struct directory *directory, const struct kube_object *object)
+{
+	const char *node = directory->node;
+
+	if (!kube_store_follows(directory->store, object->kind))
+		return false;
+	if (node && object->kind == KUBE_POD)
+		return object->pod.node && strcmp(object->pod.node, node) == 0;
+	return !node || object->kind != KUBE_TPM_NODE || strcmp(object->name, node) == 0;
+}
+
 static int put_item(struct directory *directory, struct file *file, struct kube_object **object, struct error *err)
 {
 	struct claim *claim = claim_new(*object, file->name), *first;
@@ -116,7 +129,8 @@ static int put_manifest(struct directory *directory, struct file *file, struct m
 	if (!file->claims)
 		return error_nomem(err);
 	for (size_t i = 0; i < manifest->n; i++) {
-		int r = put_item(directory, file, &manifest->items[i].object, err);
+		struct kube_object **object = &manifest->items[i].object;
+		int r = is_wanted(directory, *object) ? put_item(directory, file, object, err) : 0;
 		if (r < 0)
 			return r;
 	}

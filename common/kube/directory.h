@@ -15,7 +15,8 @@ struct directory_state {
 	size_t n_files, n_broken;
 };
 
-struct directory *directory_new(const char *path, struct kube_store *store, struct refusals *refusals) must_check;
+/* `node`: see kube_source_options. */
+struct directory *directory_new(const char *path, const char *node, struct kube_store *store, struct refusals *refusals) must_check;
 void directory_free(struct directory *directory);
 
 /* The file has changed, whatever its times say; NULL: every file may have. */

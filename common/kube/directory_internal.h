@@ -27,7 +27,7 @@ struct file {
 };
 
 struct directory {
-	char *path;
+	char *path, *node; /* node: NULL if all are wanted */
 	struct kube_store *store;
 	struct refusals *refusals;
 	struct file **files; /* sorted by name */

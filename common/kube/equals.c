@@ -126,9 +126,10 @@ static bool same_container_ports(const struct kube_pod *a, const struct kube_pod
 
 static bool same_pod(const struct kube_pod *a, const struct kube_pod *b)
 {
-	return same_text(a->node, b->node) && same_text(a->config_hash, b->config_hash) && a->host_network == b->host_network &&
-	       a->phase == b->phase && a->n_addresses == b->n_addresses && same_addresses(a->addresses, b->addresses, a->n_addresses) &&
-	       same_container_ports(a, b);
+	return same_text(a->node, b->node) && same_text(a->config_hash, b->config_hash) &&
+	       same_text(a->service_account, b->service_account) && same_text(a->secrets, b->secrets) &&
+	       a->host_network == b->host_network && a->phase == b->phase && a->n_addresses == b->n_addresses &&
+	       same_addresses(a->addresses, b->addresses, a->n_addresses) && same_container_ports(a, b);
 }
 
 static bool same_service_ports(const struct kube_service *a, const struct kube_service *b)
@@ -166,6 +167,9 @@ bool kube_object_equals(const struct kube_object *a, const struct kube_object *b
 		return same_service(&a->service, &b->service);
 	case KUBE_NAMESPACE:
 		return a->ns.allows_spoofing == b->ns.allows_spoofing && same_text(a->ns.bad_spoofing, b->ns.bad_spoofing);
+	case KUBE_TPM_SECRET:
+	case KUBE_TPM_NODE:
+		return same_text(a->tpm.spec, b->tpm.spec);
 	case KUBE_KIND_COUNT:
 		break;
 	}

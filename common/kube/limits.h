@@ -23,6 +23,8 @@
 #define KUBE_SERVICE_PORTS_MAX 4096
 #define KUBE_SERVICE_ADDRESSES_MAX 8
 #define KUBE_NODE_ADDRESSES_MAX 64
-#define KUBE_TEXT_MAX 253 /* UIDs, resource versions, node names, hashes: bytes */
+#define KUBE_SECRETS_MAX 16384    /* bytes of the annotation holdfast/secrets: 64 of the longest names */
+#define KUBE_TPM_SPEC_MAX 1433600 /* bytes: all that a TPMSecret may have as a manifest (ENVELOPE_MANIFEST_MAX) */
+#define KUBE_TEXT_MAX 253         /* UIDs, resource versions, node names, hashes: bytes */
 
 #endif

@@ -75,7 +75,7 @@ static int add_typed_item(struct manifest *manifest, const char *list_kind, cons
 		const char *name = kube_kind_name(kind);
 		if (strlen(name) != n || memcmp(name, list_kind, n) != 0)
 			continue;
-		int r = kube_object_read_kind(kind, at, &object, err);
+		int r = kube_object_read_kind(kind, true, at, &object, err);
 		return r < 0 ? r : add_item(manifest, object, line, err);
 	}
 	error_set(&unknown, ENOTSUP, "Holdfast does not read lists of kind \"%s\"", SHOW(slice_string(list_kind)));

@@ -19,16 +19,19 @@ struct kind_row {
 	bool namespaced;
 	bool keeps_labels; /* nobody selects the other kinds by label: not kept */
 	bool optional;
+	bool custom;
 };
 
 static char empty[] = "";
 
 static const struct kind_row kind_rows[KUBE_KIND_COUNT] = {
-	[KUBE_POD] = { "Pod", "v1", true, true, false },
-	[KUBE_NAMESPACE] = { "Namespace", "v1", false, true, false },
-	[KUBE_NETWORK_POLICY] = { "NetworkPolicy", "networking.k8s.io/v1", true, false, false },
-	[KUBE_NODE] = { "Node", "v1", false, false, false },
-	[KUBE_SERVICE] = { "Service", "v1", true, false, true },
+	[KUBE_POD] = { "Pod", "v1", .namespaced = true, .keeps_labels = true },
+	[KUBE_NAMESPACE] = { "Namespace", "v1", .keeps_labels = true },
+	[KUBE_NETWORK_POLICY] = { "NetworkPolicy", "networking.k8s.io/v1", .namespaced = true },
+	[KUBE_NODE] = { "Node", "v1" },
+	[KUBE_SERVICE] = { "Service", "v1", .namespaced = true, .optional = true },
+	[KUBE_TPM_SECRET] = { "TPMSecret", "tpm.holdfast/v1alpha1", .custom = true },
+	[KUBE_TPM_NODE] = { "TPMNode", "tpm.holdfast/v1alpha1", .custom = true },
 };
 
 const char *kube_kind_name(enum kube_kind kind)
@@ -44,6 +47,11 @@ const char *kube_kind_api_version(enum kube_kind kind)
 bool kube_kind_is_optional(enum kube_kind kind)
 {
 	return kind_rows[kind].optional;
+}
+
+bool kube_kind_is_custom(enum kube_kind kind)
+{
+	return kind_rows[kind].custom;
 }
 
 int kube_read_string(struct kube_arena *arena, const struct json_view *object, const char *key, size_t bytes_max, char **ret,
@@ -168,55 +176,68 @@ static int read_body(struct kube_arena *arena, const struct json_view *at, struc
 		return kube_service_read(arena, at, &object->service, err);
 	case KUBE_NAMESPACE:
 		return kube_namespace_read(arena, at, &object->ns, err);
+	case KUBE_TPM_SECRET:
+	case KUBE_TPM_NODE:
+		return kube_tpm_read(arena, at, &object->tpm, err);
 	case KUBE_KIND_COUNT:
 		break;
 	}
 	return 0;
 }
 
-/* `refused`: see kube_object_read_refused; else NULL. */
-static int read_object(struct kube_arena *arena, enum kube_kind kind, const struct json_view *at, const char *refused, struct error *err)
+struct reading {
+	enum kube_kind kind;
+	bool with_identity;  /* kube_object_read_kind */
+	const char *refused; /* kube_object_read_refused; else NULL */
+};
+
+static int read_object(struct kube_arena *arena, const struct reading *what, const struct json_view *at, struct error *err)
 {
 	struct kube_object *object = KUBE_ARENA_ARRAY(arena, struct kube_object, 1);
 
 	if (!object)
 		return error_nomem(err);
-	object->kind = kind;
+	object->kind = what->kind;
 	int r = json_expect_object(at, err);
 	if (r == 0)
 		r = read_metadata(arena, at, object, err);
 	if (r == 0)
 		r = read_body(arena, at, object, err);
-	if (r == 0 && refused)
-		r = kube_policy_refuse(arena, &object->policy, refused, err);
+	if (r == 0 && what->kind == KUBE_POD && what->with_identity)
+		r = kube_pod_read_identity(arena, at, &object->pod, err);
+	if (r == 0 && what->refused)
+		r = kube_policy_refuse(arena, &object->policy, what->refused, err);
 	return r;
 }
 
-static int measure_and_read(enum kube_kind kind, const struct json_view *at, const char *refused, struct kube_object **ret,
-			    struct error *err)
+static int measure_and_read(const struct reading *what, const struct json_view *at, struct kube_object **ret, struct error *err)
 {
 	_cleanup_(kube_arena_clear) struct kube_arena measure = {};
 	_cleanup_(kube_arena_clear) struct kube_arena exact = {};
 
-	int r = read_object(&measure, kind, at, refused, err);
+	int r = read_object(&measure, what, at, err);
 	if (r == 0)
 		r = kube_arena_exact(&exact, measure.used, err);
 	if (r == 0)
-		r = read_object(&exact, kind, at, refused, err);
+		r = read_object(&exact, what, at, err);
 	if (r < 0)
 		return r;
 	*ret = (struct kube_object *)(void *)TAKE_PTR(exact.block);
 	return 0;
 }
 
-int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err)
+int kube_object_read_kind(enum kube_kind kind, bool with_identity, const struct json_view *at, struct kube_object **ret, struct error *err)
 {
-	return measure_and_read(kind, at, NULL, ret, err);
+	const struct reading what = { .kind = kind, .with_identity = with_identity };
+
+	return measure_and_read(&what, at, ret, err);
 }
 
 int kube_object_read_refused(const struct json_view *at, const char *reason, struct kube_object **ret, struct error *err)
 {
-	return measure_and_read(KUBE_NETWORK_POLICY, at, reason, ret, err);
+	const struct reading what = { .kind = KUBE_NETWORK_POLICY, .refused = reason };
+
+	return measure_and_read(&what, at, ret, err);
 }
 
 static int find_kind(const char *kind, const char *api_version, enum kube_kind *ret, struct error *err)
@@ -250,7 +271,7 @@ int kube_object_read(const struct json_view *at, struct kube_object **ret, struc
 		r = find_kind(name, version, &kind, err);
 	if (r < 0)
 		return r;
-	return kube_object_read_kind(kind, at, ret, err);
+	return kube_object_read_kind(kind, true, at, ret, err);
 }
 
 struct kube_object *kube_object_refused_policy(const char *namespace, const char *name, const char *reason)

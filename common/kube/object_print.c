@@ -65,13 +65,28 @@ static void print_labels(const struct kube_labels *labels, struct buf *out)
 	buf_byte(out, '}');
 }
 
-static void print_annotation(const struct kube_namespace *ns, struct buf *out)
+static void print_annotations(const char *const keys[2], const char *const values[2], struct buf *out)
 {
-	if (!ns->allows_spoofing && !ns->bad_spoofing)
+	if (!values[0] && !values[1])
 		return;
 	open(out, "annotations", '{');
-	print_string(out, KUBE_ALLOW_SPOOFING, ns->allows_spoofing ? "true" : ns->bad_spoofing);
+	for (size_t i = 0; i < 2; i++) {
+		if (values[i])
+			print_string(out, keys[i], values[i]);
+	}
 	buf_byte(out, '}');
+}
+
+static void print_namespace_annotations(const struct kube_namespace *ns, struct buf *out)
+{
+	print_annotations((const char *const[2]){ KUBE_ALLOW_SPOOFING },
+			  (const char *const[2]){ ns->allows_spoofing ? "true" : ns->bad_spoofing }, out);
+}
+
+static void print_pod_annotations(const struct kube_pod *pod, struct buf *out)
+{
+	print_annotations((const char *const[2]){ KUBE_CONFIG_HASH, KUBE_SECRETS },
+			  (const char *const[2]){ pod->config_hash, pod->secrets }, out);
 }
 
 static void print_metadata(const struct kube_object *object, struct buf *out)
@@ -82,12 +97,9 @@ static void print_metadata(const struct kube_object *object, struct buf *out)
 	print_string_if_any(out, "uid", object->uid);
 	print_labels(&object->labels, out);
 	if (object->kind == KUBE_NAMESPACE)
-		print_annotation(&object->ns, out);
-	if (object->kind == KUBE_POD && object->pod.config_hash) {
-		open(out, "annotations", '{');
-		print_string(out, "kubernetes.io/config.hash", object->pod.config_hash);
-		buf_byte(out, '}');
-	}
+		print_namespace_annotations(&object->ns, out);
+	if (object->kind == KUBE_POD)
+		print_pod_annotations(&object->pod, out);
 	buf_byte(out, '}');
 }
 
@@ -122,6 +134,7 @@ static void print_pod(const struct kube_pod *pod, struct buf *out)
 {
 	open(out, "spec", '{');
 	print_string_if_any(out, "nodeName", pod->node);
+	print_string_if_any(out, "serviceAccountName", pod->service_account);
 	if (pod->host_network) {
 		open(out, "hostNetwork", 0);
 		buf_string(out, "true");
@@ -291,6 +304,11 @@ void kube_object_print(const struct kube_object *object, struct buf *out)
 		break;
 	case KUBE_NODE:
 		print_node(&object->node, out);
+		break;
+	case KUBE_TPM_SECRET:
+	case KUBE_TPM_NODE:
+		open(out, "spec", 0);
+		buf_string(out, object->tpm.spec);
 		break;
 	case KUBE_SERVICE: /* an optional kind: it is in no snapshot */
 	case KUBE_NAMESPACE:

@@ -16,13 +16,16 @@
  * the JSON are ignored, as every Kubernetes client does.
  */
 
-enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_SERVICE, KUBE_KIND_COUNT };
+enum kube_kind { KUBE_POD, KUBE_NAMESPACE, KUBE_NETWORK_POLICY, KUBE_NODE, KUBE_SERVICE, KUBE_TPM_SECRET, KUBE_TPM_NODE, KUBE_KIND_COUNT };
 
 const char *kube_kind_name(enum kube_kind kind);        /* "Pod", "Namespace", ... */
 const char *kube_kind_api_version(enum kube_kind kind); /* "v1", "networking.k8s.io/v1" */
 
 /* A kind that only explains: a source that cannot have it (a role may lack the right) is complete without it. */
 bool kube_kind_is_optional(enum kube_kind kind);
+
+/* A kind that a cluster has only where somebody has installed its definition (a CRD). */
+bool kube_kind_is_custom(enum kube_kind kind);
 
 /* An address of either family, in network byte order; IPv4 in the first four bytes, the rest zero. */
 struct kube_address {
@@ -100,12 +103,15 @@ enum kube_phase { KUBE_PHASE_UNKNOWN, KUBE_PHASE_PENDING, KUBE_PHASE_RUNNING, KU
 struct kube_pod {
 	char *node;        /* spec.nodeName; NULL until scheduled */
 	char *config_hash; /* annotation kubernetes.io/config.hash: the UID that CNI sees for a static pod; else NULL */
-	bool host_network;
-	enum kube_phase phase;
-	struct kube_address *addresses; /* status.podIPs, else status.podIP */
-	size_t n_addresses;
+	/* Both NULL where identities are not kept (KUBE_POD_IDENTITIES, store.h). */
+	char *service_account;             /* "default" if the pod names none */
+	char *secrets;                     /* annotation holdfast/secrets as it stands there; NULL if it has none, or a senseless one */
+	struct kube_address *addresses;    /* status.podIPs, else status.podIP */
 	struct kube_container_port *ports; /* named ports of containers and restartable init containers; nameless ones are left out */
 	size_t n_ports;
+	uint8_t n_addresses;
+	bool host_network;
+	enum kube_phase phase;
 };
 
 struct kube_namespace {
@@ -133,6 +139,11 @@ struct kube_service {
 	size_t n_addresses;
 	struct kube_service_port *ports;
 	size_t n_ports;
+};
+
+/* TPMSecret and TPMNode. What the spec means is not read here: kube_object_print gives the whole object for whoever knows it. */
+struct kube_tpm {
+	char *spec; /* JSON without white space */
 };
 
 struct kube_policy_port {
@@ -188,6 +199,7 @@ struct kube_object {
 		struct kube_network_policy policy;
 		struct kube_node node;
 		struct kube_service service;
+		struct kube_tpm tpm;
 	};
 };
 
@@ -199,8 +211,12 @@ struct kube_object {
  */
 int kube_object_read(const struct json_view *at, struct kube_object **ret, struct error *err) must_check;
 
-/* As kube_object_read for items of a list, which lack kind and apiVersion: the caller knows the kind. */
-int kube_object_read_kind(enum kube_kind kind, const struct json_view *at, struct kube_object **ret, struct error *err) must_check;
+/*
+ * As kube_object_read for items of a list, which lack kind and apiVersion: the caller knows the kind. `with_identity`: of a pod, service
+ * account and secrets are kept, as kube_object_read does.
+ */
+int kube_object_read_kind(enum kube_kind kind, bool with_identity, const struct json_view *at, struct kube_object **ret,
+			  struct error *err) must_check;
 
 /*
  * As kube_object_read for a NetworkPolicy that was refused for `reason` when it still had its rules: they are not looked for, and

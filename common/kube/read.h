@@ -29,10 +29,15 @@ int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const
 
 int kube_selector_read(struct kube_arena *arena, const struct json_view *at, struct kube_selector *ret, struct error *err) must_check;
 
+#define KUBE_CONFIG_HASH "kubernetes.io/config.hash" /* the annotations of a pod that are read */
+#define KUBE_SECRETS "holdfast/secrets"
 int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err) must_check;
+/* Service account and secrets, which kube_pod_read leaves out. */
+int kube_pod_read_identity(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err) must_check;
 int kube_service_read(struct kube_arena *arena, const struct json_view *at, struct kube_service *ret, struct error *err) must_check;
 #define KUBE_ALLOW_SPOOFING "holdfast/allow-spoofing" /* the one annotation of a namespace that is read */
 int kube_namespace_read(struct kube_arena *arena, const struct json_view *at, struct kube_namespace *ret, struct error *err) must_check;
+int kube_tpm_read(struct kube_arena *arena, const struct json_view *at, struct kube_tpm *ret, struct error *err) must_check;
 int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err) must_check;
 
 /* Only -ENOMEM: what is wrong with the spec is in ret->invalid. */

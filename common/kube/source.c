@@ -18,7 +18,7 @@ int kube_source_start(uv_loop_t *loop, const struct kube_source_options *options
 	if (options->directory && has_api)
 		return error_set(err, EINVAL, "a directory and an API server exclude each other: choose one");
 	if (options->directory)
-		return kube_source_directory_start(loop, options->directory, &directory_tuning_default, store, ret, err);
+		return kube_source_directory_start(loop, options, &directory_tuning_default, store, ret, err);
 	if (has_api)
 		return kube_source_api_start(loop, options, &api_tuning_default, store, ret, err);
 	return error_set(err, EINVAL, "no source of objects is given: kubeconfig, in-cluster credentials or a directory");

@@ -19,7 +19,7 @@ struct kube_source;
 /* What `status` shows. Strings belong to the source and are valid until the next turn of the loop. */
 struct kube_source_status {
 	const char *name;       /* "https://10.9.0.1:6443" or "/etc/holdfast/manifests" */
-	bool connected;         /* the last exchange worked and, for an API server, every watch is open */
+	bool connected;         /* the last exchange worked and, for an API server, every watch of a kind that it knows is open */
 	uint64_t last_heard_ms; /* uv_now of the last byte or file event; 0 = never */
 	const char *last_error; /* "" if none since it is connected */
 	uint64_t restarts;      /* watches opened again, all kinds together */
@@ -34,14 +34,15 @@ struct kube_source_options {
 	const char *kubeconfig;      /* path */
 	bool in_cluster;             /* service account files and KUBERNETES_SERVICE_HOST/PORT */
 	const char *api_server;      /* overrides the address that kubeconfig or environment give */
+	const char *node;            /* of pods, only those of this node; of TPMNodes, only its own. NULL: all */
 	const char *directory;       /* path of a directory with *.yaml, *.yml and *.json */
 	const char *service_account; /* directory of token, ca.crt; NULL = /var/run/secrets/kubernetes.io/serviceaccount */
 };
 
 /*
- * Begins to follow every kind of the store. `store` must outlive the source. Fails only for what waiting cannot cure (a kubeconfig
- * that cannot be read, no directory, out of memory); everything else is retried with back-off and shows in the status.
- * Problems that a person should see are logged once per change, not per retry.
+ * Begins to follow the kinds of the store, and no other. `store` must outlive the source. Fails only for what waiting cannot cure (a
+ * kubeconfig that cannot be read, no directory, out of memory); everything else is retried with back-off and shows in the status. Problems
+ * that a person should see are logged once per change, not per retry.
  */
 int kube_source_start(uv_loop_t *loop, const struct kube_source_options *options, struct kube_store *store, struct kube_source **ret,
 		      struct error *err) must_check;

@@ -25,12 +25,13 @@ struct source_api {
 	struct api_tuning tuning;
 	struct api_client *client;
 	struct refusals refusals;
-	struct reflector reflectors[KUBE_KIND_COUNT];
-	size_t n_reflectors, n_running; /* the teller runs too */
+	size_t n_running; /* the teller and the reflectors */
 	struct api_teller teller;
 	struct error credentials; /* why they could not be read again */
 	void (*closed)(void *context);
 	void *closed_context;
+	size_t n_reflectors;
+	struct reflector reflectors[]; /* one for each kind of the store: they are large */
 };
 
 static void free_options(struct kube_source_options *options)
@@ -38,6 +39,7 @@ static void free_options(struct kube_source_options *options)
 	free((char *)options->kubeconfig);
 	free((char *)options->api_server);
 	free((char *)options->service_account);
+	free((char *)options->node);
 }
 
 static void free_source(struct source_api *source)
@@ -56,7 +58,7 @@ static int copy_options(const struct kube_source_options *from, struct kube_sour
 {
 	to->in_cluster = from->in_cluster;
 	if (copy_string(from->kubeconfig, &to->kubeconfig) && copy_string(from->api_server, &to->api_server) &&
-	    copy_string(from->service_account, &to->service_account))
+	    copy_string(from->service_account, &to->service_account) && copy_string(from->node, &to->node))
 		return 0;
 	return error_nomem(err);
 }
@@ -113,7 +115,7 @@ static void status(const struct kube_source *base, struct kube_source_status *re
 
 	for (size_t i = 0; i < source->n_reflectors; i++) {
 		const struct reflector *reflector = &source->reflectors[i];
-		result.connected &= reflector_is_following(reflector) || kube_kind_is_optional(reflector->kind);
+		result.connected &= reflector_is_following(reflector) || reflector->absent || kube_kind_is_optional(reflector->kind);
 		result.restarts += reflector->restarts;
 		if (reflector->heard_ms > result.last_heard_ms)
 			result.last_heard_ms = reflector->heard_ms;
@@ -158,6 +160,7 @@ static void start_reflectors(struct source_api *source, uv_loop_t *loop, struct 
 			.tuning = &source->tuning,
 			.refusals = &source->refusals,
 			.kind = kind,
+			.node = source->options.node,
 			.lost_credentials = read_credentials_again,
 			.closed = part_closed,
 			.context = source,
@@ -167,10 +170,19 @@ static void start_reflectors(struct source_api *source, uv_loop_t *loop, struct 
 	}
 }
 
+static size_t count_kinds(const struct kube_store *store)
+{
+	size_t n = 0;
+
+	for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++)
+		n += kube_store_follows(store, kind);
+	return n;
+}
+
 int kube_source_api_start(uv_loop_t *loop, const struct kube_source_options *options, const struct api_tuning *tuning,
 			  struct kube_store *store, struct kube_source **ret, struct error *err)
 {
-	struct source_api *source = calloc(1, sizeof(*source));
+	struct source_api *source = calloc(1, sizeof(*source) + count_kinds(store) * sizeof(struct reflector));
 	struct api_config config = {};
 
 	if (!source)

@@ -155,10 +155,13 @@ static int check_directory(const char *path, struct error *err)
 	return 0;
 }
 
-static int set_up(struct source_directory *source, uv_loop_t *loop, const char *path, struct kube_store *store, struct error *err)
+static int set_up(struct source_directory *source, uv_loop_t *loop, const struct kube_source_options *options, struct kube_store *store,
+		  struct error *err)
 {
+	const char *path = options->directory;
+
 	source->path = strdup(path);
-	source->directory = directory_new(path, store, &source->refusals);
+	source->directory = directory_new(path, options->node, store, &source->refusals);
 	if (!source->path || !source->directory)
 		return error_nomem(err);
 	source->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -168,10 +171,10 @@ static int set_up(struct source_directory *source, uv_loop_t *loop, const char *
 	return r < 0 ? error_set(err, -r, "cannot watch %s: %s", path, uv_strerror(r)) : 0;
 }
 
-int kube_source_directory_start(uv_loop_t *loop, const char *path, const struct directory_tuning *tuning, struct kube_store *store,
-				struct kube_source **ret, struct error *err)
+int kube_source_directory_start(uv_loop_t *loop, const struct kube_source_options *options, const struct directory_tuning *tuning,
+				struct kube_store *store, struct kube_source **ret, struct error *err)
 {
-	int r = check_directory(path, err);
+	int r = check_directory(options->directory, err);
 
 	if (r < 0)
 		return r;
@@ -179,7 +182,7 @@ int kube_source_directory_start(uv_loop_t *loop, const char *path, const struct 
 	if (!source)
 		return error_nomem(err);
 	*source = (struct source_directory){ .base.ops = &ops, .tuning = *tuning, .inotify = -1, .watch = -1 };
-	r = set_up(source, loop, path, store, err);
+	r = set_up(source, loop, options, store, err);
 	if (r < 0) {
 		free_source(source);
 		return r;

@@ -37,8 +37,8 @@ struct directory_tuning {
 
 extern const struct directory_tuning directory_tuning_default;
 
-int kube_source_directory_start(uv_loop_t *loop, const char *path, const struct directory_tuning *tuning, struct kube_store *store,
-				struct kube_source **ret, struct error *err) must_check;
+int kube_source_directory_start(uv_loop_t *loop, const struct kube_source_options *options, const struct directory_tuning *tuning,
+				struct kube_store *store, struct kube_source **ret, struct error *err) must_check;
 
 /* Remembers the last few things that were reported, so that each is logged once however often it comes again. */
 #define REPORTED_MAX 64

@@ -24,14 +24,14 @@ struct entry {
 struct table {
 	struct entry *entries;
 	uint32_t round;
-	bool follows, listing, listed;
+	bool follows, listing, listed, excused;
 };
 
 struct kube_store {
 	struct table tables[KUBE_KIND_COUNT];
 	struct kube_store_observer observer;
 	struct entry *walk; /* what the walk meets next; NULL: it is over */
-	bool synced;
+	bool keeps_identities, synced;
 };
 
 #define KEY_MAX (64 + KUBE_NAME_MAX + 1) /* namespace and name, each with its NUL */
@@ -63,6 +63,7 @@ struct kube_store *kube_store_new(unsigned kinds, const struct kube_store_observ
 		return NULL;
 	for (size_t i = 0; i < KUBE_KIND_COUNT; i++)
 		store->tables[i].follows = kinds & (1u << i);
+	store->keeps_identities = kinds & KUBE_POD_IDENTITIES;
 	store->observer = *observer;
 	return store;
 }
@@ -128,6 +129,8 @@ int kube_store_put(struct kube_store *store, struct kube_object *object, struct 
 
 	if (!table->follows)
 		return 0;
+	if (object->kind == KUBE_POD && !store->keeps_identities)
+		object->pod.service_account = object->pod.secrets = NULL;
 	struct entry *entry = find(table, object->namespace, object->name);
 	if (!entry) {
 		int r = add(store, table, owned, err);
@@ -173,15 +176,32 @@ void kube_store_begin(struct kube_store *store, enum kube_kind kind)
 {
 	store->tables[kind].round++;
 	store->tables[kind].listing = true;
+	store->tables[kind].excused = false;
 }
 
 static bool everything_listed(const struct kube_store *store)
 {
 	for (size_t i = 0; i < KUBE_KIND_COUNT; i++) {
-		if (store->tables[i].follows && !store->tables[i].listed && !kube_kind_is_optional((enum kube_kind)i))
+		const struct table *table = &store->tables[i];
+		if (table->follows && !table->listed && !table->excused && !kube_kind_is_optional((enum kube_kind)i))
 			return false;
 	}
 	return true;
+}
+
+static void tell_if_synced(struct kube_store *store)
+{
+	if (store->synced || !everything_listed(store))
+		return;
+	store->synced = true;
+	if (store->observer.synced)
+		store->observer.synced(store->observer.context);
+}
+
+void kube_store_excuse(struct kube_store *store, enum kube_kind kind)
+{
+	store->tables[kind].excused = true;
+	tell_if_synced(store);
 }
 
 void kube_store_end(struct kube_store *store, enum kube_kind kind)
@@ -197,23 +217,24 @@ void kube_store_end(struct kube_store *store, enum kube_kind kind)
 	}
 	table->listing = false;
 	table->listed = true;
-	if (store->synced || !everything_listed(store))
-		return;
-	store->synced = true;
-	if (store->observer.synced)
-		store->observer.synced(store->observer.context);
+	tell_if_synced(store);
 }
 
 void kube_store_list_again(struct kube_store *store)
 {
 	for (size_t i = 0; i < KUBE_KIND_COUNT; i++)
-		store->tables[i].listed = false;
+		store->tables[i].listed = store->tables[i].excused = false;
 	store->synced = false;
 }
 
 bool kube_store_follows(const struct kube_store *store, enum kube_kind kind)
 {
 	return store->tables[kind].follows;
+}
+
+bool kube_store_keeps_identities(const struct kube_store *store)
+{
+	return store->keeps_identities;
 }
 
 bool kube_store_listed(const struct kube_store *store, enum kube_kind kind)

@@ -26,6 +26,9 @@ struct kube_store_observer {
 	void *context;
 };
 
+/* Beside a store's kinds: of pods, service account and secrets are kept too. Who knows every pod of a cluster does without. */
+#define KUBE_POD_IDENTITIES (1u << 31)
+
 /* `kinds` is a bit set: 1u << KUBE_POD | … . NULL if out of memory. */
 struct kube_store *kube_store_new(unsigned kinds, const struct kube_store_observer *observer) must_check;
 void kube_store_free(struct kube_store *store);
@@ -45,10 +48,17 @@ bool kube_store_keep(struct kube_store *store, enum kube_kind kind, const char *
 void kube_store_begin(struct kube_store *store, enum kube_kind kind);
 void kube_store_end(struct kube_store *store, enum kube_kind kind);
 
+/*
+ * Whoever has the objects does not know the kind: `synced` does not wait for it until it is listed after all. What is there stays, since a
+ * definition that is missing for a moment must not remove anything.
+ */
+void kube_store_excuse(struct kube_store *store, enum kube_kind kind);
+
 /* What is there stays, but counts as not listed: `synced` is called once more, when every kind has been listed anew. */
 void kube_store_list_again(struct kube_store *store);
 
 bool kube_store_follows(const struct kube_store *store, enum kube_kind kind);
+bool kube_store_keeps_identities(const struct kube_store *store);
 bool kube_store_listed(const struct kube_store *store, enum kube_kind kind); /* to its end, at least once */
 bool kube_store_synced(const struct kube_store *store);
 size_t kube_store_count(const struct kube_store *store, enum kube_kind kind);

@@ -85,9 +85,9 @@ static void read_pieces(struct slice text)
 	struct api_event event;
 
 	for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++) {
-		if (api_event_read(kind, text, &event, NULL) == 0)
+		if (api_event_read((struct api_wanted){ kind, true }, text, &event, NULL) == 0)
 			api_object_clear(&event.object);
-		if (api_item_read(kind, text, &item, NULL) == 0)
+		if (api_item_read((struct api_wanted){ kind, true }, text, &item, NULL) == 0)
 			api_object_clear(&item);
 	}
 }

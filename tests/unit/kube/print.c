@@ -41,6 +41,7 @@ static void print_pod(const struct kube_pod *pod, struct buf *out)
 
 	buf_printf(out, "node %s\nhash %s\nhost network %s\nphase %s\n", pod->node ? pod->node : "-",
 		   pod->config_hash ? pod->config_hash : "-", pod->host_network ? "yes" : "no", phases[pod->phase]);
+	buf_printf(out, "service account %s\nsecrets %s\n", pod->service_account, pod->secrets ? pod->secrets : "-");
 	print_addresses(pod->addresses, pod->n_addresses, out);
 	for (size_t i = 0; i < pod->n_ports; i++)
 		buf_printf(out, "port %s %u/%s\n", pod->ports[i].name, pod->ports[i].port, kube_protocol_name(pod->ports[i].protocol));
@@ -118,6 +119,8 @@ void print_object(const struct kube_object *object, struct buf *out)
 		print_addresses(object->node.addresses, object->node.n_addresses, out);
 	else if (object->kind == KUBE_SERVICE)
 		print_service(&object->service, out);
+	else if (object->kind == KUBE_TPM_SECRET || object->kind == KUBE_TPM_NODE)
+		buf_printf(out, "spec %s\n", object->tpm.spec);
 }
 
 int read_object_text(const char *text, struct kube_object **ret, struct error *err)

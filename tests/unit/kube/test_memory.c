@@ -53,7 +53,9 @@ void *__wrap_realloc(void *p, size_t n)
 	return refuse() ? NULL : __real_realloc(p, n);
 }
 
-static const char *const files[] = { "pod-complete", "namespace", "node", "policy-peers", "policy-invalid-rule-keeps-selector" };
+static const char *const files[] = {
+	"pod-complete", "namespace", "node", "tpm-secret", "policy-peers", "policy-invalid-rule-keeps-selector"
+};
 
 static cJSON *tree_of(const char *name)
 {
@@ -167,7 +169,7 @@ static void test_a_scan_that_ran_out_of_memory_loses_no_object(void **state)
 	assert_non_null(mkdtemp(path));
 	snprintf(file, sizeof(file), "%s/pods.yaml", path);
 	assert_int_equal(file_write_atomic(file, slice_string(text), 0600, &err), 0);
-	struct directory *directory = directory_new(path, store, &refusals);
+	struct directory *directory = directory_new(path, NULL, store, &refusals);
 	assert_non_null(directory);
 	assert_int_equal(directory_scan(directory, &err), 0);
 	for (long allowed = 0; r < 0; allowed++) {

@@ -216,6 +216,8 @@ static void test_a_pod_stays_readable_whatever_its_annotations_and_labels(void *
 #define POD(fields) "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"uid\":\"u\"" fields "}"
 #define POLICY(spec)                                                                                                                       \
 	"{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"a\"},\"spec\":{" spec "}}"
+#define TPM_SECRET(spec, rest)                                                                                                             \
+	"{\"kind\":\"TPMSecret\",\"apiVersion\":\"tpm.holdfast/v1alpha1\",\"metadata\":{\"name\":\"a\"},\"spec\":" spec rest "}"
 #define PEER(peer) POLICY("\"ingress\":[{\"from\":[" peer "]}]")
 #define PORT(port) POLICY("\"ingress\":[{\"ports\":[" port "]}]")
 
@@ -242,6 +244,12 @@ static const struct {
 	{ "port and its protocol", PORT("{\"port\":80}"), PORT("{\"port\":80,\"protocol\":\"UDP\"}"), false },
 	{ "end port", PORT("{\"port\":80}"), PORT("{\"port\":80,\"endPort\":81}"), false },
 	{ "end port that adds nothing", PORT("{\"port\":80}"), PORT("{\"port\":80,\"endPort\":80}"), true },
+	{ "service account", POD("},\"spec\":{\"serviceAccountName\":\"db\"}"), POD("}"), false },
+	{ "default service account", POD("},\"spec\":{\"serviceAccountName\":\"default\"}"), POD("}"), true },
+	{ "annotation with secrets", POD(",\"annotations\":{\"holdfast/secrets\":\"a\"}}"), POD("}"), false },
+	{ "spec of a sealed secret", TPM_SECRET("{\"version\":\"1\"}", ""), TPM_SECRET("{\"version\":\"2\"}", ""), false },
+	{ "status of a sealed secret", TPM_SECRET("{\"version\":\"1\"}", ",\"status\":{\"nodes\":[]}"),
+	  TPM_SECRET("{ \"version\" : \"1\" }", ""), true },
 	{ "reason of refusal", PORT("{\"port\":0}"), PORT("{\"port\":70000}"), false },
 };
 
@@ -253,6 +261,21 @@ static void test_objects_are_equal_if_nothing_that_is_used_differs(void **state)
 		if (kube_object_equals(a, b) != equality_cases[i].equal)
 			fail_msg("%s: %s", equality_cases[i].name, equality_cases[i].equal ? "differ" : "are equal");
 	}
+}
+
+static void test_a_sealed_secret_above_the_limit_is_refused(void **state)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(4 << 20);
+	struct kube_object *object;
+	struct error err;
+
+	buf_string(&text, TPM_SECRET("{\"data\":\"", ""));
+	text.n -= strlen("}");
+	while (text.n < 1500 * 1024)
+		buf_string(&text, "0123456789012345678901234567890123456789");
+	buf_string(&text, "\"}}");
+	assert_int_equal(read_object_text(buf_text(&text), &object, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "above the limit of 1433600"));
 }
 
 static void test_addresses_print_as_they_were_read(void **state)
@@ -327,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_selectors_times_named_ports_are_limited),
 		cmocka_unit_test(test_a_pod_stays_readable_whatever_its_annotations_and_labels),
 		cmocka_unit_test(test_objects_are_equal_if_nothing_that_is_used_differs),
+		cmocka_unit_test(test_a_sealed_secret_above_the_limit_is_refused),
 		cmocka_unit_test(test_addresses_print_as_they_were_read),
 		cmocka_unit_test(test_refuses_what_is_no_address),
 		cmocka_unit_test(test_masks_a_cidr_at_any_bit),

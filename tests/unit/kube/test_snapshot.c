@@ -22,7 +22,7 @@
 #include "tests/unit/kube/print.h"
 #include "tests/unit/kube/source_fixture.h"
 
-#define KINDS (POD_KIND | POLICY_KIND)
+#define KINDS (POD_KIND | POLICY_KIND | 1u << KUBE_TPM_SECRET | KUBE_POD_IDENTITIES)
 
 /* A store that a source has filled, and the snapshot under test beside it. */
 struct fixture {
@@ -96,7 +96,11 @@ static void put(struct fixture *f, const char *text)
 
 #define POD(name, label)                                                                                                                   \
 	"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"namespace\":\"shop\",\"name\":\"" name "\",\"uid\":\"u-" name             \
-	"\",\"labels\":{\"app\":\"" label "\"}}}"
+	"\",\"labels\":{\"app\":\"" label "\"},\"annotations\":{\"holdfast/secrets\":\"a,b\"}},\"spec\":{\"serviceAccountName\":\"sa\"}}"
+#define SEALED                                                                                                                             \
+	"{\"kind\":\"TPMSecret\",\"apiVersion\":\"tpm.holdfast/"                                                                           \
+	"v1alpha1\",\"metadata\":{\"name\":\"sealed\",\"uid\":\"u\"},\"spec\":{\"version\":"                                               \
+	"\"7\",\"files\":[{\"size\":0}]}}"
 #define POLICY(name, port)                                                                                                                 \
 	"{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"namespace\":\"shop\",\"name\":\"" name        \
 	"\"},\"spec\":{\"podSelector\":{\"matchLabels\":{\"app\":\"db\"}},\"ingress\":[{\"ports\":[{\"port\":" port "}]}]}}"
@@ -109,6 +113,7 @@ static void sync_store(struct fixture *f)
 	put(f, POD("db", "db"));
 	put(f, POLICY("good", "5432"));
 	put(f, POLICY("refused", "70000"));
+	put(f, SEALED);
 	for (enum kube_kind kind = 0; kind < KUBE_KIND_COUNT; kind++)
 		kube_store_end(f->base.store, kind);
 	kube_snapshot_changed(f->snapshot, true);
@@ -206,7 +211,7 @@ static void test_what_a_store_has_is_what_the_next_one_gets(void **state)
 	assert_string_equal(content.origin.boot, boot);
 	assert_string_equal(content.origin.source, "https://10.0.0.1:6443");
 	assert_in_range(content.origin.time, time(NULL) - 60, time(NULL));
-	assert_int_equal(content.origin.n_objects, 4);
+	assert_int_equal(content.origin.n_objects, 5);
 	assert_int_equal(stat(f.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_false(status_of(&f).unsaved);
@@ -232,7 +237,9 @@ static void test_a_filled_store_is_synced_and_waits_for_its_source(void **state)
 	kube_store_begin(base.store, KUBE_POD);
 	assert_int_equal(kube_store_put(base.store, object_of(POD("web", "web")), &err), 0);
 	kube_store_end(base.store, KUBE_POD);
+	kube_store_excuse(base.store, KUBE_TPM_SECRET);
 	assert_string_equal(buf_text(&base.log), "- shop/db\n");
+	assert_non_null(kube_store_get(base.store, KUBE_TPM_SECRET, "", "sealed"));
 	buf_clear(&base.log);
 	kube_store_begin(base.store, KUBE_NETWORK_POLICY);
 	kube_store_end(base.store, KUBE_NETWORK_POLICY);

@@ -343,6 +343,74 @@ static void test_a_kind_that_only_explains_is_said_to_be_missing_and_no_more(voi
 	fixture_close(&f);
 }
 
+#define SEALED_STREAMS .expect = { "GET /apis/tpm.holdfast/v1alpha1/tpmsecrets?watch=1", "sendInitialEvents=true" }
+#define SEALED(name) EVENT("ADDED", "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"1\"},\"spec\":{}}")
+
+/* As long as the definition is missing; and when it is removed and installed again, what was known is not lost in between. */
+static void test_a_kind_that_the_cluster_does_not_know_is_waited_for_by_nobody(void **state)
+{
+	static const struct step steps[] = {
+		{ SEALED_STREAMS, .status = 404, .body = "404 page not found\n" },
+		{ SEALED_STREAMS, .status = 404, .body = "404 page not found\n" },
+		{ SEALED_STREAMS, OK(SEALED("a") LIST_END("7"), CUT) },
+		{ .expect = { "/tpmsecrets?watch=1", "resourceVersion=7 " }, .status = 404, .body = "404 page not found\n" },
+		{ SEALED_STREAMS, OK(SEALED("b") LIST_END("9"), HOLD) },
+	};
+	struct source_fixture f = {};
+
+	START(&f, 1u << KUBE_TPM_SECRET, steps);
+	fixture_wait_log(&f, "synced\n");
+	fixture_wait_error(&f, "the cluster has no tpmsecrets.tpm.holdfast: apply Holdfast's CustomResourceDefinitions");
+	assert_true(status_of(&f).connected);
+	fixture_wait_log(&f, "+ /a\n");
+	fixture_wait_error(&f, "the cluster has no tpmsecrets.tpm.holdfast");
+	assert_int_equal(kube_store_count(f.store, KUBE_TPM_SECRET), 1);
+	fixture_wait_log(&f, "+ /b\n- /a\n");
+	fixture_close(&f);
+}
+
+static void test_a_kind_that_every_cluster_has_is_waited_for_whatever_the_server_says(void **state)
+{
+	static const struct step steps[] = { { STREAMS, REFUSES(404, "not found") }, { STREAMS, OK(LIST_END("7"), HOLD) } };
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_error(&f, "the server answers 404: not found");
+	assert_int_equal(f.log.n, 0);
+	assert_false(status_of(&f).connected);
+	fixture_wait_log(&f, "synced\n");
+	fixture_close(&f);
+}
+
+static void test_asks_only_for_what_belongs_to_the_node(void **state)
+{
+	static const struct step pods[] = {
+		{ .expect = { "GET /api/v1/pods?watch=1", "&fieldSelector=spec.nodeName%3Dedge-1 " }, REFUSES(422, "no") },
+		{ .expect = { "GET /api/v1/pods?limit=2&fieldSelector=spec.nodeName%3Dedge-1 " },
+		  OK(LIST(VERSION("10") ",\"continue\":\"t\"", ITEM("a")), END) },
+		{ .expect = { "?limit=2&continue=t&fieldSelector=spec.nodeName%3Dedge-1 " }, REFUSES(410, "expired") },
+		{ .expect = { "GET /api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1 " }, OK(LIST(VERSION("11"), ITEM("b")), END) },
+		{ .expect = { "watch=1", "resourceVersion=11&fieldSelector=spec.nodeName%3Dedge-1 " }, OK("", HOLD) },
+	};
+	static const struct step nodes[] = {
+		{ .expect = { "/tpmnodes?watch=1", "&fieldSelector=metadata.name%3Dedge-1 " }, OK(LIST_END("7"), HOLD) },
+	};
+	static const struct step secrets[] = { { SEALED_STREAMS, .forbid = "fieldSelector", OK(LIST_END("7"), HOLD) } };
+	const struct kube_source_options options = { .node = "edge-1" };
+	struct source_fixture f = {}, g = {}, h = {};
+
+	start_with(&f, POD_KIND, pods, ELEMENTS_OF(pods), options, &quick);
+	fixture_wait_log(&f, "synced\n");
+	fixture_wait_requests(&f, 5);
+	fixture_close(&f);
+	start_with(&g, 1u << KUBE_TPM_NODE, nodes, ELEMENTS_OF(nodes), options, &quick);
+	fixture_wait_log(&g, "synced\n");
+	fixture_close(&g);
+	start_with(&h, 1u << KUBE_TPM_SECRET, secrets, ELEMENTS_OF(secrets), options, &quick);
+	fixture_wait_log(&h, "synced\n");
+	fixture_close(&h);
+}
+
 static void rotate_token(void *context)
 {
 	fixture_write(context, "token", "new-token\n");
@@ -702,6 +770,9 @@ int main(void)
 		cmocka_unit_test(test_waits_as_long_as_the_server_asks),
 		cmocka_unit_test(test_names_the_right_that_the_role_lacks),
 		cmocka_unit_test(test_a_kind_that_only_explains_is_said_to_be_missing_and_no_more),
+		cmocka_unit_test(test_a_kind_that_the_cluster_does_not_know_is_waited_for_by_nobody),
+		cmocka_unit_test(test_a_kind_that_every_cluster_has_is_waited_for_whatever_the_server_says),
+		cmocka_unit_test(test_asks_only_for_what_belongs_to_the_node),
 		cmocka_unit_test(test_reads_the_token_again_when_it_is_refused),
 		cmocka_unit_test(test_gives_up_a_connection_on_which_nothing_is_heard),
 		cmocka_unit_test(test_many_fruitless_watches_end_in_a_new_list),

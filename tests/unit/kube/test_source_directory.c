@@ -29,7 +29,8 @@ static void start(struct source_fixture *f, const struct directory_tuning *tunin
 {
 	struct error err;
 
-	if (kube_source_directory_start(&f->loop, f->directory, tuning, f->store, &f->source, &err) < 0)
+	const struct kube_source_options options = { .directory = f->directory };
+	if (kube_source_directory_start(&f->loop, &options, tuning, f->store, &f->source, &err) < 0)
 		fail_msg("%s", err.message);
 }
 
@@ -397,15 +398,36 @@ static void test_the_last_file_may_be_removed(void **state)
 	fixture_close(&f);
 }
 
+static void test_takes_only_what_belongs_to_the_node(void **state)
+{
+	struct source_fixture f;
+	struct error err;
+
+	fixture_open(&f, POD_KIND | 1u << KUBE_TPM_NODE);
+	fixture_write(&f, "a.yaml",
+		      POD("here") "spec: {nodeName: edge-1}\n---\n" POD("there") "spec: {nodeName: edge-2}\n---\n" POD(
+			      "nowhere") "---\n"
+					 "{apiVersion: tpm.holdfast/v1alpha1, kind: TPMNode, metadata: {name: edge-1}, spec: {}}\n---\n"
+					 "{apiVersion: tpm.holdfast/v1alpha1, kind: TPMNode, metadata: {name: edge-2}, spec: {}}\n");
+	const struct kube_source_options options = { .directory = f.directory, .node = "edge-1" };
+	assert_int_equal(kube_source_directory_start(&f.loop, &options, &by_events, f.store, &f.source, &err), 0);
+	fixture_wait_log(&f, "+ shop/here\n+ /edge-1\nsynced\n");
+	assert_int_equal(kube_store_count(f.store, KUBE_POD) + kube_store_count(f.store, KUBE_TPM_NODE), 2);
+	fixture_write(&f, "a.yaml", POD("here") "spec: {nodeName: edge-2}\n");
+	fixture_wait_log(&f, "- shop/here\n- /edge-1\n");
+	fixture_close(&f);
+}
+
 static void test_does_not_start_without_a_directory(void **state)
 {
+	const struct kube_source_options nowhere = { .directory = "/nowhere/at/all" }, file = { .directory = "/proc/self/exe" };
 	struct kube_source *source;
 	struct source_fixture f;
 	struct error err;
 
 	fixture_open(&f, POD_KIND);
-	assert_int_equal(kube_source_directory_start(&f.loop, "/nowhere/at/all", &by_events, f.store, &source, &err), -ENOENT);
-	assert_int_equal(kube_source_directory_start(&f.loop, "/proc/self/exe", &by_events, f.store, &source, &err), -ENOTDIR);
+	assert_int_equal(kube_source_directory_start(&f.loop, &nowhere, &by_events, f.store, &source, &err), -ENOENT);
+	assert_int_equal(kube_source_directory_start(&f.loop, &file, &by_events, f.store, &source, &err), -ENOTDIR);
 	fixture_close(&f);
 }
 
@@ -431,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_a_directory_that_is_away_keeps_everything),
 		cmocka_unit_test(test_a_new_directory_with_files_is_believed),
 		cmocka_unit_test(test_the_last_file_may_be_removed),
+		cmocka_unit_test(test_takes_only_what_belongs_to_the_node),
 		cmocka_unit_test(test_does_not_start_without_a_directory),
 	};
 

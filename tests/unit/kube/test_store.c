@@ -63,6 +63,15 @@ static struct kube_object *make(const char *kind, const char *namespace, const c
 	return object_of(buf_text(&text));
 }
 
+static struct kube_object *make_sealed(const char *name)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "{\"kind\":\"TPMSecret\",\"apiVersion\":\"tpm.holdfast/v1alpha1\",\"metadata\":{\"name\":\"%s\"},\"spec\":{}}", name);
+	return object_of(text);
+}
+
 static void put_pod(struct fixture *f, const char *namespace, const char *name, const char *version)
 {
 	struct error err;
@@ -201,6 +210,41 @@ static void test_ignores_kinds_that_it_does_not_follow(void **state)
 	expect_log(f, "");
 }
 
+static void test_is_synced_without_a_kind_that_nobody_knows_and_keeps_what_it_had(void **state)
+{
+	struct kube_store *store = kube_store_new(1u << KUBE_POD | 1u << KUBE_TPM_SECRET, &(struct kube_store_observer){});
+	struct error err;
+
+	assert_int_equal(kube_store_put(store, make_sealed("a"), &err), 0);
+	kube_store_begin(store, KUBE_POD);
+	kube_store_end(store, KUBE_POD);
+	assert_false(kube_store_synced(store));
+	kube_store_begin(store, KUBE_TPM_SECRET);
+	kube_store_excuse(store, KUBE_TPM_SECRET);
+	assert_true(kube_store_synced(store));
+	assert_false(kube_store_listed(store, KUBE_TPM_SECRET));
+	assert_int_equal(kube_store_count(store, KUBE_TPM_SECRET), 1);
+	kube_store_free(store);
+}
+
+static void test_keeps_identities_of_pods_only_where_they_are_asked_for(void **state)
+{
+	static const char text[] =
+		"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",\"namespace\":\"shop\",\"annotations\":"
+		"{\"holdfast/secrets\":\"x\"}},\"spec\":{\"serviceAccountName\":\"db\"}}";
+	struct kube_store *store = kube_store_new(1u << KUBE_POD | KUBE_POD_IDENTITIES, &(struct kube_store_observer){});
+	struct fixture *f = *state;
+	struct error err;
+
+	assert_int_equal(kube_store_put(store, object_of(text), &err), 0);
+	assert_string_equal(kube_store_get(store, KUBE_POD, "shop", "a")->pod.service_account, "db");
+	assert_string_equal(kube_store_get(store, KUBE_POD, "shop", "a")->pod.secrets, "x");
+	assert_int_equal(kube_store_put(f->store, object_of(text), &err), 0);
+	assert_null(kube_store_get(f->store, KUBE_POD, "shop", "a")->pod.service_account);
+	assert_null(kube_store_get(f->store, KUBE_POD, "shop", "a")->pod.secrets);
+	kube_store_free(store);
+}
+
 static int count_until(void *context, const struct kube_object *object)
 {
 	size_t *n = context;
@@ -317,6 +361,8 @@ int main(void)
 		STORE_TEST(test_an_end_without_a_begin_removes_nothing),
 		STORE_TEST(test_is_synced_once_when_every_kind_was_listed),
 		STORE_TEST(test_is_synced_without_a_kind_that_only_explains),
+		STORE_TEST(test_is_synced_without_a_kind_that_nobody_knows_and_keeps_what_it_had),
+		STORE_TEST(test_keeps_identities_of_pods_only_where_they_are_asked_for),
 		STORE_TEST(test_ignores_kinds_that_it_does_not_follow),
 		STORE_TEST(test_a_store_that_is_to_be_listed_again_keeps_all_and_says_once_more_when_it_was),
 		STORE_TEST(test_a_walk_meets_each_object_once_while_the_store_changes),
