@@ -4,12 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/timex.h>
-
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cni-plugin/agent/settings.h"
@@ -19,9 +14,7 @@
 #include "common/base/cleanup.h"
 #include "common/sandbox/sandbox.h"
 
-#define STATE_BYTES_MIN (16ull * 1024 * 1024)
 #define TIMEOUT_MS 5000
-#define WRITTEN INT64_C(1767225600) /* 2026-01-01: this program is younger */
 
 #define NO_CONFIGURATION "/dev/null" /* and so all defaults */
 
@@ -93,37 +86,6 @@ void check_configuration(struct checkup *checkup)
 		checkup_ok(checkup, "the agent follows the API server as a pod of the cluster");
 }
 
-static void check_directory(struct checkup *checkup, const char *shown, const char *path)
-{
-	struct stat status;
-	struct statvfs system;
-
-	if (stat(path, &status) < 0)
-		checkup_ok(checkup, "%s is not there yet; the agent makes it", shown);
-	else if (!S_ISDIR(status.st_mode) || status.st_uid != 0 || (status.st_mode & 022))
-		checkup_fail(checkup, "chown root and chmod 700 it", "%s is no directory that root alone can write", shown);
-	else if (statvfs(path, &system) < 0)
-		checkup_fail(checkup, "look at its file system", "%s cannot be looked at: %s", shown, strerror(errno));
-	else if (system.f_flag & ST_RDONLY)
-		checkup_fail(checkup, "mount it to be written, or name another place in holdfast.yaml", "%s is on a read-only file system",
-			     shown);
-	else if ((unsigned long long)system.f_bavail * (unsigned long long)system.f_frsize < STATE_BYTES_MIN)
-		checkup_fail(checkup, "make room", "%s has less than %llu MiB free: no pod can start without its journal entry", shown,
-			     STATE_BYTES_MIN >> 20);
-	else
-		checkup_ok(checkup, "%s can be written", shown);
-}
-
-static void check_directory_below_root(struct checkup *checkup, const char *shown)
-{
-	_cleanup_free_ char *path = checkup_path(checkup, shown);
-
-	if (path)
-		check_directory(checkup, shown, path);
-	else
-		checkup->lost = true;
-}
-
 void check_directories(struct checkup *checkup)
 {
 	_cleanup_(settings_clear) struct settings settings = { 0 };
@@ -132,25 +94,8 @@ void check_directories(struct checkup *checkup)
 	/* What is wrong with the configuration has been said. */
 	if (load_quietly(checkup, &settings, &ignored) < 0)
 		return;
-	check_directory_below_root(checkup, settings.state_directory);
-	check_directory_below_root(checkup, settings.snapshot_directory);
-}
-
-/* Certificates are judged by it, and so is what an event is told to have happened after. */
-void check_clock(struct checkup *checkup)
-{
-	struct timex clock = { 0 };
-	int state = adjtimex(&clock);
-
-	if (time(NULL) < WRITTEN)
-		checkup_fail(checkup, "set the clock: timedatectl set-ntp true, or date -s",
-			     "the clock says a time before this program was written: the API "
-			     "server's certificate will be refused as not valid yet");
-	else if (state == TIME_ERROR)
-		checkup_warn(checkup, "let chrony or systemd-timesyncd run",
-			     "the clock is not synchronised: events and logs of this node may lie");
-	else
-		checkup_ok(checkup, "the clock is synchronised");
+	checkup_directory(checkup, settings.state_directory, "no pod can start without its journal entry");
+	checkup_directory(checkup, settings.snapshot_directory, "the last objects cannot be kept");
 }
 
 static const char *socket_of(const struct checkup *checkup, struct settings *settings)

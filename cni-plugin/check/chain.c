@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cni-plugin/check/checks.h"
 #include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/json/json.h"
@@ -22,15 +23,19 @@ static const struct {
 
 static const char *configuration_directory(const struct checkup *checkup)
 {
-	if (checkup->cni_configuration)
-		return checkup->cni_configuration;
+	const struct check_options *options = checkup->options;
+
+	if (options->cni_configuration)
+		return options->cni_configuration;
 	return checkup_exists(checkup, places[0].configuration) ? places[0].configuration : "/etc/cni/net.d";
 }
 
 const char *chain_executables(const struct checkup *checkup)
 {
-	if (checkup->cni_executables)
-		return checkup->cni_executables;
+	const struct check_options *options = checkup->options;
+
+	if (options->cni_executables)
+		return options->cni_executables;
 	for (size_t i = 0; i < ELEMENTS_OF(places); i++) {
 		if (checkup_exists(checkup, places[i].configuration) && checkup_exists(checkup, places[i].executables))
 			return places[i].executables;

@@ -2,7 +2,7 @@
 #ifndef HOLDFAST_CHECK_CHAIN_H
 #define HOLDFAST_CHECK_CHAIN_H
 
-#include "cni-plugin/check/checkup.h"
+#include "common/checkup/checkup.h"
 
 /* What CNI configuration the runtime takes: the first file by name (containerd, CRI-O), as go-cni and ocicni do. */
 

@@ -2,7 +2,15 @@
 #ifndef HOLDFAST_CHECK_CHECKS_H
 #define HOLDFAST_CHECK_CHECKS_H
 
-#include "cni-plugin/check/checkup.h"
+#include "common/checkup/checkup.h"
+
+/* checkup->options of holdfast-net. Directories; NULL: the usual ones. */
+struct check_options {
+	const char *cni_configuration, *cni_executables;
+};
+
+extern const struct checkup_row checks[];
+extern const size_t n_checks;
 
 /* ── kernel.c: tried out in a network namespace of its own ── */
 void check_nftables(struct checkup *checkup);
@@ -29,7 +37,6 @@ void check_kube_proxy(struct checkup *checkup);
 /* ── agent.c: what the agent will find, and whether it is there ── */
 void check_configuration(struct checkup *checkup);
 void check_directories(struct checkup *checkup);
-void check_clock(struct checkup *checkup);
 void check_agent(struct checkup *checkup);
 
 #endif

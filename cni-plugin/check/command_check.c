@@ -2,15 +2,11 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cni-plugin/agent/commands.h"
-#include "cni-plugin/check/checkup.h"
+#include "cni-plugin/check/checks.h"
 #include "common/base/cleanup.h"
 #include "common/config/config.h"
-
-#define OUTPUT_MAX (1024 * 1024)
-#define EXIT_BAD_USAGE 3
 
 static const char usage[] =
 	"usage: holdfast-net check [-o json] [--config FILE] [--socket PATH] [--root DIR] [--cni-conf DIR] [--cni-bin DIR]\n"
@@ -24,7 +20,8 @@ static const char usage[] =
 	"  --cni-conf DIR   where the runtime has its CNI configuration; default /etc/cni/net.d, or k3s's place\n"
 	"  --cni-bin DIR    and the executables; default /opt/cni/bin, or k3s's place\n";
 
-struct check_options {
+struct invocation {
+	struct check_options options;
 	bool json, help, bad;
 };
 
@@ -35,26 +32,7 @@ static const struct option known[] = {
 	{ "help", no_argument, NULL, 'h' },          { 0 },
 };
 
-static void take_format(const char *format, struct check_options *ret)
-{
-	ret->json = strcmp(format, "json") == 0;
-	if (ret->json || strcmp(format, "text") == 0)
-		return;
-	fprintf(stderr, "holdfast-net: -o takes text or json, not \"%s\"\n", format);
-	ret->bad = true;
-}
-
-static bool root_is_there(const char *root)
-{
-	struct stat status;
-
-	if (!*root || (stat(root, &status) == 0 && S_ISDIR(status.st_mode)))
-		return true;
-	fprintf(stderr, "holdfast-net: --root: \"%s\" is no directory\n", root);
-	return false;
-}
-
-static void parse(int argc, char **argv, struct checkup *checkup, struct check_options *ret)
+static void parse(int argc, char **argv, struct checkup *checkup, struct invocation *ret)
 {
 	int c;
 
@@ -66,11 +44,11 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct check_o
 		else if (c == 'r')
 			checkup->root = strcmp(optarg, "/") == 0 ? "" : optarg;
 		else if (c == 'C')
-			checkup->cni_configuration = optarg;
+			ret->options.cni_configuration = optarg;
 		else if (c == 'B')
-			checkup->cni_executables = optarg;
+			ret->options.cni_executables = optarg;
 		else if (c == 'o')
-			take_format(optarg, ret);
+			ret->bad |= !checkup_take_format("holdfast-net", optarg, &ret->json);
 		else if (c == 'h')
 			ret->help = true;
 		else
@@ -81,27 +59,15 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct check_o
 
 int command_check(int argc, char **argv)
 {
-	_cleanup_(buf_free) struct buf out = BUF_MAX(OUTPUT_MAX);
 	_cleanup_(checkup_clear) struct checkup checkup;
-	struct check_options options = { 0 };
+	struct invocation invocation = { 0 };
 
 	checkup_init(&checkup);
-	parse(argc, argv, &checkup, &options);
-	if (options.help || options.bad) {
-		fputs(usage, options.bad ? stderr : stdout);
-		return options.bad ? EXIT_BAD_USAGE : 0;
+	checkup.options = &invocation.options;
+	parse(argc, argv, &checkup, &invocation);
+	if (invocation.help || invocation.bad) {
+		fputs(usage, invocation.bad ? stderr : stdout);
+		return invocation.bad ? CHECKUP_EXIT_UNKNOWN : 0;
 	}
-	if (!root_is_there(checkup.root))
-		return EXIT_BAD_USAGE;
-	enum checkup_level worst = checkup_run(&checkup);
-	if (options.json)
-		checkup_print_json(&checkup, &out);
-	else
-		checkup_print(&checkup, &out);
-	if (checkup.lost || out.failed) {
-		fputs("holdfast-net: out of memory\n", stderr);
-		return EXIT_BAD_USAGE;
-	}
-	fputs(buf_text(&out), stdout);
-	return (int)worst;
+	return checkup_report(&checkup, checks, n_checks, "holdfast-net", invocation.json);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef HOLDFAST_CHECK_CHECKUP_H
-#define HOLDFAST_CHECK_CHECKUP_H
+#ifndef HOLDFAST_CHECKUP_CHECKUP_H
+#define HOLDFAST_CHECKUP_CHECKUP_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,8 +9,8 @@
 #include "common/base/error.h"
 
 /*
- * `holdfast-net check`: looks at a node and says what would keep Holdfast from doing its work there. Each check is a function and a row
- * (checks.c); it says one thing or more, each with its cause and, unless all is well, its cure.
+ * `holdfast-net check`, `holdfast-tpm check`: looks at a node and says what would keep Holdfast from doing its work there. Each check is a
+ * function and a row; it says one thing or more, each with its cause and, unless all is well, its cure.
  */
 
 enum checkup_level { CHECKUP_OK, CHECKUP_WARN, CHECKUP_FAIL };
@@ -23,11 +23,19 @@ struct checkup_finding {
 	char *cure; /* a command where there is one; "" if all is well */
 };
 
+struct checkup;
+
+struct checkup_row {
+	const char *name;
+	void (*run)(struct checkup *checkup);
+	bool live; /* asks the running system, not files: left out below another root */
+};
+
 struct checkup {
-	const char *root;   /* in front of every path, "" for this system; else only files are looked at, and not the running kernel */
-	const char *config; /* of the agent; NULL: the default path */
-	const char *socket; /* of the agent; NULL: what its configuration says */
-	const char *cni_configuration, *cni_executables; /* directories; NULL: the usual ones */
+	const char *root;    /* in front of every path, "" for this system; else only files are looked at, and not the running kernel */
+	const char *config;  /* of the daemon; NULL: the default path */
+	const char *socket;  /* of the daemon; NULL: what its configuration says */
+	const void *options; /* the program's own */
 
 	const char *check; /* the row that is running */
 	struct checkup_finding *first, **end;
@@ -64,11 +72,24 @@ bool checkup_number(const struct checkup *checkup, const char *path, uint64_t *r
 void checkup_each_entry(const struct checkup *checkup, const char *directory, bool (*visit)(void *context, const char *name),
 			void *context);
 
-/* All rows of the table, in their order. Returns the worst level, which is the exit code. */
-enum checkup_level checkup_run(struct checkup *checkup);
+/*
+ * Whether a daemon can keep state there (a path without the root); what is missing it makes itself. `consequence` of too little room: "no
+ * pod can start without its journal entry".
+ */
+void checkup_directory(struct checkup *checkup, const char *shown, const char *consequence);
 
-/* ok/warn/FAIL, the check, the cause; then the cure. */
-void checkup_print(const struct checkup *checkup, struct buf *out);
-void checkup_print_json(const struct checkup *checkup, struct buf *out);
+/* Certificates are judged by it, and so is what an event is told to have happened after. */
+void checkup_clock(struct checkup *checkup);
+
+#define CHECKUP_EXIT_UNKNOWN 3 /* it could not be looked at */
+
+/* "-o json", "-o text". False: it is neither, and the program (its name is `program`) has said so. */
+bool checkup_take_format(const char *program, const char *format, bool *ret_json);
+
+/*
+ * All rows in their order, then the findings on standard output: ok/warn/FAIL, the check, the cause, then the cure; or as JSON. Returns the
+ * exit code: the worst level, or CHECKUP_EXIT_UNKNOWN.
+ */
+int checkup_report(struct checkup *checkup, const struct checkup_row *rows, size_t n, const char *program, bool json);
 
 #endif

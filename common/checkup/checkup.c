@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cni-plugin/check/checkup.h"
+#include "common/checkup/checkup.h"
 
 #include <dirent.h>
 #include <stdarg.h>
