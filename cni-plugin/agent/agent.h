@@ -124,9 +124,6 @@ int snapshot_start(struct agent *agent, struct error *err) must_check;
 void snapshot_changed(struct agent *agent, const struct kube_object *object);
 void snapshot_synced(struct agent *agent);
 void snapshot_clear(struct agent *agent);
-int64_t snapshot_age_s(const struct agent *agent); /* by the wall clock; 0 if that says nonsense */
-#define SNAPSHOT_TIME_MAX 32
-void snapshot_format_time(int64_t seconds, char ret[static SNAPSHOT_TIME_MAX]);
 
 /* ── tell.c: events at policies that cannot be enforced ── */
 void tell_changed(struct agent *agent, const struct kube_object *after);

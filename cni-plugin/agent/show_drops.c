@@ -117,12 +117,6 @@ static void print_drop(const struct agent *agent, const struct drop *drop, struc
 	buf_byte(out, '\n');
 }
 
-static void json_text(const char *key, const char *value, struct buf *out)
-{
-	buf_printf(out, ",\"%s\":", key);
-	buf_json_string(out, slice_string(value));
-}
-
 static void json_end(const char *key, const char *name, const struct kube_address *address, struct buf *out)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -167,17 +161,17 @@ static void json_drop(const struct agent *agent, const struct drop *drop, struct
 	buf_string(out, "\",\"first\":\"");
 	print_time(drop->first_ms, out);
 	buf_printf(out, "\",\"count\":%" PRIu64, drop->count);
-	json_text("node", agent->settings.node_name, out);
+	buf_json_member(out, "node", agent->settings.node_name);
 	json_end("from", drop->from, &drop->source, out);
 	json_end("to", drop->to, &drop->destination, out);
-	json_text("protocol", protocol_name(drop, protocol), out);
+	buf_json_member(out, "protocol", protocol_name(drop, protocol));
 	if (drop->has_port)
 		buf_printf(out, ",\"port\":%u", drop->port);
-	json_text("verdict", drop_verdict(drop), out);
-	json_text("direction", drop_direction(drop), out);
+	buf_json_member(out, "verdict", drop_verdict(drop));
+	buf_json_member(out, "direction", drop_direction(drop));
 	buf_printf(out, ",\"answer\":%s", drop->answer ? "true" : "false");
 	json_policies(drop->policies, out);
-	json_text("reason", drop->reason, out);
+	buf_json_member(out, "reason", drop->reason);
 	buf_byte(out, '}');
 }
 
@@ -230,8 +224,8 @@ static void json_whole(struct agent *agent, const struct wish *wish, const struc
 	json_drops(agent, wish, ",", out);
 	buf_printf(out, "],\"dropped\":%" PRIu64 ",\"logged\":%" PRIu64 ",\"suppressed\":%" PRIu64, totals->dropped, totals->logged,
 		   totals->suppressed);
-	json_text("node", agent->settings.node_name, out);
-	json_text("problem", drops_problem(agent), out);
+	buf_json_member(out, "node", agent->settings.node_name);
+	buf_json_member(out, "problem", drops_problem(agent));
 	buf_string(out, "}\n");
 }
 

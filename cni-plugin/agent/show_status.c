@@ -1,88 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `holdfast-net status`: one screen that says whether this node is guarded, by what, and what was refused. */
 #include <inttypes.h>
-#include <time.h>
 
 #include "cni-plugin/agent/show.h"
+#include "common/base/when.h"
+#include "common/kube/report.h"
 
 #define NAMES_MAX 16
-
-static void print_duration(struct buf *out, uint64_t seconds)
-{
-	if (seconds < 120)
-		buf_printf(out, "%" PRIu64 " s", seconds);
-	else if (seconds < 120 * 60)
-		buf_printf(out, "%" PRIu64 " min", seconds / 60);
-	else if (seconds < UINT64_C(48) * 3600)
-		buf_printf(out, "%" PRIu64 " h", seconds / 3600);
-	else
-		buf_printf(out, "%" PRIu64 " d", seconds / 86400);
-}
-
-static void print_ago(struct buf *out, uint64_t seconds)
-{
-	print_duration(out, seconds);
-	buf_string(out, " ago");
-}
-
-static uint64_t seconds_since(int64_t time_then)
-{
-	int64_t now = time(NULL);
-
-	return now > time_then ? (uint64_t)(now - time_then) : 0;
-}
 
 static void print_head(struct agent *agent, struct buf *out)
 {
 	struct error err;
 
 	buf_printf(out, "holdfast-net " HOLDFAST_VERSION " on node %s, up ", agent->settings.node_name);
-	print_duration(out, (uv_now(&agent->loop) - agent->started_ms) / 1000);
+	when_print_duration(out, (uv_now(&agent->loop) - agent->started_ms) / 1000);
 	if (agent_check_ready(agent, &err) == 0)
 		buf_string(out, ": ready\n");
 	else
 		buf_printf(out, ": NOT READY\n           %s\n", err.message);
 }
 
-static void print_source(struct agent *agent, struct buf *out)
+static struct kube_report report_of(struct agent *agent)
 {
-	struct kube_source_status status;
+	const struct agent_snapshot *snapshot = &agent->snapshot;
+	struct kube_report report = { .decides = snapshot->decides ? &snapshot->origin : NULL, .now_ms = uv_now(&agent->loop) };
 
-	kube_source_status(agent->source, &status);
-	buf_printf(out, "source     %s: %s, ", status.name, status.connected ? "connected" : "NOT CONNECTED");
-	if (status.last_heard_ms == 0) {
-		buf_string(out, "never heard");
-	} else {
-		buf_string(out, "heard ");
-		print_ago(out, (uv_now(&agent->loop) - status.last_heard_ms) / 1000);
-	}
-	buf_printf(out, "; %" PRIu64 " watches opened again, %" PRIu64 " objects refused\n", status.restarts, status.refused);
-	if (*status.last_error)
-		buf_printf(out, "           last error: %s\n", status.last_error);
-}
-
-static void print_snapshot(struct agent *agent, struct buf *out)
-{
-	struct kube_snapshot_status status;
-	char taken[SNAPSHOT_TIME_MAX];
-
-	kube_snapshot_status(agent->snapshot.writer, &status);
-	buf_printf(out, "snapshot   %s: ", status.path);
-	if (agent->snapshot.decides) {
-		snapshot_format_time(agent->snapshot.origin.time, taken);
-		buf_printf(out, "DECIDES, for the source has not told of all yet; %zu objects from %s, taken %s, ",
-			   agent->snapshot.origin.n_objects, agent->snapshot.origin.source, taken);
-		print_ago(out, (uint64_t)snapshot_age_s(agent));
-	} else if (status.written_ms) {
-		buf_printf(out, "%zu objects, %zu bytes, written ", status.n_objects, status.n_bytes);
-		print_ago(out, (uv_now(&agent->loop) - status.written_ms) / 1000);
-		buf_string(out, status.unsaved ? "; changes are not saved yet" : "; up to date");
-	} else {
-		buf_string(out, "not written yet");
-	}
-	buf_byte(out, '\n');
-	if (*status.last_error)
-		buf_printf(out, "           last error: %s\n", status.last_error);
+	kube_source_status(agent->source, &report.source);
+	kube_snapshot_status(snapshot->writer, &report.snapshot);
+	return report;
 }
 
 static void print_leaving(struct agent *agent, const struct pod_counts *pods, struct buf *out)
@@ -95,7 +40,7 @@ static void print_leaving(struct agent *agent, const struct pod_counts *pods, st
 		if (!at->leaving)
 			continue;
 		buf_printf(out, "%s%s/%s on %s for ", n++ > 0 ? ", " : "\n           ", at->namespace, at->pod, at->host_name);
-		print_duration(out, (uv_now(&agent->loop) - at->left_ms) / 1000);
+		when_print_duration(out, (uv_now(&agent->loop) - at->left_ms) / 1000);
 	}
 }
 
@@ -129,7 +74,8 @@ static int print_bad_annotation(void *context, const struct kube_object *namespa
 {
 	if (namespace->ns.bad_spoofing)
 		buf_printf(context,
-			   "           namespace %s: annotation holdfast/allow-spoofing is \"%s\", neither true nor false: it counts as false\n",
+			   "           namespace %s: annotation holdfast/allow-spoofing is \"%s\", neither true nor false: it counts as "
+			   "false\n",
 			   namespace->name, namespace->ns.bad_spoofing);
 	return 0;
 }
@@ -138,8 +84,8 @@ static void print_senders(struct agent *agent, struct buf *out)
 {
 	struct pod_counts pods = show_count_pods(agent);
 
-	buf_printf(out, "senders    %zu pods send only as themselves, %zu as anybody (their namespaces allow it)", pods.senders[SENDERS_GUARDED],
-		   pods.senders[SENDERS_TRUSTED]);
+	buf_printf(out, "senders    %zu pods send only as themselves, %zu as anybody (their namespaces allow it)",
+		   pods.senders[SENDERS_GUARDED], pods.senders[SENDERS_TRUSTED]);
 	if (pods.senders[SENDERS_UNKNOWN]) {
 		buf_printf(out, "; %zu ARE NOT GUARDED (their interface is unknown; start them anew):\n", pods.senders[SENDERS_UNKNOWN]);
 		print_unguarded(agent, out);
@@ -172,7 +118,7 @@ static void print_kernel(struct agent *agent, struct buf *out)
 		   stats->in_force ? "rules are in force" : "RULES ARE NOT IN FORCE", stats->transactions, stats->failed, stats->repaired);
 	if (stats->last_time) {
 		buf_string(out, "           last ");
-		print_ago(out, seconds_since(stats->last_time));
+		when_print_ago(out, when_seconds_since(stats->last_time));
 		buf_printf(out, ": %" PRIu64 " messages, %" PRIu64 " bytes, %" PRIu64 " us\n", stats->last_messages, stats->last_bytes,
 			   stats->last_us);
 	}
@@ -194,67 +140,21 @@ static void print_cni(struct agent *agent, struct buf *out)
 	if (!counters->last_refusal_time)
 		return;
 	buf_string(out, "           last refusal ");
-	print_ago(out, seconds_since(counters->last_refusal_time));
+	when_print_ago(out, when_seconds_since(counters->last_refusal_time));
 	buf_printf(out, ": %s\n", counters->last_refusal);
 }
 
 static void print_text(struct agent *agent, const struct policy_counts *counts, struct buf *out)
 {
+	const struct kube_report report = report_of(agent);
+
 	print_head(agent, out);
-	print_source(agent, out);
-	print_snapshot(agent, out);
+	kube_report_print(&report, out);
 	print_pods(agent, counts, out);
 	print_senders(agent, out);
 	print_policies(agent, counts, out);
 	print_kernel(agent, out);
 	print_cni(agent, out);
-}
-
-static void json_string(struct buf *out, const char *key, const char *value)
-{
-	buf_printf(out, "\"%s\":", key);
-	buf_json_string(out, slice_string(value));
-}
-
-static void json_source(struct agent *agent, struct buf *out)
-{
-	struct kube_source_status status;
-
-	kube_source_status(agent->source, &status);
-	buf_string(out, ",\"source\":{");
-	json_string(out, "name", status.name);
-	buf_printf(out, ",\"connected\":%s,\"heardSecondsAgo\":", status.connected ? "true" : "false");
-	if (status.last_heard_ms)
-		buf_printf(out, "%" PRIu64, (uv_now(&agent->loop) - status.last_heard_ms) / 1000);
-	else
-		buf_string(out, "null");
-	buf_printf(out, ",\"watchesReopened\":%" PRIu64 ",\"objectsRefused\":%" PRIu64 ",", status.restarts, status.refused);
-	json_string(out, "lastError", status.last_error);
-	buf_byte(out, '}');
-}
-
-static void json_snapshot(struct agent *agent, struct buf *out)
-{
-	const struct agent_snapshot *snapshot = &agent->snapshot;
-	struct kube_snapshot_status status;
-
-	kube_snapshot_status(snapshot->writer, &status);
-	buf_string(out, ",\"snapshot\":{");
-	json_string(out, "path", status.path);
-	buf_printf(out, ",\"decides\":%s,", snapshot->decides ? "true" : "false");
-	if (snapshot->decides) {
-		buf_printf(out, "\"takenSecondsAgo\":%" PRId64 ",\"objects\":%zu,", snapshot_age_s(agent), snapshot->origin.n_objects);
-		json_string(out, "from", snapshot->origin.source);
-		buf_byte(out, ',');
-	}
-	buf_string(out, "\"writtenSecondsAgo\":");
-	if (status.written_ms)
-		buf_printf(out, "%" PRIu64, (uv_now(&agent->loop) - status.written_ms) / 1000);
-	else
-		buf_string(out, "null");
-	buf_printf(out, ",\"saved\":%s,\"failures\":%" PRIu64 ",", status.unsaved ? "false" : "true", status.failures);
-	json_string(out, "lastError", status.last_error);
-	buf_byte(out, '}');
 }
 
 static int json_invalid(void *context, const struct kube_object *policy)
@@ -264,11 +164,9 @@ static int json_invalid(void *context, const struct kube_object *policy)
 	if (out->p[out->n - 1] == '}')
 		buf_byte(out, ',');
 	buf_byte(out, '{');
-	json_string(out, "namespace", policy->namespace);
-	buf_byte(out, ',');
-	json_string(out, "name", policy->name);
-	buf_byte(out, ',');
-	json_string(out, "reason", policy->policy.invalid);
+	buf_json_member(out, "namespace", policy->namespace);
+	buf_json_member(out, "name", policy->name);
+	buf_json_member(out, "reason", policy->policy.invalid);
 	buf_byte(out, '}');
 	return 0;
 }
@@ -297,10 +195,10 @@ static void json_kernel(struct agent *agent, struct buf *out)
 
 	buf_printf(out,
 		   ",\"kernel\":{\"inForce\":%s,\"tableOwned\":%s,\"transactions\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"repairs\":%" PRIu64
-		   ",\"lastTime\":%" PRId64 ",\"lastMicroseconds\":%" PRIu64 ",\"lastMessages\":%" PRIu64 ",\"lastBytes\":%" PRIu64 ",",
-		   stats->in_force ? "true" : "false", enforcer_owns_table(agent->enforcer) ? "true" : "false", stats->transactions, stats->failed, stats->repaired, stats->last_time,
-		   stats->last_us, stats->last_messages, stats->last_bytes);
-	json_string(out, "lastError", stats->last_error);
+		   ",\"lastTime\":%" PRId64 ",\"lastMicroseconds\":%" PRIu64 ",\"lastMessages\":%" PRIu64 ",\"lastBytes\":%" PRIu64,
+		   stats->in_force ? "true" : "false", enforcer_owns_table(agent->enforcer) ? "true" : "false", stats->transactions,
+		   stats->failed, stats->repaired, stats->last_time, stats->last_us, stats->last_messages, stats->last_bytes);
+	buf_json_member(out, "lastError", stats->last_error);
 	buf_byte(out, '}');
 }
 
@@ -309,27 +207,27 @@ static void json_cni(struct agent *agent, struct buf *out)
 	const struct agent_counters *counters = &agent->counters;
 
 	buf_string(out, ",\"cni\":{");
-	for (int i = 0; i < CNI_VERSION; i++)
-		buf_printf(out, "\"%s\":{\"requests\":%" PRIu64 ",\"refused\":%" PRIu64 "},", cni_verb_name((enum cni_verb)i),
-			   counters->requests[i], counters->refused[i]);
-	json_string(out, "lastRefusal", counters->last_refusal);
+	for (int i = 0; i < CNI_VERSION; i++) {
+		buf_json_key(out, cni_verb_name((enum cni_verb)i));
+		buf_printf(out, "{\"requests\":%" PRIu64 ",\"refused\":%" PRIu64 "}", counters->requests[i], counters->refused[i]);
+	}
+	buf_json_member(out, "lastRefusal", counters->last_refusal);
 	buf_byte(out, '}');
 }
 
 static void print_json(struct agent *agent, const struct policy_counts *counts, struct buf *out)
 {
+	const struct kube_report report = report_of(agent);
 	struct error err = { 0 };
 	int r = agent_check_ready(agent, &err);
 
 	buf_string(out, "{");
-	json_string(out, "version", HOLDFAST_VERSION);
-	buf_byte(out, ',');
-	json_string(out, "node", agent->settings.node_name);
-	buf_printf(out, ",\"upSeconds\":%" PRIu64 ",\"ready\":%s,", (uv_now(&agent->loop) - agent->started_ms) / 1000,
-		   r == 0 ? "true" : "false");
-	json_string(out, "notReadyReason", r == 0 ? "" : err.message);
-	json_source(agent, out);
-	json_snapshot(agent, out);
+	buf_json_member(out, "version", HOLDFAST_VERSION);
+	buf_json_member(out, "node", agent->settings.node_name);
+	buf_json_number(out, "upSeconds", (uv_now(&agent->loop) - agent->started_ms) / 1000);
+	buf_json_bool(out, "ready", r == 0);
+	buf_json_member(out, "notReadyReason", r == 0 ? "" : err.message);
+	kube_report_print_json(&report, out);
 	json_pods(agent, counts, out);
 	json_kernel(agent, out);
 	json_cni(agent, out);

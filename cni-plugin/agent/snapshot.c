@@ -21,6 +21,7 @@
 
 #include "cni-plugin/agent/agent.h"
 #include "common/base/log.h"
+#include "common/base/when.h"
 
 static void unmark(struct agent *agent)
 {
@@ -70,34 +71,18 @@ static bool is_only_witness(const struct agent *agent)
 	return enforcer_found_nothing(agent->enforcer) && !agent->attachments.first;
 }
 
-int64_t snapshot_age_s(const struct agent *agent)
-{
-	int64_t now = time(NULL), then = agent->snapshot.origin.time;
-
-	return now > then ? now - then : 0;
-}
-
 static void report(const struct agent *agent)
 {
 	const struct kube_snapshot_origin *origin = &agent->snapshot.origin;
-	char taken[SNAPSHOT_TIME_MAX];
+	char taken[WHEN_UTC_MAX];
 
-	snapshot_format_time(origin->time, taken);
+	when_format_utc(origin->time, taken);
 	if (agent->snapshot.decides)
 		log_info("the snapshot decides until the source has told of all objects", "taken", taken, "age_s",
-			 LOG_NUMBER(snapshot_age_s(agent)), "from", origin->source, "objects", LOG_NUMBER(origin->n_objects));
+			 LOG_NUMBER(when_seconds_since(origin->time)), "from", origin->source, "objects", LOG_NUMBER(origin->n_objects));
 	else
 		log_info("the kernel's rules are newer than the snapshot: they stay until the source has told of all objects", "taken",
 			 taken, "from", origin->source);
-}
-
-void snapshot_format_time(int64_t seconds, char ret[static SNAPSHOT_TIME_MAX])
-{
-	time_t at = (time_t)seconds;
-	struct tm parts;
-
-	if (!gmtime_r(&at, &parts) || !strftime(ret, SNAPSHOT_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts))
-		snprintf(ret, SNAPSHOT_TIME_MAX, "an unknown time");
 }
 
 /* Nothing that goes wrong here stops the agent: without a snapshot it waits for the source, as it did the first time. */

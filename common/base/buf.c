@@ -2,6 +2,7 @@
 #include "common/base/buf.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,32 @@ void buf_json_string(struct buf *buf, struct slice text)
 		text = slice_from(text.p + step, text.n - step);
 	}
 	buf_byte(buf, '"');
+}
+
+void buf_json_key(struct buf *buf, const char *key)
+{
+	if (buf->n > 0 && buf->p[buf->n - 1] != '{')
+		buf_byte(buf, ',');
+	buf_json_string(buf, slice_string(key));
+	buf_byte(buf, ':');
+}
+
+void buf_json_member(struct buf *buf, const char *key, const char *value)
+{
+	buf_json_key(buf, key);
+	buf_json_string(buf, slice_string(value));
+}
+
+void buf_json_number(struct buf *buf, const char *key, uint64_t value)
+{
+	buf_json_key(buf, key);
+	buf_printf(buf, "%" PRIu64, value);
+}
+
+void buf_json_bool(struct buf *buf, const char *key, bool value)
+{
+	buf_json_key(buf, key);
+	buf_string(buf, value ? "true" : "false");
 }
 
 void buf_consume(struct buf *buf, size_t n)

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_BASE_BUF_H
 #define HOLDFAST_BASE_BUF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/cleanup.h"
@@ -37,6 +38,12 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 
 /* `text` as a JSON string with its quotes. Control characters are escaped; broken UTF-8 becomes U+FFFD. */
 void buf_json_string(struct buf *buf, struct slice text);
+
+/* A member's key, behind a comma unless it is the first of its object; then the member whole. */
+void buf_json_key(struct buf *buf, const char *key);
+void buf_json_member(struct buf *buf, const char *key, const char *value);
+void buf_json_number(struct buf *buf, const char *key, uint64_t value);
+void buf_json_bool(struct buf *buf, const char *key, bool value);
 
 /* Room for n bytes at the end (or NULL, error sticks); buf_commit then counts what was written there. */
 uint8_t *buf_reserve(struct buf *buf, size_t n);

@@ -18,22 +18,16 @@ static void print_text(const struct checkup *checkup, struct buf *out)
 	}
 }
 
-static void print_member(struct buf *out, const char *key, const char *value, char end)
-{
-	buf_printf(out, "\"%s\":", key);
-	buf_json_string(out, slice_string(value));
-	buf_byte(out, (uint8_t)end);
-}
-
 static void print_json(const struct checkup *checkup, struct buf *out)
 {
 	buf_string(out, "{\"findings\":[");
 	for (const struct checkup_finding *at = checkup->first; at; at = at->next) {
 		buf_string(out, at == checkup->first ? "{" : ",{");
-		print_member(out, "check", at->check, ',');
-		print_member(out, "level", at->level == CHECKUP_FAIL ? "fail" : level_names[at->level], ',');
-		print_member(out, "cause", at->cause, ',');
-		print_member(out, "cure", at->cure, '}');
+		buf_json_member(out, "check", at->check);
+		buf_json_member(out, "level", at->level == CHECKUP_FAIL ? "fail" : level_names[at->level]);
+		buf_json_member(out, "cause", at->cause);
+		buf_json_member(out, "cure", at->cure);
+		buf_byte(out, '}');
 	}
 	buf_string(out, "]}\n");
 }

@@ -14,57 +14,41 @@
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/base/when.h"
 #include "common/kube/api_reflector.h"
 
 #define BODY_MAX (16 * 1024)
 #define OBJECT_NAME_PART_MAX 200 /* of an event's name, which has 253 */
 
-static void member(struct buf *out, const char *key, const char *value)
-{
-	bool is_first = out->n == 0 || out->p[out->n - 1] == '{';
-
-	buf_printf(out, "%s\"%s\":", is_first ? "" : ",", key);
-	buf_json_string(out, slice_string(value));
-}
-
-static void print_time(struct buf *out, const char *key)
-{
-	time_t now = time(NULL);
-	struct tm parts;
-	char text[32];
-
-	if (gmtime_r(&now, &parts) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts))
-		member(out, key, text);
-}
-
 static void print_event(const struct kube_notice *notice, uint64_t identity, struct buf *out)
 {
 	const struct kube_object *about = notice->about;
-	char name[OBJECT_NAME_PART_MAX + 32];
+	char name[OBJECT_NAME_PART_MAX + 32], now[WHEN_UTC_MAX];
 
+	when_format_utc(time(NULL), now);
 	snprintf(name, sizeof(name), "%.*s.%016" PRIx64, OBJECT_NAME_PART_MAX, about->name, identity);
 	buf_string(out, "{");
-	member(out, "kind", "Event");
-	member(out, "apiVersion", "v1");
+	buf_json_member(out, "kind", "Event");
+	buf_json_member(out, "apiVersion", "v1");
 	buf_string(out, ",\"metadata\":{");
-	member(out, "namespace", about->namespace);
-	member(out, "name", name);
+	buf_json_member(out, "namespace", about->namespace);
+	buf_json_member(out, "name", name);
 	buf_string(out, "},\"involvedObject\":{");
-	member(out, "kind", kube_kind_name(about->kind));
-	member(out, "apiVersion", kube_kind_api_version(about->kind));
-	member(out, "namespace", about->namespace);
-	member(out, "name", about->name);
+	buf_json_member(out, "kind", kube_kind_name(about->kind));
+	buf_json_member(out, "apiVersion", kube_kind_api_version(about->kind));
+	buf_json_member(out, "namespace", about->namespace);
+	buf_json_member(out, "name", about->name);
 	if (*about->uid)
-		member(out, "uid", about->uid);
+		buf_json_member(out, "uid", about->uid);
 	buf_string(out, "},\"source\":{");
-	member(out, "component", notice->reporter);
-	member(out, "host", notice->node);
+	buf_json_member(out, "component", notice->reporter);
+	buf_json_member(out, "host", notice->node);
 	buf_string(out, "},\"count\":1");
-	member(out, "type", "Warning");
-	member(out, "reason", notice->reason);
-	member(out, "message", notice->message);
-	print_time(out, "firstTimestamp");
-	print_time(out, "lastTimestamp");
+	buf_json_member(out, "type", "Warning");
+	buf_json_member(out, "reason", notice->reason);
+	buf_json_member(out, "message", notice->message);
+	buf_json_member(out, "firstTimestamp", now);
+	buf_json_member(out, "lastTimestamp", now);
 	buf_string(out, "}");
 }
 

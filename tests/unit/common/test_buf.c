@@ -148,6 +148,22 @@ static void test_json_strings_are_valid_json_whatever_goes_in(void **state)
 	}
 }
 
+static void test_members_of_json_objects_are_separated_by_commas(void **state)
+{
+	_cleanup_(buf_free) struct buf buf = BUF_MAX(256);
+
+	buf_byte(&buf, '{');
+	buf_json_member(&buf, "a \"key\"", "x\ny");
+	buf_json_number(&buf, "n", UINT64_MAX);
+	buf_json_key(&buf, "inner");
+	buf_byte(&buf, '{');
+	buf_json_bool(&buf, "yes", true);
+	buf_json_bool(&buf, "no", false);
+	buf_string(&buf, "}}");
+	assert_string_equal(buf_text(&buf),
+			    "{\"a \\\"key\\\"\":\"x\\ny\",\"n\":18446744073709551615,\"inner\":{\"yes\":true,\"no\":false}}");
+}
+
 static void test_an_array_grows_and_keeps_its_elements(void **state)
 {
 	_cleanup_free_ int *items = NULL;
@@ -186,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_consume_removes_from_the_front_and_at_most_everything),
 		cmocka_unit_test(test_taken_text_is_the_callers_and_the_buffer_starts_anew),
 		cmocka_unit_test(test_json_strings_are_valid_json_whatever_goes_in),
+		cmocka_unit_test(test_members_of_json_objects_are_separated_by_commas),
 		cmocka_unit_test(test_an_array_grows_and_keeps_its_elements),
 		cmocka_unit_test(test_an_array_that_cannot_grow_stays_as_it_was),
 	};

@@ -12,6 +12,7 @@
 #include "common/base/secret.h"
 #include "common/base/show.h"
 #include "common/base/utf8.h"
+#include "common/base/when.h"
 
 static void test_reads_decimal_numbers_within_their_range(void **state)
 {
@@ -207,6 +208,31 @@ static void test_a_freed_secret_is_empty_and_can_be_freed_again(void **state)
 	secret_free(&secret);
 }
 
+static void test_durations_are_short_and_times_are_utc(void **state)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *text;
+	} cases[] = {
+		{ 0, "0 s ago" },    { 119, "119 s ago" },   { 120, "2 min ago" },  { 7199, "119 min ago" },
+		{ 7200, "2 h ago" }, { 172799, "47 h ago" }, { 172800, "2 d ago" },
+	};
+	_cleanup_(buf_free) struct buf out = BUF_MAX(64);
+	char utc[WHEN_UTC_MAX];
+
+	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+		buf_clear(&out);
+		when_print_ago(&out, cases[i].seconds);
+		assert_string_equal(buf_text(&out), cases[i].text);
+	}
+	when_format_utc(1764078319, utc);
+	assert_string_equal(utc, "2025-11-25T13:45:19Z");
+	when_format_utc(INT64_MAX, utc);
+	assert_string_equal(utc, "an unknown time");
+	assert_true(when_seconds_since(0) > 1764078319);
+	assert_int_equal(when_seconds_since(INT64_MAX), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_shown_text_cannot_steer_a_terminal),
 		cmocka_unit_test(test_shown_text_is_cut_between_characters),
 		cmocka_unit_test(test_finds_the_name_that_was_meant),
+		cmocka_unit_test(test_durations_are_short_and_times_are_utc),
 		cmocka_unit_test(test_names_of_any_length_are_measured_safely),
 		cmocka_unit_test(test_secrets_compare_by_all_their_bytes),
 		cmocka_unit_test(test_wiped_bytes_are_zero),
