@@ -59,6 +59,7 @@ struct agent {
 	uint64_t retry_ms;
 	uv_timer_t reconcile, tell_again;
 	unsigned reconciliations;
+	uint64_t refusals; /* policy_engine_refusals, as told last */
 	uv_poll_t links;
 	struct mnl_socket *link_socket;
 	uv_signal_t sigterm, sigint;
@@ -128,6 +129,8 @@ void snapshot_clear(struct agent *agent);
 /* ── tell.c: events at policies that cannot be enforced ── */
 void tell_changed(struct agent *agent, const struct kube_object *after);
 void tell_all(struct agent *agent);
+/* Those that the engine refuses since its policies are too many together, whenever they change. */
+void tell_refusals(struct agent *agent);
 void tell_start(struct agent *agent);
 
 /* ── reconcile.c: attachments whose pods have gone, whether DEL came or not ── */

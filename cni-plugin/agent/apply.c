@@ -65,6 +65,7 @@ int agent_apply(struct agent *agent, struct error *err)
 		log_debug("applied", "messages", LOG_NUMBER(stats->last_messages), "us", LOG_NUMBER(stats->last_us));
 	agent_stop_if_lost(agent);
 	add_recheck(agent);
+	tell_refusals(agent);
 	return r;
 }
 

@@ -95,10 +95,9 @@ static void print_senders(struct agent *agent, struct buf *out)
 	(void)!kube_store_each(agent->store, KUBE_NAMESPACE, print_bad_annotation, out);
 }
 
-static int print_invalid(void *context, const struct kube_object *policy)
+static int print_invalid(void *context, const struct kube_object *policy, const char *reason)
 {
-	buf_printf(context, "           %s/%s is refused, what it selects is isolated: %s\n", policy->namespace, policy->name,
-		   policy->policy.invalid);
+	buf_printf(context, "           %s/%s is refused, what it selects is isolated: %s\n", policy->namespace, policy->name, reason);
 	return 0;
 }
 
@@ -157,7 +156,7 @@ static void print_text(struct agent *agent, const struct policy_counts *counts, 
 	print_cni(agent, out);
 }
 
-static int json_invalid(void *context, const struct kube_object *policy)
+static int json_invalid(void *context, const struct kube_object *policy, const char *reason)
 {
 	struct buf *out = context;
 
@@ -166,7 +165,7 @@ static int json_invalid(void *context, const struct kube_object *policy)
 	buf_byte(out, '{');
 	buf_json_member(out, "namespace", policy->namespace);
 	buf_json_member(out, "name", policy->name);
-	buf_json_member(out, "reason", policy->policy.invalid);
+	buf_json_member(out, "reason", reason);
 	buf_byte(out, '}');
 	return 0;
 }

@@ -116,13 +116,16 @@ static void ask_rule(const struct question *question, const struct kube_object *
 	}
 }
 
-static void note_isolating(const struct question *question, const struct kube_object *policy, struct policy_verdict *verdicts)
+static void note_isolating(const struct question *question, const struct kube_object *policy, const char *refusal,
+			   struct policy_verdict *verdicts)
 {
 	for (size_t i = 0; i < question->n_ports; i++) {
 		struct policy_verdict *verdict = &verdicts[i];
 
-		if (verdict->n_policies < POLICY_ISOLATING_MAX)
+		if (verdict->n_policies < POLICY_ISOLATING_MAX) {
 			verdict->isolating[verdict->n_policies] = policy;
+			verdict->refusals[verdict->n_policies] = refusal;
+		}
 		verdict->n_policies++;
 		if (!verdict->policy)
 			verdict->policy = policy;
@@ -138,8 +141,9 @@ static void ask_policies(const struct question *question, struct policy_verdict 
 	while ((policy = policy_walk_next(&walk))) {
 		if (!policy_isolates(policy, question->side, pod))
 			continue;
-		note_isolating(question, policy, verdicts);
-		size_t n = policy_rules(policy, question->side, &rules);
+		const char *refusal = policy_engine_refusal(question->view->engine, policy);
+		note_isolating(question, policy, refusal, verdicts);
+		size_t n = refusal ? 0 : policy_rules(policy, question->side, &rules);
 		for (size_t i = 0; i < n; i++)
 			ask_rule(question, policy, &rules[i], i, verdicts);
 	}

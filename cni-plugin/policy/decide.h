@@ -36,6 +36,7 @@ struct policy_verdict {
 	size_t rule;                      /* ALLOWED_BY: index in its ingress or egress list */
 	size_t n_policies;                /* how many isolate the pod in this direction */
 	const struct kube_object *isolating[POLICY_ISOLATING_MAX]; /* the first of them by name */
+	const char *refusals[POLICY_ISOLATING_MAX];                /* why they are refused; NULL: they are not */
 };
 
 struct policy_decision {

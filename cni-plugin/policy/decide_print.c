@@ -41,8 +41,8 @@ static void print_no_rule(const struct policy_verdict *verdict, struct buf *out)
 	for (size_t i = 0; i < verdict->n_policies && i < POLICY_ISOLATING_MAX; i++) {
 		const struct kube_object *policy = verdict->isolating[i];
 
-		if (policy->policy.invalid)
-			buf_printf(out, " (%s/%s is invalid: %s)", policy->namespace, policy->name, policy->policy.invalid);
+		if (verdict->refusals[i])
+			buf_printf(out, " (%s/%s is invalid: %s)", policy->namespace, policy->name, verdict->refusals[i]);
 	}
 }
 

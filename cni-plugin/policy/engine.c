@@ -76,8 +76,7 @@ struct ruleset *policy_engine_ruleset(struct policy_engine *engine)
 	return engine->ruleset;
 }
 
-int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
-			  struct error *err)
+static int change(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after, struct error *err)
 {
 	switch ((after ? after : before)->kind) {
 	case KUBE_POD:
@@ -96,6 +95,14 @@ int policy_engine_changed(struct policy_engine *engine, const struct kube_object
 	return 0;
 }
 
+int policy_engine_changed(struct policy_engine *engine, const struct kube_object *before, const struct kube_object *after,
+			  struct error *err)
+{
+	int r = change(engine, before, after, err);
+
+	return r < 0 ? r : budget_settle(engine, err);
+}
+
 static void count_namespace(const struct ns *ns, struct policy_counts *counts)
 {
 	counts->policies += ns->policies.n;
@@ -104,7 +111,7 @@ static void count_namespace(const struct ns *ns, struct policy_counts *counts)
 	for (size_t i = 0; i < ns->policies.n; i++) {
 		const struct policy *policy = ns->policies.items[i];
 
-		counts->invalid_policies += policy->object->policy.invalid != NULL;
+		counts->invalid_policies += policy_refusal(policy) != NULL;
 	}
 }
 
@@ -124,15 +131,15 @@ void policy_engine_count(const struct policy_engine *engine, struct policy_count
 	*ret = counts;
 }
 
-int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy),
-			       void *context)
+int policy_engine_each_invalid(const struct policy_engine *engine, policy_invalid_visit *visit, void *context)
 {
 	for (size_t i = 0; i < engine->namespaces.n; i++) {
 		const struct ns *ns = engine->namespaces.items[i];
 
 		for (size_t j = 0; j < ns->policies.n; j++) {
 			const struct policy *policy = ns->policies.items[j];
-			int r = policy->object->policy.invalid ? visit(context, policy->object) : 0;
+			const char *reason = policy_refusal(policy);
+			int r = reason ? visit(context, policy->object, reason) : 0;
 
 			if (r != 0)
 				return r;

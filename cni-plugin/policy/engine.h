@@ -111,9 +111,16 @@ typedef int policy_counter_visit(void *context, const struct policy_counter *cou
 /* In the order of their names, until `visit` returns non-zero. */
 int policy_engine_each_counter(const struct policy_engine *engine, policy_counter_visit *visit, void *context);
 
-/* Calls `visit` for each invalid policy with its object until it returns non-zero. */
-int policy_engine_each_invalid(const struct policy_engine *engine, int (*visit)(void *context, const struct kube_object *policy),
-			       void *context);
+/*
+ * Calls `visit` for each policy that is refused until it returns non-zero: its spec is invalid, or it does not fit into the limit for all
+ * policies that isolate pods of this node together (KUBE_NODE_COMBINATIONS_MAX).
+ */
+typedef int policy_invalid_visit(void *context, const struct kube_object *policy, const char *reason);
+int policy_engine_each_invalid(const struct policy_engine *engine, policy_invalid_visit *visit, void *context);
+/* The reason for one; NULL: it is not refused. */
+const char *policy_engine_refusal(const struct policy_engine *engine, const struct kube_object *policy);
+/* Rises when a policy is refused for the limit, or no longer. */
+uint64_t policy_engine_refusals(const struct policy_engine *engine);
 
 /* The model as text: each policy with its normalised rules, each endpoint with its state and policies. Deterministic. */
 void policy_engine_print(const struct policy_engine *engine, struct buf *out);

@@ -190,8 +190,8 @@ static int append_untracked(struct job *job, struct error *err)
 			return error_nomem(err);
 		to->rules[to->n++] = i == 0 ? (struct ruleset_rule){ .matches = { { .type = RULESET_TRACKED } },
 								     .n_matches = 1,
-								     .verdict = RULESET_RETURN } :
-					      from->rules[i - 1];
+								     .verdict = RULESET_RETURN }
+					    : from->rules[i - 1];
 		if (i > 0)
 			from->rules[i - 1] = (struct ruleset_rule){};
 	}
@@ -211,7 +211,7 @@ int policy_compile(struct policy_engine *engine, struct policy *policy, enum pol
 {
 	_cleanup_(job_clear) struct job job = { .engine = engine, .policy = policy, .side = side };
 	const struct kube_rule *rules;
-	size_t n = policy_rules(policy->object, side, &rules);
+	size_t n = policy_rules_in_force(policy, side, &rules);
 	struct policy_use *use = &policy->sides[side];
 	int r = policy_counters_add(engine, use, n, err);
 

@@ -149,7 +149,9 @@ int policy_engine_endpoint_put(struct policy_engine *engine, const struct policy
 		r = namespace_get(engine, endpoint->namespace, &ns, err);
 	if (r == 0)
 		r = endpoint_new(engine, endpoint, &new, err);
-	return r < 0 ? r : endpoint_attach(engine, new, ns, err);
+	if (r == 0)
+		r = endpoint_attach(engine, new, ns, err);
+	return r < 0 ? r : budget_settle(engine, err);
 }
 
 static void detach(struct policy_engine *engine, const struct endpoint *endpoint)
@@ -181,7 +183,7 @@ int policy_engine_endpoint_remove(struct policy_engine *engine, const char *id, 
 	for (int side = EGRESS; side < SIDES; side++)
 		group_release(engine, endpoint->groups[side]);
 	namespace_release(engine, endpoint->ns);
-	return 0;
+	return budget_settle(engine, err);
 }
 
 enum policy_endpoint_state policy_engine_endpoint_state(const struct policy_engine *engine, const char *id)

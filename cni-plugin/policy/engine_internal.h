@@ -99,6 +99,8 @@ struct policy {
 	const struct kube_object *object;
 	struct ns *ns;
 	struct policy_use sides[SIDES];
+	size_t combinations; /* that count towards the node's; 0 while it is not in use */
+	bool refused;        /* since all together are above the limit: isolates, and has no rules */
 };
 
 /* The policies of one namespace that isolate a pod in one direction, sorted by name: a chain, shared by all pods with the same. */
@@ -132,6 +134,8 @@ struct policy_engine {
 	struct claim *claims; /* sorted by address */
 	size_t n_claims, claims_capacity;
 	uint64_t serial;
+	size_t combinations, n_refused; /* of all policies that are in use */
+	uint64_t refusals;              /* how often one was refused, or no longer */
 };
 
 static inline enum policy_family family_of(const struct kube_address *address)
@@ -213,6 +217,17 @@ int policy_changed(struct policy_engine *engine, const struct kube_object *befor
 int policy_use(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct error *err) must_check;
 void policy_unuse(struct policy_engine *engine, struct policy *policy, enum policy_side side);
 void policy_free(struct policy *policy);
+/* Its chains, as far as they are in use. */
+int policy_recompile(struct policy_engine *engine, struct policy *policy, struct error *err) must_check;
+/* The rules that are in force: none of one that is refused. */
+size_t policy_rules_in_force(const struct policy *policy, enum policy_side side, const struct kube_rule **ret);
+
+/* engine_budget.c: what all policies in use may come to together, KUBE_NODE_COMBINATIONS_MAX */
+void budget_enter(struct policy_engine *engine, struct policy *policy); /* also again, after a change */
+void budget_leave(struct policy_engine *engine, struct policy *policy);
+/* At the end of every event. */
+int budget_settle(struct policy_engine *engine, struct error *err) must_check;
+const char *policy_refusal(const struct policy *policy); /* why it is refused; NULL: it is not */
 
 /* engine_groups.c: *ret NULL if no policy isolates the pod. */
 int group_acquire(struct policy_engine *engine, const struct pod *pod, enum policy_side side, struct group **ret,

@@ -11,12 +11,22 @@ size_t policy_rules(const struct kube_object *policy, enum policy_side side, con
 	return side == EGRESS ? spec->n_egress : spec->n_ingress;
 }
 
+size_t policy_rules_in_force(const struct policy *policy, enum policy_side side, const struct kube_rule **ret)
+{
+	return policy->refused ? 0 : policy_rules(policy->object, side, ret);
+}
+
 bool policy_isolates(const struct kube_object *policy, enum policy_side side, const struct kube_object *pod)
 {
 	const struct kube_network_policy *spec = &policy->policy;
 	bool isolates = side == EGRESS ? spec->isolates_egress : spec->isolates_ingress;
 
 	return isolates && kube_selector_matches(&spec->pod_selector, &pod->labels);
+}
+
+static bool is_used(const struct policy *policy)
+{
+	return policy->sides[EGRESS].users + policy->sides[INGRESS].users > 0;
 }
 
 static int first_use(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct error *err)
@@ -35,8 +45,9 @@ static int first_use(struct policy_engine *engine, struct policy *policy, enum p
 
 int policy_use(struct policy_engine *engine, struct policy *policy, enum policy_side side, struct error *err)
 {
+	if (!is_used(policy))
+		budget_enter(engine, policy);
 	int r = policy->sides[side].users > 0 ? 0 : first_use(engine, policy, side, err);
-
 	if (r == 0)
 		policy->sides[side].users++;
 	return r;
@@ -53,6 +64,8 @@ void policy_unuse(struct policy_engine *engine, struct policy *policy, enum poli
 	references_release(engine, &use->references);
 	free(use->chain);
 	use->chain = NULL;
+	if (!is_used(policy))
+		budget_leave(engine, policy);
 }
 
 void policy_free(struct policy *policy)
@@ -64,7 +77,7 @@ void policy_free(struct policy *policy)
 	free(policy);
 }
 
-static int recompile(struct policy_engine *engine, struct policy *policy, struct error *err)
+int policy_recompile(struct policy_engine *engine, struct policy *policy, struct error *err)
 {
 	for (int side = EGRESS; side < SIDES; side++) {
 		struct policy_use *use = &policy->sides[side];
@@ -132,7 +145,9 @@ static int policy_put(struct policy_engine *engine, struct ns *ns, const struct 
 		return r;
 	policy->name = after->name;
 	policy->object = after;
-	r = recompile(engine, policy, err);
+	if (is_used(policy))
+		budget_enter(engine, policy);
+	r = policy_recompile(engine, policy, err);
 	return r < 0 ? r : settle_pods(engine, ns, before, after, err);
 }
 

@@ -17,7 +17,7 @@ static void print_side(const struct policy *policy, enum policy_side side, struc
 {
 	const struct kube_network_policy *spec = &policy->object->policy;
 	const struct kube_rule *rules;
-	size_t n = policy_rules(policy->object, side, &rules);
+	size_t n = policy_rules_in_force(policy, side, &rules);
 
 	if (!(side == EGRESS ? spec->isolates_egress : spec->isolates_ingress))
 		return;
@@ -37,8 +37,8 @@ static void print_policy(const struct policy *policy, struct buf *out)
 	else
 		kube_selector_print(&spec->pod_selector, out);
 	buf_byte(out, '\n');
-	if (spec->invalid)
-		buf_printf(out, "\tinvalid: %s\n", spec->invalid);
+	if (policy_refusal(policy))
+		buf_printf(out, "\tinvalid: %s\n", policy_refusal(policy));
 	print_side(policy, EGRESS, out);
 	print_side(policy, INGRESS, out);
 }

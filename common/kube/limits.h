@@ -16,10 +16,11 @@
  * Ranges of addresses and of ports do not. Without a limit, 200 KiB of manifest are 16 million rules in the kernel.
  */
 #define KUBE_COMBINATIONS_MAX 2048
-#define KUBE_POLICY_PORTS_MAX 4096    /* in one rule */
-#define KUBE_EXCEPT_MAX 16384         /* in one ipBlock */
-#define KUBE_CONTAINERS_MAX 1024      /* in one pod, init containers counted apart */
-#define KUBE_CONTAINER_PORTS_MAX 4096 /* in one container */
+#define KUBE_NODE_COMBINATIONS_MAX 16384 /* of all policies that isolate pods of one node, both directions: some 65,000 rules */
+#define KUBE_POLICY_PORTS_MAX 4096       /* in one rule */
+#define KUBE_EXCEPT_MAX 16384            /* in one ipBlock */
+#define KUBE_CONTAINERS_MAX 1024         /* in one pod, init containers counted apart */
+#define KUBE_CONTAINER_PORTS_MAX 4096    /* in one container */
 #define KUBE_SERVICE_PORTS_MAX 4096
 #define KUBE_SERVICE_ADDRESSES_MAX 8
 #define KUBE_NODE_ADDRESSES_MAX 64

@@ -179,6 +179,7 @@ struct kube_network_policy {
 	bool isolates_ingress, isolates_egress; /* policyTypes, with the API server's defaults (facts S2) */
 	struct kube_rule *ingress, *egress;
 	size_t n_ingress, n_egress;
+	size_t combinations; /* of selectors with named ports and protocols in all rules; see KUBE_COMBINATIONS_MAX */
 	/*
 	 * NULL, or why the spec cannot be enforced: "spec.ingress[0].ports[0].port: 0 is below 1". Then there are no rules, and
 	 * the policy isolates what it selects (the whole namespace if the selector itself is bad; both directions if the types are).

@@ -29,6 +29,7 @@ static void isolate_only(struct kube_network_policy *policy)
 {
 	policy->ingress = policy->egress = NULL;
 	policy->n_ingress = policy->n_egress = 0;
+	policy->combinations = 0;
 }
 
 int kube_policy_refuse(struct kube_arena *arena, struct kube_network_policy *policy, const char *reason, struct error *err)
@@ -134,7 +135,7 @@ static size_t count_combinations(const struct kube_rule *rule)
 }
 
 static int read_rules(struct kube_arena *arena, const struct json_view *spec, const char *key, const char *peers_key,
-		      struct kube_rule **ret, size_t *ret_n, struct error *err)
+		      struct kube_rule **ret, size_t *ret_n, size_t *ret_combinations, struct error *err)
 {
 	size_t n, i = 0, combinations = 0;
 	struct json_view list;
@@ -160,17 +161,20 @@ static int read_rules(struct kube_arena *arena, const struct json_view *spec, co
 	}
 	*ret = rules;
 	*ret_n = n;
+	*ret_combinations = combinations;
 	return 0;
 }
 
 static int read_both_directions(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy,
 				struct error *err)
 {
+	size_t ingress = 0, egress = 0;
 	struct error problem;
-	int r = read_rules(arena, spec, "ingress", "from", &policy->ingress, &policy->n_ingress, &problem);
+	int r = read_rules(arena, spec, "ingress", "from", &policy->ingress, &policy->n_ingress, &ingress, &problem);
 
 	if (r == 0)
-		r = read_rules(arena, spec, "egress", "to", &policy->egress, &policy->n_egress, &problem);
+		r = read_rules(arena, spec, "egress", "to", &policy->egress, &policy->n_egress, &egress, &problem);
+	policy->combinations = ingress + egress;
 	return note_problem(arena, policy, r, &problem, err);
 }
 

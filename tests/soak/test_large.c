@@ -16,10 +16,12 @@
 #define PEER_PODS 12500
 #define PEER_ADDRESSES 8 /* KUBE_POD_ADDRESSES_MAX */
 #define PODS 250
-#define UNSELECTED 3 /* by any policy: FAR, REST, and ALL_BLOCKS once its policy has gone */
+#define AT_THEIR_LIMIT 100 /* policies of 23 selectors and 89 ports: KUBE_COMBINATIONS_MAX */
+#define UNSELECTED 5       /* by any policy: FAR, REST, and the three whose policies have gone */
 
-enum { BLOCKS, TOO_MANY, ALL_BLOCKS, PORTS, TOO_MANY_PORTS, PEERS, FAR, REST };
-static const char *const apps[] = { "blocks", "too-many", "all-blocks", "ports", "too-many-ports", "peers", "far", "rest" };
+enum { BLOCKS, TOO_MANY, ALL_BLOCKS, PORTS, TOO_MANY_PORTS, PEERS, AT_LIMIT, ABOVE_LIMIT, FAR, REST };
+static const char *const apps[] = { "blocks", "too-many", "all-blocks",  "ports", "too-many-ports",
+				    "peers",  "at-limit", "above-limit", "far",   "rest" };
 
 static void put_and_settle(struct node *node, struct buf *yaml)
 {
@@ -219,6 +221,51 @@ static void test_a_selector_of_100000_addresses_is_loaded_whole(void **state)
 	assert_false(flow_passes(&pods[REST], &pods[PEERS], 1000));
 }
 
+/* Rest is let in at one port, by number, and 88 by name. */
+static void put_at_limit(struct node *node, unsigned i)
+{
+	_cleanup_(buf_free) struct buf yaml = BUF_MAX(64 * 1024);
+	char name[16];
+	struct error err;
+
+	snprintf(name, sizeof(name), "limit-%02u", i);
+	begin_policy(&yaml, name, i + 1 < AT_THEIR_LIMIT ? "at-limit" : "above-limit");
+	buf_string(&yaml, "{from: [{podSelector: {matchLabels: {app: rest}}}");
+	for (unsigned j = 1; j < 23; j++)
+		buf_printf(&yaml, ", {podSelector: {matchLabels: {app: nobody-%u}}}", j);
+	buf_string(&yaml, "], ports: [{port: 1000, protocol: UDP}");
+	for (unsigned j = 0; j < 88; j++)
+		buf_printf(&yaml, ", {port: p%u}", j);
+	buf_string(&yaml, "]}]}}\n");
+	must(buf_check(&yaml, "manifest", &err), &err);
+	must(api_put(node->api, buf_view(&yaml), &err), &err);
+}
+
+static void test_of_a_hundred_policies_at_their_limit_those_above_the_nodes_isolate_and_say_why(void **state)
+{
+	struct node *node = *state;
+	struct error err;
+
+	for (unsigned i = 0; i < AT_THEIR_LIMIT; i++)
+		put_at_limit(node, i);
+	must(node_settle(node, &err), &err);
+	assert_true(flow_passes(&pods[REST], &pods[AT_LIMIT], 1000));
+	assert_false(flow_passes(&pods[REST], &pods[AT_LIMIT], 1001));
+	assert_false(flow_passes(&pods[REST], &pods[ABOVE_LIMIT], 1000));
+	assert_true(status_says("large/limit-99 is refused") && status_says("more than 16384 combinations"));
+	assert_false(status_says("large/limit-00 is refused"));
+	for (unsigned i = 0; i < AT_THEIR_LIMIT - 1; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "limit-%02u", i);
+		api_remove(node->api, KUBE_NETWORK_POLICY, "large", name);
+	}
+	must(node_settle(node, &err), &err);
+	assert_true(flow_passes(&pods[REST], &pods[ABOVE_LIMIT], 1000));
+	assert_false(status_says("combinations"));
+	api_remove(node->api, KUBE_NETWORK_POLICY, "large", "limit-99");
+}
+
 static void test_250_pods_are_all_in_the_maps(void **state)
 {
 	struct node *node = *state;
@@ -241,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_port_ranges_isolate_and_say_why),
 		cmocka_unit_test(test_a_selector_of_100000_addresses_is_loaded_whole),
 		cmocka_unit_test(test_a_policy_as_large_as_an_object_can_be_is_loaded_whole),
+		cmocka_unit_test(test_of_a_hundred_policies_at_their_limit_those_above_the_nodes_isolate_and_say_why),
 		cmocka_unit_test(test_250_pods_are_all_in_the_maps),
 	};
 	struct node *node;

@@ -338,7 +338,7 @@ static void test_quarantine_can_be_put_into_any_ruleset_with_the_fixed_part(void
 	assert_true(ruleset_allows(ruleset, &web_to_db));
 }
 
-static int remember(void *context, const struct kube_object *policy)
+static int remember(void *context, const struct kube_object *policy, const char *reason)
 {
 	*(const struct kube_object **)context = policy;
 	return 7;
@@ -357,6 +357,7 @@ static void test_invalid_policies_are_counted_and_named(void **state)
 	assert_int_equal(counts.invalid_policies, 1);
 	assert_int_equal(policy_engine_each_invalid(world.engine, remember, &bad), 7);
 	assert_string_equal(bad->name, "bad");
+	assert_string_equal(policy_engine_refusal(world.engine, bad), bad->policy.invalid);
 }
 
 /* The longest names that Kubernetes allows, twice, different only at their end. */
