@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The tree itself is the only record of what is there, so that a daemon that is started anew knows as much as the one before. What the tree
+ * holds is counted once at the start, and after each change for the volume that was changed.
+ *
+ * A version that was replaced outlives one sweep: whoever had found his way into it before it was replaced has come out by the next one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "device-plugin/deliver/internal.h"
+
+/* To the directory of one secret, within that of its device. */
+typedef int act_function(int device, int secret, const char *name, struct error *err);
+
+static int act_on(int device, int element, const char *name, act_function *act, struct error *err)
+{
+	_cleanup_close_ int secret = -1;
+
+	int r = directory_open(element, name, &secret, err);
+	return r < 0 ? r : act(device, secret, name, err);
+}
+
+/* A crash can have left a device without its element: there is nothing to do then. */
+static int open_element(int volumes, const char *name, int *ret_device, int *ret_element, struct error *err)
+{
+	int r = directory_open(volumes, name, ret_device, err);
+
+	if (r == 0)
+		r = directory_open(*ret_device, DEVICE_VOLUME_ELEMENT, ret_element, err);
+	return r;
+}
+
+static int each_secret(int volumes, const char *name, act_function *act, struct error *err)
+{
+	_cleanup_(names_free) struct names names = {};
+	_cleanup_close_ int device = -1, element = -1;
+	bool busy = false;
+
+	int r = open_element(volumes, name, &device, &element, err);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = directory_list(element, &names, err);
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		r = act_on(device, element, names.items[i], act, err);
+		busy |= r == -EBUSY;
+		r = r == -EBUSY ? 0 : r;
+	}
+	return r < 0 ? r : busy ? -EBUSY : 0;
+}
+
+static int tidy(int device, int secret, const char *name, struct error *err)
+{
+	return version_tidy(secret, SHRED_IF_UNREAD, err);
+}
+
+/* What is live first, so that nobody sees a part of it. */
+static int clear(int device, int secret, const char *name, struct error *err)
+{
+	if (unlinkat(secret, VOLUME_LIVE, 0) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "cannot remove %s", VOLUME_LIVE);
+	int r = version_tidy(secret, SHRED_ALWAYS, err);
+	return r < 0 ? r : record_remove(device, name, err);
+}
+
+static bool exists(const struct volumes *volumes, const char *device)
+{
+	return faccessat(volumes->fd, device, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int volumes_measure(const struct volumes *volumes, const char *device, struct volumes_use *ret, struct error *err)
+{
+	*ret = (struct volumes_use){ .volumes = exists(volumes, device) };
+	return directory_bytes(volumes->fd, device, &ret->bytes, err);
+}
+
+int volumes_account(struct volumes *volumes, const char *device, struct volumes_use before, struct error *err)
+{
+	struct volumes_use after;
+
+	int r = volumes_measure(volumes, device, &after, err);
+	if (r < 0)
+		return r;
+	volumes->use.volumes += after.volumes - before.volumes;
+	volumes->use.bytes += after.bytes - before.bytes;
+	return 0;
+}
+
+/* Does something to one volume, and counts what it has afterwards, whether or not that went well. */
+static int change(struct volumes *volumes, const char *device, int (*what)(int volumes, const char *device, struct error *err),
+		  struct error *err)
+{
+	struct volumes_use before;
+
+	int r = volumes_measure(volumes, device, &before, err);
+	if (r < 0)
+		return r;
+	r = what(volumes->fd, device, err);
+	int counted = volumes_account(volumes, device, before, r < 0 ? NULL : err);
+	return r < 0 ? r : counted;
+}
+
+static int tidy_volume(int volumes, const char *device, struct error *err)
+{
+	return each_secret(volumes, device, tidy, err);
+}
+
+static int clear_volume(int volumes, const char *device, struct error *err)
+{
+	return each_secret(volumes, device, clear, err);
+}
+
+static int remove_volume(int volumes, const char *device, struct error *err)
+{
+	return shred(volumes, device, SHRED_ALWAYS, err);
+}
+
+int volumes_clear(struct volumes *volumes, const char *device, struct error *err)
+{
+	int r = volumes_check_name(device, err);
+
+	if (r == 0)
+		r = change(volumes, device, clear_volume, err);
+	return r < 0 ? error_wrap(err, "cannot clear the volume of device %s", device) : 0;
+}
+
+int volumes_remove(struct volumes *volumes, const char *device, struct error *err)
+{
+	int r = volumes_check_name(device, err);
+
+	if (r == 0)
+		r = change(volumes, device, remove_volume, err);
+	return r < 0 ? error_wrap(err, "cannot remove the volume of device %s", device) : 0;
+}
+
+int volumes_each(struct volumes *volumes, int (*visit)(void *context, const char *device, struct error *err), void *context,
+		 struct error *err)
+{
+	_cleanup_(names_free) struct names names = {};
+
+	int r = directory_list(volumes->fd, &names, err);
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		r = visit(context, names.items[i], err);
+	return r;
+}
+
+static int tidy_one(void *context, const char *device, struct error *err)
+{
+	struct volumes *volumes = context;
+
+	int r = change(volumes, device, tidy_volume, err);
+	if (r == -EBUSY)
+		volumes->pending = true;
+	return r < 0 && r != -EBUSY ? error_wrap(err, "cannot tidy the volume of device %s", device) : 0;
+}
+
+int volumes_tidy(struct volumes *volumes, struct error *err)
+{
+	volumes->replaced = volumes->pending = false;
+	int r = volumes_each(volumes, tidy_one, volumes, err);
+	volumes->pending |= r < 0;
+	return r;
+}
+
+int volumes_sweep(struct volumes *volumes, struct error *err)
+{
+	if (!volumes->pending)
+		return 0;
+	if (volumes->replaced) {
+		volumes->replaced = false;
+		return 0;
+	}
+	return volumes_tidy(volumes, err);
+}
+
+static int count_one(void *context, const char *device, struct error *err)
+{
+	struct volumes *volumes = context;
+
+	return volumes_account(volumes, device, (struct volumes_use){}, err);
+}
+
+int volumes_open(const char *directory, struct volumes **ret, struct error *err)
+{
+	_cleanup_(volumes_closep) struct volumes *volumes = calloc(1, sizeof(*volumes));
+
+	if (!volumes)
+		return error_nomem(err);
+	volumes->fd = -1;
+	/* It tells of those who come while we have a lease; we look for ourselves. */
+	if (signal(SIGIO, SIG_IGN) == SIG_ERR)
+		return error_errno(err, errno, "cannot ignore SIGIO");
+	int r = volumes_mount(directory, &volumes->fd, err);
+	if (r == 0)
+		r = volumes_each(volumes, count_one, volumes, err);
+	if (r == 0)
+		r = volumes_tidy(volumes, err);
+	if (r == 0)
+		*ret = TAKE_PTR(volumes);
+	return r;
+}
+
+void volumes_close(struct volumes *volumes)
+{
+	if (!volumes)
+		return;
+	cleanup_close(&volumes->fd);
+	free(volumes);
+}
+
+struct volumes_use volumes_use(const struct volumes *volumes)
+{
+	return volumes->use;
+}
