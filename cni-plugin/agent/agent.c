@@ -7,12 +7,10 @@
 #include "cni-plugin/agent/agent.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "cni-plugin/agent/confine.h"
@@ -22,6 +20,7 @@
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/daemon/lock.h"
 
 #define KINDS (1u << KUBE_POD | 1u << KUBE_NAMESPACE | 1u << KUBE_NETWORK_POLICY | 1u << KUBE_NODE | 1u << KUBE_SERVICE)
 
@@ -86,19 +85,12 @@ static void on_synced(void *context)
 
 static int lock_state(struct agent *agent, struct error *err)
 {
-	_cleanup_free_ char *path = NULL;
+	int r = daemon_lock(agent->settings.state_directory, &agent->lock_fd, err);
 
-	int r = file_make_directory(agent->settings.state_directory, 0700, err);
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "%s/lock", agent->settings.state_directory) < 0 ||
-	    asprintf(&agent->journal, "%s/attachments", agent->settings.state_directory) < 0)
+	if (asprintf(&agent->journal, "%s/attachments", agent->settings.state_directory) < 0)
 		return error_nomem(err);
-	agent->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (agent->lock_fd < 0)
-		return error_errno(err, errno, "cannot open %s", path);
-	if (flock(agent->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(err, errno, "another agent is running on this node: it holds %s", path);
 	return 0;
 }
 

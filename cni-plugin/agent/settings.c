@@ -1,30 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cni-plugin/agent/settings.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "cni-plugin/plugin/cni.h"
 #include "common/base/array.h"
+#include "common/daemon/settings.h"
 
-static const char *const level_names[] = { "debug", "info", "warn", "error", NULL };
 static const char *const ownership_names[] = { "auto", "off", NULL };
-static const char *const format_names[] = { "logfmt", "json", NULL };
-static const char *const seccomp_names[] = { "enforce", "log", NULL };
 
 #define AT(field) offsetof(struct settings, field)
 
 static const struct config_row rows[] = {
-	{ "nodeName", CONFIG_STRING, AT(node_name),
-	  .help = "This node's name in Kubernetes. Default: the environment's NODE_NAME, else the host name." },
-	{ "source.inCluster", CONFIG_BOOL, AT(in_cluster),
-	  .help = "Follow the API server with the pod's service account. The default where Kubernetes runs the agent." },
-	{ "source.kubeconfig", CONFIG_PATH, AT(kubeconfig), .help = "Follow the API server that this kubeconfig names." },
-	{ "source.directory", CONFIG_PATH, AT(directory),
-	  .help = "Follow a directory of manifests (*.yaml, *.yml, *.json); no API server." },
-	{ "source.apiServer", CONFIG_STRING, AT(api_server),
-	  .help = "Address of the API server, instead of the one that kubeconfig or environment give: https://10.0.0.1:6443" },
+	DAEMON_SOURCE_ROWS(struct settings),
 	{ "socket", CONFIG_PATH, AT(socket), CNI_DEFAULT_SOCKET, "Where the CNI executable and the command line find the agent." },
 	{ "stateDir", CONFIG_PATH, AT(state_directory), "/run/holdfast/net",
 	  "The journal of this node's pods; must survive the agent, not a reboot." },
@@ -47,65 +33,25 @@ static const struct config_row rows[] = {
 	  .maximum = 10000 },
 	{ "dropLog.group", CONFIG_INTEGER, AT(drop_log_group), "9470", "The NFLOG group for that; no other program may read it.",
 	  .maximum = 65535 },
-	{ "logLevel", CONFIG_ENUM, AT(log_level), "info", "debug, info, warn or error.", .names = level_names },
-	{ "logFormat", CONFIG_ENUM, AT(log_format), "logfmt", "logfmt or json.", .names = format_names },
-	{ "seccomp", CONFIG_ENUM, AT(seccomp), "enforce",
-	  "A system call that the agent should not need ends it (enforce), or is only noted in the kernel's log (log).",
-	  .names = seccomp_names },
+	DAEMON_RUN_ROWS(struct settings),
 };
 
 static const struct config_section section = { "network", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
 
-static int choose_source(struct settings *settings, struct error *err)
-{
-	int given = settings->in_cluster + (settings->kubeconfig != NULL) + (settings->directory != NULL);
-
-	if (given > 1)
-		return error_set(err, EINVAL, "network.source: give one of inCluster, kubeconfig and directory, not %d", given);
-	if (settings->directory && settings->api_server)
-		return error_set(err, EINVAL, "network.source: apiServer has no meaning for a directory");
-	if (given == 1)
-		return 0;
-	settings->in_cluster = getenv("KUBERNETES_SERVICE_HOST") != NULL;
-	if (!settings->in_cluster)
-		return error_set(
-			err, EINVAL,
-			"network.source is missing: give kubeconfig (a path), directory (a path) or inCluster (in a pod of the cluster)");
-	return 0;
-}
-
-static int choose_node_name(struct settings *settings, struct error *err)
-{
-	const char *variable = getenv("NODE_NAME");
-
-	if (settings->node_name)
-		return 0;
-	if (variable && *variable) {
-		settings->node_name = variable;
-		return 0;
-	}
-	if (gethostname(settings->host_name, sizeof(settings->host_name) - 1) < 0)
-		return error_errno(err, errno, "network.nodeName is missing, and the host name cannot be read");
-	return 0;
-}
-
 int settings_load(const char *path, struct settings *ret, struct error *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
-	struct settings settings = { 0 };
 
-	int r = config_load(path, &section, &settings, &config, err);
-	if (r == 0)
-		r = choose_source(&settings, err);
-	if (r == 0)
-		r = choose_node_name(&settings, err);
+	int r = config_load(path, &section, ret, &config, err);
 	if (r < 0)
 		return r;
-	settings.config = TAKE_PTR(config);
-	*ret = settings;
-	if (!ret->node_name)
-		ret->node_name = ret->host_name;
-	return 0;
+	const struct daemon_choice choice = {
+		section.name, &ret->node_name, ret->kubeconfig, ret->directory, ret->api_server, &ret->in_cluster, ret->host_name,
+	};
+	r = daemon_choose(&choice, err);
+	if (r == 0)
+		ret->config = TAKE_PTR(config);
+	return r;
 }
 
 void settings_clear(struct settings *settings)

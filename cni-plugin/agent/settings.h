@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/config/config.h"
+#include "common/daemon/settings.h"
 
 enum ownership { OWNERSHIP_AUTO, OWNERSHIP_OFF };
 
@@ -26,7 +27,7 @@ struct settings {
 	int seccomp;               /* enum sandbox_filter */
 
 	struct config *config; /* owns the strings */
-	char host_name[256];
+	char host_name[DAEMON_HOST_NAME_MAX];
 };
 
 /* `path` NULL: the default path, which may be missing. EINVAL names file and key. The caller's: settings_clear. */
