@@ -38,6 +38,17 @@ int tpm_check(struct tpm *tpm, const struct tpm2_name *root, uint64_t *ret_hold_
 /* Makes everything that was sealed for this node so far useless, for ever. */
 int tpm_revoke(struct tpm *tpm, uint64_t *ret_hold_value, struct error *err) must_check;
 
+/* Which TPM this is, and whether it is locked out. What it does not tell is empty or 0. */
+struct tpm_description {
+	char manufacturer[24]; /* "Infineon"; the four letters of one that is not known */
+	char model[17];        /* the vendor's own string: "SLB9670" */
+	char firmware[16];     /* "7.85" */
+	bool locked_out;       /* dictionary attack protection: no object that it guards can be used */
+	uint32_t failed_tries, maximum_tries;
+	uint32_t forgets_try_s; /* one of them after so long */
+};
+int tpm_describe(struct tpm *tpm, struct tpm_description *ret, struct error *err) must_check;
+
 /* Values of the SHA-256 bank. ENOENT: the TPM has no such bank. */
 int tpm_read_pcrs(struct tpm *tpm, struct policy_pcrs pcrs, uint8_t ret[static POLICY_PCRS][TPM2_DIGEST_SIZE],
 		  struct error *err) must_check;

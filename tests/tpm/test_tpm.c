@@ -307,6 +307,29 @@ static void a_secret_that_names_another_index_is_refused_before_the_tpm_counts_a
 	with_tools("tpm2_getcap properties-variable | grep -q 'TPM2_PT_LOCKOUT_COUNTER: 0x0$'");
 }
 
+static void the_tpm_says_who_made_it_and_whether_it_is_locked_out(void **state)
+{
+	struct tpm_description description;
+	struct error err;
+
+	assert_int_equal(tpm_describe(tpm, &description, &err), 0);
+	assert_string_equal(description.manufacturer, "IBM");
+	assert_string_equal(description.model, "SW   TPM");
+	assert_true(strchr(description.firmware, '.'));
+	assert_false(description.locked_out);
+	assert_int_equal(description.failed_tries, 0);
+	assert_true(description.maximum_tries > 0);
+	with_tools("tpm2_dictionarylockout -Q --setup-parameters --max-tries=1 --recovery-time=60 --lockout-recovery-time=60 && "
+		   "tpm2_nvdefine -Q 0x01800049 -C o -s 8 -p other -a 'authread|authwrite' && "
+		   "! tpm2_nvread -Q -C 0x01800049 -P wrong 0x01800049");
+	assert_int_equal(tpm_describe(tpm, &description, &err), 0);
+	assert_true(description.locked_out);
+	assert_int_equal(description.failed_tries, 1);
+	assert_int_equal(description.maximum_tries, 1);
+	assert_int_equal(description.forgets_try_s, 60);
+	assert_int_equal(loaded(), 0);
+}
+
 static void where_no_tpm_is_the_error_says_so(void **state)
 {
 	struct tpm *other = NULL;
@@ -334,6 +357,7 @@ int main(void)
 		TEST(a_signed_policy_releases_what_its_signer_allows),
 		TEST(tpm2_tools_open_what_we_sealed),
 		TEST(a_secret_that_names_another_index_is_refused_before_the_tpm_counts_a_failure),
+		TEST(the_tpm_says_who_made_it_and_whether_it_is_locked_out),
 		TEST(where_no_tpm_is_the_error_says_so),
 	};
 
