@@ -105,14 +105,33 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		;
 }
 
+/* False: the path is too long. */
+static bool fill_address(const char *path, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(ret->sun_path))
+		return false;
+	strcpy(ret->sun_path, path);
+	return true;
+}
+
+int unix_socket_try(const char *path)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+
+	if (!fill_address(path, &address))
+		return -ENAMETOOLONG;
+	return fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
 static int open_socket(const char *path, int backlog, int *ret, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (!fill_address(path, &address))
 		return error_set(err, ENAMETOOLONG, "cannot listen on %s: the path is too long for a unix socket", path);
-	strcpy(address.sun_path, path);
 	unlink(path);
 	mode_t before = umask(0177);
 	int r = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof(address));

@@ -27,4 +27,7 @@ int unix_listener_start(uv_loop_t *loop, const struct unix_listener_options *opt
 /* Removes the socket's file. The loop must run until `stopped` has been called; the listener is freed then. */
 void unix_listener_stop(struct unix_listener *listener, void (*stopped)(void *context));
 
+/* Whether somebody listens there: connects, and is gone. 0 or a negative errno; EAGAIN: whoever it is does not take connections. */
+int unix_socket_try(const char *path) must_check;
+
 #endif

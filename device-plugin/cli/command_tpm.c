@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The subcommands that speak to this node's TPM: node-key, revoke, check. */
+/* The subcommands that speak to this node's TPM: node-key, revoke. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -31,11 +31,6 @@ static const char revoke_usage[] =
 	"with a copy of the disk. To arm the node again, seal again with its new node key.\n"
 	"\n"
 	"  holdfast-tpm revoke --yes && holdfast-tpm node-key > edge-1.yaml\n";
-static const char check_usage[] =
-	"usage: holdfast-tpm check [--tcti TCTI] [--state-dir DIRECTORY]\n"
-	"\n"
-	"Says whether the TPM answers, is the one that was enrolled, and has its hold counter. Exit code 0: yes; 1: no.\n";
-
 struct tpm_options {
 	const char *tcti, *state_directory;
 	char node[NODE_KEY_NAME_MAX + 1];
@@ -177,30 +172,5 @@ int command_revoke(int argc, char **argv)
 	if (revoke_all(&options, &value, &err) < 0)
 		return failed(&err);
 	printf("revoked: what was sealed for this node before cannot be opened any more (hold counter %" PRIu64 ")\n", value);
-	return EXIT_SUCCESS;
-}
-
-static int check(const struct tpm_options *options, uint64_t *ret, struct error *err)
-{
-	_cleanup_(tpm_closep) struct tpm *tpm = NULL;
-	struct tpm2_name root;
-
-	int r = tpm_open(options->tcti, &tpm, err);
-	if (r == 0)
-		r = pin_read(options->state_directory, &root, err);
-	return r < 0 ? r : tpm_check(tpm, &root, ret, err);
-}
-
-int command_check(int argc, char **argv)
-{
-	struct tpm_options options = parse(argc, argv);
-	struct error err;
-	uint64_t value;
-
-	if (options.help || options.bad)
-		return usage(&options, check_usage);
-	if (check(&options, &value, &err) < 0)
-		return failed(&err);
-	printf("the TPM answers, is the one that was enrolled, and its hold counter is %" PRIu64 "\n", value);
 	return EXIT_SUCCESS;
 }

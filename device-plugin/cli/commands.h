@@ -3,11 +3,18 @@
 #define HOLDFAST_TPM_COMMANDS_H
 
 #include "common/base/program.h"
+#include "device-plugin/control/ask.h"
 
 /* The subcommands of holdfast-tpm. argv[0] is the subcommand. They return the exit code and print their own errors. */
 int command_seal(int argc, char **argv);
 int command_node_key(int argc, char **argv);
 int command_revoke(int argc, char **argv);
-int command_check(int argc, char **argv);
+int command_check(int argc, char **argv); /* check/ */
+int command_list(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_rotate(int argc, char **argv);
+
+/* Asks the daemon and prints what it says. Returns the exit code. */
+int command_ask(const struct ask *ask);
 
 #endif

@@ -7,10 +7,13 @@
 #include "device-plugin/cli/commands.h"
 
 static const struct program_command commands[] = {
+	{ "status", "whether this node can hand out its secrets, and what was refused", command_status },
+	{ "list", "the secrets of this node, and which pods have them", command_list },
+	{ "rotate", "deliver secrets again to the pods that have them", command_rotate },
 	{ "seal", "seal files for the TPMs of some nodes; needs no TPM", command_seal },
 	{ "node-key", "enrol this node's TPM and print what others need to seal for it", command_node_key },
 	{ "revoke", "make everything that was sealed for this node so far useless, for ever", command_revoke },
-	{ "check", "whether this node's TPM can be used, and what to do if not", command_check },
+	{ "check", "whether this node can do what Holdfast needs: cause and cure", command_check },
 };
 
 static const struct program program = {
@@ -20,7 +23,8 @@ static const struct program program = {
 	.commands = commands,
 	.n_commands = ELEMENTS_OF(commands),
 	.examples = "  holdfast-tpm node-key > edge-1.yaml                     # on the node\n"
-		    "  holdfast-tpm seal db-password --node-key edge-1.yaml --from-file password=./pw --allow shop/db > db-password.yaml\n",
+		    "  holdfast-tpm seal db-password --node-key edge-1.yaml --from-file password=./pw --allow shop/db > db-password.yaml\n"
+		    "  holdfast-tpm list\n",
 };
 
 /* A core dump of this program would hold what it seals, and a debugger of the same user would read it. */

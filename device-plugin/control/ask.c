@@ -9,10 +9,9 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/base/cleanup.h"
+#include "common/rpc/unix_socket.h"
 #include "device-plugin/control/control.pb-c.h"
 
 struct asking {
@@ -31,9 +30,13 @@ void ask_answer_clear(struct ask_answer *answer)
 	buf_free(&answer->text);
 }
 
-static int explain_errno(const char *socket, int code, struct error *err)
+static int try_socket(const char *socket, struct error *err)
 {
+	int code = -unix_socket_try(socket);
+
 	switch (code) {
+	case 0:
+		return 0;
 	case ENOENT:
 	case ECONNREFUSED:
 		return error_set(
@@ -48,22 +51,6 @@ static int explain_errno(const char *socket, int code, struct error *err)
 	default:
 		return error_errno(err, code, "cannot reach the daemon on %s", socket);
 	}
-}
-
-static int try_socket(const char *socket_path, struct error *err)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t n = strlen(socket_path);
-
-	if (n >= sizeof(address.sun_path))
-		return error_set(err, ENAMETOOLONG, "%s is too long for a unix socket", socket_path);
-	memcpy(address.sun_path, socket_path, n + 1);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_errno(err, errno, "cannot make a socket");
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return explain_errno(socket_path, errno, err);
-	return 0;
 }
 
 static int explain_status(const struct asking *asking, struct error *err)

@@ -38,6 +38,13 @@ refused() {
 	[[ $status == "$code" && $output == *"$text"* ]]
 }
 
+# says LEVEL ROW TEXT: `check` has such a finding, and a cure with it unless all is well
+says() {
+	on_node check -o json >check || (($? <= 2))
+	jq -e --arg level "$1" --arg row "$2" --arg text "$3" '.findings | any(.level == $level and .check == $row and
+		(.cause | contains($text)) and (.level == "ok" or .cure != ""))' check >/dev/null || { jq -c '.findings[]' check; false; }
+}
+
 @test "from a node's key to a sealed secret, without its plaintext in it" {
 	on_node node-key --node edge-1 >edge-1.yaml
 	seal db-password --node-key edge-1.yaml --from-file password=pw --allow shop/db --require-sandbox vm >sealed.yaml
@@ -52,7 +59,7 @@ refused() {
 	on_node node-key --node edge-1 >second
 	cmp first second
 	[[ $(stat -c '%a %U' state/root-key) == "600 root" ]]
-	on_node check
+	says ok tpm "it is the one that was enrolled, and its hold counter is 1"
 }
 
 @test "a node key that cannot be printed whole is a failure" {
@@ -96,7 +103,7 @@ refused() {
 	kill "$(cat swtpm.pid)"
 	while kill -0 "$(cat swtpm.pid)" 2>/dev/null; do :; done
 	new_tpm
-	refused 1 "was cleared" on_node check
+	says fail tpm "was cleared"
 	refused 1 "enrolled with another TPM" on_node node-key --node edge-1
 }
 
@@ -110,6 +117,55 @@ refused() {
 }
 
 @test "a node that is not enrolled, and one without a TPM, say what to do" {
-	refused 1 "run \`holdfast-tpm node-key\`" on_node check
-	refused 1 "there is no TPM at" tpm check --tcti swtpm:host=127.0.0.1,port=9 --state-dir state
+	says fail tpm "run \`holdfast-tpm node-key\`"
+	refused 2 "there is no TPM at" tpm check --tcti swtpm:host=127.0.0.1,port=9 --state-dir state
+	refused 1 "there is no TPM at" tpm node-key --tcti swtpm:host=127.0.0.1,port=9 --state-dir state --node edge-1
+}
+
+@test "check says who made the TPM, and whether it is locked out" {
+	on_node node-key --node edge-1
+	says ok tpm "IBM SW   TPM, firmware"
+	says ok tpm "the TPM is not locked out"
+	in_net env TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=2321 sh -c '
+		tpm2_dictionarylockout -Q --setup-parameters --max-tries=2 --recovery-time=60 --lockout-recovery-time=60 &&
+		tpm2_nvdefine -Q 0x01800049 -C o -s 8 -p other -a "authread|authwrite"'
+	wrong() { in_net env TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=2321 tpm2_nvread -Q -C 0x01800049 -P wrong 0x01800049; }
+	! wrong
+	says warn tpm "counts 1 failed authorizations of 2"
+	! wrong
+	says fail tpm "locked out after 2 failed authorizations; it forgets one of them every 60 s"
+}
+
+@test "check names what is missing on a node, with a cure for each" {
+	on_node node-key --node edge-1
+	run on_node check
+	echo "$output"
+	[[ $status == 1 ]]
+	says warn kubelet "does not answer on /var/lib/kubelet/device-plugins/kubelet.sock"
+	says warn pod-resources "does not answer on /var/lib/kubelet/pod-resources/kubelet.sock"
+	says warn daemon "is \`holdfast-tpm serve\` running on this node?"
+	says ok volumes "never swap"
+	chmod 777 state
+	says fail directories "is no directory that root alone can write"
+	chmod 700 state
+	says ok directories "can be written"
+	run on_node check --no-such-option
+	[[ $status == 3 ]]
+	run on_node check -o yaml
+	[[ $status == 3 && $output == *'-o takes text or json, not "yaml"'* ]]
+}
+
+@test "check finds sandbox records that others could forge" {
+	unshare --mount sh -ec '
+		mount -t tmpfs none /run
+		mkdir -p -m 777 /run/holdfast/sandboxes
+		"$@" check -o json >check || true' - "$HOLDFAST_BUILD/bin/holdfast-tpm"
+	jq -e '.findings | any(.check == "sandbox-records" and .level == "fail" and (.cause | contains("could claim")))' check
+}
+
+@test "a daemon that does not run is said, with where to look" {
+	refused 2 "is \`holdfast-tpm serve\` running on this node?" tpm list --socket "$PWD/nothing"
+	refused 2 "is \`holdfast-tpm serve\` running on this node?" tpm status --socket "$PWD/nothing"
+	refused 2 "is \`holdfast-tpm serve\` running on this node?" tpm rotate --all --socket "$PWD/nothing"
+	refused 2 "say which secrets, or --all" tpm rotate
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_TPM_CHECKS_H
+#define HOLDFAST_TPM_CHECKS_H
+
+#include "common/checkup/checkup.h"
+#include "common/json/json.h"
+
+/* `holdfast-tpm check`: what this node must have so that the daemon can hand out secrets. */
+
+/* checkup->options. Paths as the configuration has them. */
+struct check_options {
+	const char *tcti, *state_directory;
+	const char *device_plugins, *pod_resources, *sandboxes; /* directories */
+	const cJSON *status;                                    /* of the daemon, as `status -o json` gives it; NULL: it does not answer */
+	struct error away;                                      /* why not */
+};
+
+extern const struct checkup_row checks[];
+extern const size_t n_checks;
+
+/* ── tpm.c ── */
+void check_tpm_device(struct checkup *checkup);
+void check_tpm(struct checkup *checkup); /* who made it, lockout, the pinned root key, the hold counter */
+
+/* ── kubelet.c ── */
+void check_kubelet(struct checkup *checkup);
+void check_pod_resources(struct checkup *checkup);
+void check_sandbox_records(struct checkup *checkup);
+
+/* ── memory.c: where plaintext is ── */
+void check_volumes(struct checkup *checkup);
+void check_swap(struct checkup *checkup);
+
+/* ── daemon.c ── */
+void check_directories(struct checkup *checkup);
+void check_daemon(struct checkup *checkup);
+
+#endif
