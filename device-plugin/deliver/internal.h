@@ -11,15 +11,22 @@
 struct volumes {
 	int fd;
 	struct volumes_use use;
-	bool replaced; /* since the last sweep */
-	bool pending;  /* something is left for a sweep */
+	bool replaced;  /* since the last sweep */
+	bool pending;   /* something is left for a sweep */
+	bool uncounted; /* `use` is not right any more */
 };
+
+/* For what need not be done now: volumes->pending is set, and a sweep tries it again. */
+static inline void leave_to_sweep(int r)
+{
+}
 
 /* One component: no slash, no leading "..". EINVAL. */
 int volumes_check_name(const char *name, struct error *err) must_check;
+int volumes_count(struct volumes *volumes, struct error *err) must_check;
 /* What one volume has; and to correct what all have by what it has now. */
 int volumes_measure(const struct volumes *volumes, const char *device, struct volumes_use *ret, struct error *err) must_check;
-int volumes_account(struct volumes *volumes, const char *device, struct volumes_use before, struct error *err) must_check;
+void volumes_account(struct volumes *volumes, const char *device, struct volumes_use before);
 /* Removes what nobody sees and nobody has open any more, of all volumes. */
 int volumes_tidy(struct volumes *volumes, struct error *err) must_check;
 
@@ -66,8 +73,8 @@ struct version {
 int version_make(int secret, const struct volume_file *files, size_t n, struct version *ret, struct error *err) must_check;
 /* Makes it what readers see. */
 int version_switch(int secret, const struct version *version, struct error *err) must_check;
-/* False: there is none. */
-bool version_live(int secret, struct version *ret);
+/* An empty name: there is none. */
+int version_live(int secret, struct version *ret, struct error *err) must_check;
 /* Removes all that is not the live version's, by `how`. EBUSY: something is left. */
 int version_tidy(int secret, enum shred how, struct error *err) must_check;
 

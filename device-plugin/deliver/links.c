@@ -35,7 +35,8 @@ static int open_live(int secret, int *ret, struct error *err)
 {
 	struct version live;
 
-	return version_live(secret, &live) ? directory_open(secret, live.name, ret, err) : 0;
+	int r = version_live(secret, &live, err);
+	return r < 0 || !live.name[0] ? r : directory_open(secret, live.name, ret, err);
 }
 
 static bool leads_to_nothing(int live, const char *name)

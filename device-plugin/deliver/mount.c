@@ -66,7 +66,21 @@ static int unfit(const char *directory, const char *why, struct error *err)
 			 BY_HAND, directory);
 }
 
-/* The line of a mount: "36 35 98:0 /root /mount/point rw,noatime - tmpfs source rw,noswap"; its device is the third word. */
+static bool is_option(const char *options, size_t n, const char *wanted)
+{
+	while (n > 0) {
+		size_t length = strcspn(options, ",\n");
+
+		if (length == strlen(wanted) && memcmp(options, wanted, length) == 0)
+			return true;
+		length = length < n ? length + 1 : n;
+		options += length;
+		n -= length;
+	}
+	return false;
+}
+
+/* A line for each mount: "36 35 98:0 /root /mount/point rw,noatime - tmpfs source rw,noswap"; spaces in names are escaped. */
 static bool has_noswap(const char *mountinfo, dev_t device)
 {
 	char wanted[32];
@@ -74,10 +88,9 @@ static bool has_noswap(const char *mountinfo, dev_t device)
 	snprintf(wanted, sizeof(wanted), " %u:%u ", major(device), minor(device));
 	for (const char *line = mountinfo; *line;) {
 		size_t n = strcspn(line, "\n");
-		const char *at = memmem(line, n, wanted, strlen(wanted));
-		const char *options = at ? memmem(at, n - (size_t)(at - line), " - ", 3) : NULL;
+		const char *options = memrchr(line, ' ', n);
 
-		if (options && memmem(options, n - (size_t)(options - line), "noswap", 6))
+		if (memmem(line, n, wanted, strlen(wanted)) && is_option(options + 1, n - (size_t)(options + 1 - line), "noswap"))
 			return true;
 		line += n + (line[n] == '\n');
 	}
@@ -108,13 +121,16 @@ static int check(int fd, const char *directory, struct error *err)
 
 	if (fstat(fd, &root) < 0 || fstatvfs(fd, &flags) < 0)
 		return error_errno(err, errno, "cannot look at %s", directory);
+	int r = check_swap(fd, directory, root.st_dev, err);
+	if (r < 0)
+		return r;
 	if (root.st_uid != 0 || (root.st_mode & 077) != 0)
 		return unfit(directory, "others than root may look into it", err);
 	if (flags.f_flag & ST_RDONLY)
 		return unfit(directory, "it is read-only", err);
 	if ((~flags.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC)) != 0)
 		return unfit(directory, "it lacks nosuid, nodev or noexec", err);
-	return check_swap(fd, directory, root.st_dev, err);
+	return 0;
 }
 
 /* Two daemons would take each other's unfinished versions for the leavings of a crash. */

@@ -89,8 +89,8 @@ int version_make(int secret, const struct volume_file *files, size_t n, struct v
 	int r = put_files(secret, files, n, &version, err);
 	if (r == 0)
 		*ret = version;
-	else if (shred(secret, version.name, SHRED_ALWAYS, NULL) < 0)
-		return r; /* it goes with the next version_tidy */
+	else
+		leave_to_sweep(shred(secret, version.name, SHRED_ALWAYS, NULL));
 	return r;
 }
 
@@ -105,32 +105,47 @@ int version_switch(int secret, const struct version *version, struct error *err)
 	return 0;
 }
 
-bool version_live(int secret, struct version *ret)
+static bool is_version(const char *name, size_t n)
 {
-	ssize_t n = readlinkat(secret, VOLUME_LIVE, ret->name, sizeof(ret->name) - 1);
-	struct stat status;
-
-	if (n <= 2 || memcmp(ret->name, "..", 2) != 0 || memchr(ret->name, '/', (size_t)n))
-		return false;
-	ret->name[n] = 0;
-	return fstatat(secret, ret->name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+	return n > 2 && memcmp(name, "..", 2) == 0 && !memchr(name, '/', n);
 }
 
-static bool is_live(const char *name, const struct version *live)
+int version_live(int secret, struct version *ret, struct error *err)
 {
-	return live && (strcmp(name, VOLUME_LIVE) == 0 || strcmp(name, live->name) == 0);
+	struct version version = {};
+	struct stat status;
+
+	ret->name[0] = 0;
+	ssize_t n = readlinkat(secret, VOLUME_LIVE, version.name, sizeof(version.name) - 1);
+	if (n < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot read the link %s", VOLUME_LIVE);
+	if (!is_version(version.name, (size_t)n))
+		return 0;
+	if (fstatat(secret, version.name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", version.name);
+	if (S_ISDIR(status.st_mode))
+		*ret = version;
+	return 0;
+}
+
+static bool is_stale(const char *name, const struct version *live)
+{
+	if (strncmp(name, "..", 2) != 0)
+		return false;
+	return !live->name[0] || (strcmp(name, VOLUME_LIVE) != 0 && strcmp(name, live->name) != 0);
 }
 
 int version_tidy(int secret, enum shred how, struct error *err)
 {
 	_cleanup_(names_free) struct names names = {};
-	struct version version;
-	const struct version *live = version_live(secret, &version) ? &version : NULL;
+	struct version live;
 	bool busy = false;
 
-	int r = directory_list(secret, &names, err);
+	int r = version_live(secret, &live, err);
+	if (r == 0)
+		r = directory_list(secret, &names, err);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		if (strncmp(names.items[i], "..", 2) != 0 || is_live(names.items[i], live))
+		if (!is_stale(names.items[i], &live))
 			continue;
 		r = shred(secret, names.items[i], how, err);
 		busy |= r == -EBUSY;

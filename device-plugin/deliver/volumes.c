@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "device-plugin/deliver/internal.h"
@@ -67,27 +68,27 @@ static int clear(int device, int secret, const char *name, struct error *err)
 	return r < 0 ? r : record_remove(device, name, err);
 }
 
-static bool exists(const struct volumes *volumes, const char *device)
-{
-	return faccessat(volumes->fd, device, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 int volumes_measure(const struct volumes *volumes, const char *device, struct volumes_use *ret, struct error *err)
 {
-	*ret = (struct volumes_use){ .volumes = exists(volumes, device) };
+	struct stat status;
+
+	*ret = (struct volumes_use){};
+	if (fstatat(volumes->fd, device, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at the volume of device %s", device);
+	ret->volumes = 1;
 	return directory_bytes(volumes->fd, device, &ret->bytes, err);
 }
 
-int volumes_account(struct volumes *volumes, const char *device, struct volumes_use before, struct error *err)
+void volumes_account(struct volumes *volumes, const char *device, struct volumes_use before)
 {
 	struct volumes_use after;
 
-	int r = volumes_measure(volumes, device, &after, err);
-	if (r < 0)
-		return r;
+	if (volumes_measure(volumes, device, &after, NULL) < 0) {
+		volumes->uncounted = true;
+		return;
+	}
 	volumes->use.volumes += after.volumes - before.volumes;
 	volumes->use.bytes += after.bytes - before.bytes;
-	return 0;
 }
 
 /* Does something to one volume, and counts what it has afterwards, whether or not that went well. */
@@ -100,8 +101,8 @@ static int change(struct volumes *volumes, const char *device, int (*what)(int v
 	if (r < 0)
 		return r;
 	r = what(volumes->fd, device, err);
-	int counted = volumes_account(volumes, device, before, r < 0 ? NULL : err);
-	return r < 0 ? r : counted;
+	volumes_account(volumes, device, before);
+	return r;
 }
 
 static int tidy_volume(int volumes, const char *device, struct error *err)
@@ -148,6 +149,27 @@ int volumes_each(struct volumes *volumes, int (*visit)(void *context, const char
 	return r;
 }
 
+static int count_one(void *context, const char *device, struct error *err)
+{
+	struct volumes *volumes = context;
+	struct volumes_use one;
+
+	int r = volumes_measure(volumes, device, &one, err);
+	if (r < 0)
+		return r;
+	volumes->use.volumes += one.volumes;
+	volumes->use.bytes += one.bytes;
+	return 0;
+}
+
+int volumes_count(struct volumes *volumes, struct error *err)
+{
+	volumes->use = (struct volumes_use){};
+	int r = volumes_each(volumes, count_one, volumes, err);
+	volumes->uncounted = r < 0;
+	return r;
+}
+
 static int tidy_one(void *context, const char *device, struct error *err)
 {
 	struct volumes *volumes = context;
@@ -168,20 +190,15 @@ int volumes_tidy(struct volumes *volumes, struct error *err)
 
 int volumes_sweep(struct volumes *volumes, struct error *err)
 {
-	if (!volumes->pending)
-		return 0;
+	int r = volumes->uncounted ? volumes_count(volumes, err) : 0;
+
+	if (r < 0 || !volumes->pending)
+		return r;
 	if (volumes->replaced) {
 		volumes->replaced = false;
 		return 0;
 	}
 	return volumes_tidy(volumes, err);
-}
-
-static int count_one(void *context, const char *device, struct error *err)
-{
-	struct volumes *volumes = context;
-
-	return volumes_account(volumes, device, (struct volumes_use){}, err);
 }
 
 int volumes_open(const char *directory, struct volumes **ret, struct error *err)
@@ -196,7 +213,7 @@ int volumes_open(const char *directory, struct volumes **ret, struct error *err)
 		return error_errno(err, errno, "cannot ignore SIGIO");
 	int r = volumes_mount(directory, &volumes->fd, err);
 	if (r == 0)
-		r = volumes_each(volumes, count_one, volumes, err);
+		r = volumes_count(volumes, err);
 	if (r == 0)
 		r = volumes_tidy(volumes, err);
 	if (r == 0)

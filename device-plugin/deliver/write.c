@@ -116,7 +116,7 @@ static bool is_unchanged(const struct place *place, const struct volume_file *fi
 	struct version live;
 	struct record record;
 
-	return version_live(place->secret, &live) && record_make(&live, files, n, &record, NULL) == 0 &&
+	return version_live(place->secret, &live, NULL) == 0 && live.name[0] && record_make(&live, files, n, &record, NULL) == 0 &&
 	       record_equals(place->device, place->name, &record);
 }
 
@@ -137,8 +137,8 @@ static int put_in_place(const struct place *place, const struct version *version
 
 static void take_back(const struct place *place, const struct version *version)
 {
-	if (shred(place->secret, version->name, SHRED_ALWAYS, NULL) < 0 || links_prune(place->secret, NULL) < 0)
-		return; /* a later sweep does it */
+	leave_to_sweep(shred(place->secret, version->name, SHRED_ALWAYS, NULL));
+	leave_to_sweep(links_prune(place->secret, NULL));
 }
 
 static int replace(struct volumes *volumes, const struct place *place, const struct volume_file *files, size_t n, struct error *err)
@@ -150,10 +150,13 @@ static int replace(struct volumes *volumes, const struct place *place, const str
 	if (r < 0)
 		return r;
 	r = put_in_place(place, &version, files, n, err);
-	if (r < 0)
+	if (r < 0) {
 		take_back(place, &version);
-	volumes->replaced |= r == 0;
-	return r < 0 ? r : links_prune(place->secret, err);
+		return r;
+	}
+	volumes->replaced = true;
+	leave_to_sweep(links_prune(place->secret, NULL));
+	return 0;
 }
 
 static int write_volume(struct volumes *volumes, const char *device, const char *secret, const struct volume_file *files, size_t n,
@@ -164,7 +167,17 @@ static int write_volume(struct volumes *volumes, const char *device, const char 
 	int r = place_make(volumes->fd, device, &place, err);
 	if (r < 0)
 		return r;
-	return is_unchanged(&place, files, n) ? links_prune(place.secret, err) : replace(volumes, &place, files, n, err);
+	return is_unchanged(&place, files, n) ? 0 : replace(volumes, &place, files, n, err);
+}
+
+static int find_room(struct volumes *volumes, const char *device, const struct volume_file *files, size_t n, struct error *err)
+{
+	struct volumes_use before;
+
+	int r = volumes->uncounted ? volumes_count(volumes, err) : 0;
+	if (r == 0)
+		r = volumes_measure(volumes, device, &before, err);
+	return r < 0 ? r : make_room(volumes, needed(files, n, before), err);
 }
 
 static int write_within_limits(struct volumes *volumes, const char *device, const char *secret, const struct volume_file *files, size_t n,
@@ -172,16 +185,14 @@ static int write_within_limits(struct volumes *volumes, const char *device, cons
 {
 	struct volumes_use before;
 
-	int r = volumes_measure(volumes, device, &before, err);
+	int r = find_room(volumes, device, files, n, err);
 	if (r == 0)
-		r = make_room(volumes, needed(files, n, before), err);
-	if (r == 0)
-		r = volumes_measure(volumes, device, &before, err); /* making room may have changed it */
+		r = volumes_measure(volumes, device, &before, err);
 	if (r < 0)
 		return r;
 	r = write_volume(volumes, device, secret, files, n, err);
-	int counted = volumes_account(volumes, device, before, r < 0 ? NULL : err);
-	return r < 0 ? r : counted;
+	volumes_account(volumes, device, before);
+	return r;
 }
 
 int volumes_write(struct volumes *volumes, const char *device, const char *secret, const struct volume_file *files, size_t n,
