@@ -146,14 +146,11 @@ static bool decrypt(const struct envelope *envelope, const uint8_t key[static WR
 int envelope_open(const struct envelope *envelope, const uint8_t key[static WRAP_KEY_SIZE], struct secret *ret, struct error *err)
 {
 	_cleanup_(buf_free) struct buf additional = BUF_MAX(ENVELOPE_MANIFEST_MAX);
-	_cleanup_(secret_free) struct secret content = { .n = envelope->data.n - ENVELOPE_TAG_SIZE };
+	_cleanup_(secret_free) struct secret content = {};
 
-	content.p = calloc(1, content.n + 1);
-	if (!content.p) {
-		content.n = 0;
-		return error_nomem(err);
-	}
-	int r = additional_data(envelope, &additional, err);
+	int r = secret_make(envelope->data.n - ENVELOPE_TAG_SIZE, &content, err);
+	if (r == 0)
+		r = additional_data(envelope, &additional, err);
 	if (r < 0)
 		return r;
 	if (!decrypt(envelope, key, buf_view(&additional), &content))

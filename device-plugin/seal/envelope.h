@@ -89,7 +89,7 @@ int envelope_seal(struct envelope *envelope, const struct tpm2_root_key *roots, 
 int envelope_seal_with(struct envelope *envelope, const struct tpm2_root_key *roots, const uint8_t key[static WRAP_KEY_SIZE],
 		       struct slice content, struct error *err) must_check;
 
-/* EBADMSG: the key is not the content key, or somebody has changed the envelope. */
+/* In locked memory. EBADMSG: the key is not the content key, or somebody has changed the envelope. */
 int envelope_open(const struct envelope *envelope, const uint8_t key[static WRAP_KEY_SIZE], struct secret *ret,
 		  struct error *err) must_check;
 
