@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ *	start, or again ──► whose device? ──► which secrets? allowed? ──► for each: key from the TPM, open ──► write ──► answer
+ *	                    identity_find     (envelopes as they are,      keys_get
+ *	                                       not yet authenticated)      the key authenticates the rules that were checked
+ *
+ * kubelet gives up after 30 s. Before that it is told what we wait for, and the handover goes on by itself: when kubelet asks again, the
+ * volume is there. A second start of the same device replaces the first, since the device may have another pod by then.
+ */
+#include "device-plugin/daemon/handover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/log.h"
+
+#define PATIENCE_MS 25000 /* kubelet's own is 30 s (KubeletPreStartContainerRPCTimeoutInSecs) */
+
+const char *refusal_name(enum refusal refusal)
+{
+	static const char *const names[] = {
+		[REFUSED_DENIED] = "denied",   [REFUSED_NOT_READY] = "not-ready", [REFUSED_TAMPERED] = "tampered", [REFUSED_TPM] = "tpm",
+		[REFUSED_LOCKOUT] = "lockout", [REFUSED_UNKNOWN] = "unknown",     [REFUSED_ERROR] = "error",
+	};
+
+	return names[refusal];
+}
+
+static enum refusal refusal_of(int code)
+{
+	switch (code) {
+	case EACCES:
+		return REFUSED_DENIED;
+	case EAGAIN:
+	case ETIMEDOUT:
+		return REFUSED_NOT_READY;
+	case EBADMSG:
+		return REFUSED_TAMPERED;
+	case ENODEV:
+	case EIO:
+	case ESTALE:
+		return REFUSED_TPM;
+	case EBUSY:
+		return REFUSED_LOCKOUT;
+	case ENOENT:
+		return REFUSED_UNKNOWN;
+	default:
+		return REFUSED_ERROR;
+	}
+}
+
+/* ── the end ── */
+
+static void patience_closed(uv_handle_t *handle)
+{
+	struct handover *handover = handle->data;
+
+	free(handover->resource);
+	free(handover->device);
+	free(handover);
+}
+
+static void handover_free(struct handover *handover)
+{
+	struct handover **at;
+
+	for (at = &handover->daemon->handovers; *at != handover; at = &(*at)->next)
+		;
+	*at = handover->next;
+	if (handover->query)
+		identity_cancel(handover->query);
+	keys_cancel(&handover->key);
+	parts_clear(handover);
+	identity_free(handover->identity);
+	uv_close((uv_handle_t *)&handover->patience, patience_closed);
+}
+
+static void answer(struct handover *handover, int r, const struct error *err)
+{
+	if (handover->start)
+		plugin_start_answer(TAKE_PTR(handover->start), r, err);
+}
+
+/* A security event: who wanted what, and why not. */
+static void note_refusal(const struct handover *handover, const struct error *err)
+{
+	struct daemon_counters *counters = &handover->daemon->counters;
+	const struct identity *identity = handover->identity;
+	enum refusal refusal = refusal_of(err->code);
+
+	counters->refused[refusal]++;
+	counters->last_refusal_time = time(NULL);
+	snprintf(counters->last_refusal, sizeof(counters->last_refusal), "%s", err->message);
+	log_warn("a secret was refused", "reason", refusal_name(refusal), "secret", handover->resource, "namespace",
+		 identity ? identity->namespace : NULL, "pod", identity ? identity->name : NULL, "container",
+		 identity ? identity->container : NULL, "serviceAccount", identity ? identity->service_account : NULL, "device",
+		 handover->device, "why", err->message);
+}
+
+/* So that the pod's own events have the sentence, also where kubelet's are cut short. */
+static void tell(const struct handover *handover, const struct error *err)
+{
+	const struct daemon *daemon = handover->daemon;
+	const struct identity *identity = handover->identity;
+
+	if (!identity || !daemon->source)
+		return;
+	const struct kube_object *pod = kube_store_get(daemon->store, KUBE_POD, identity->namespace, identity->name);
+	if (pod)
+		kube_source_tell(daemon->source,
+				 &(struct kube_notice){ pod, "SecretRefused", err->message, "holdfast-tpm", daemon->settings.node_name });
+}
+
+static bool is_for_good(int code)
+{
+	return code == EACCES || code == EBADMSG || code == ENOENT;
+}
+
+/* Who runs and may not have it any more loses it; what is only out of reach now leaves it. */
+static void take_away(struct handover *handover, const struct error *why)
+{
+	struct delivery *delivery = deliveries_find(&handover->daemon->deliveries, handover->device);
+	struct error err;
+
+	if (!handover->again || !delivery || !is_for_good(why->code))
+		return;
+	delivery_forget_parts(delivery);
+	if (volumes_clear(handover->daemon->volumes, handover->device, &err) < 0)
+		log_error("a secret cannot be taken away yet", "device", handover->device, "error", err.message);
+}
+
+static void refuse(struct handover *handover, const struct error *err)
+{
+	note_refusal(handover, err);
+	if (is_for_good(err->code))
+		tell(handover, err);
+	take_away(handover, err);
+	answer(handover, -err->code, err);
+	handover_free(handover);
+}
+
+/* What was replaced or taken away while the TPM was at it must not stay. */
+static void catch_up(struct daemon *daemon, const char *device)
+{
+	const struct delivery *delivery = deliveries_find(&daemon->deliveries, device);
+
+	for (size_t i = 0; delivery && i < delivery->n_parts; i++) {
+		const struct secret_entry *entry = secrets_find(daemon->secrets, delivery->parts[i]->envelope->name);
+		if (entry && entry->sealed == delivery->parts[i] && entry->state == SECRET_USABLE)
+			continue;
+		handover_again(daemon, delivery);
+		return;
+	}
+}
+
+static void succeed(struct handover *handover)
+{
+	struct daemon *daemon = handover->daemon;
+	const struct identity *identity = handover->identity;
+	_cleanup_free_ char *device = strdup(handover->device);
+
+	if (handover->again)
+		daemon->counters.rotated++;
+	else
+		daemon->counters.handed_out++;
+	log_info(handover->again ? "a pod has the secret's new version" : "a secret was handed out", "secret", handover->resource,
+		 "namespace", identity->namespace, "pod", identity->name, "container", identity->container, "device", handover->device);
+	answer(handover, 0, NULL);
+	handover_free(handover);
+	if (device)
+		catch_up(daemon, device);
+}
+
+/* ── steps ── */
+
+static int deliver(struct handover *handover, struct error *err)
+{
+	const struct identity *identity = handover->identity;
+	const struct delivery_owner owner = { identity->namespace, identity->name, identity->uid, identity->container };
+	struct daemon *daemon = handover->daemon;
+	struct sealed *parts[HANDOVER_PARTS_MAX];
+
+	int r = parts_write(handover, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < handover->n_parts; i++)
+		parts[i] = handover->parts[i].sealed;
+	r = deliveries_put(&daemon->deliveries, handover->device, handover->resource, &owner, parts, handover->n_parts,
+			   uv_now(&daemon->loop), err);
+	metrics_note_time(&daemon->counters.delivery_time, uv_now(&daemon->loop) - handover->unsealed_ms);
+	return r;
+}
+
+static void finish(struct handover *handover)
+{
+	struct error err;
+
+	uv_update_time(&handover->daemon->loop);
+	handover->unsealed_ms = uv_now(&handover->daemon->loop);
+	if (deliver(handover, &err) < 0)
+		refuse(handover, &err);
+	else
+		succeed(handover);
+}
+
+static void next_key(struct handover *handover)
+{
+	if (handover->n_open == handover->n_parts)
+		finish(handover);
+	else
+		keys_get(handover->daemon->keys, handover->parts[handover->n_open].sealed, &handover->key);
+}
+
+static void on_key(struct key_wait *wait, int r, const uint8_t *key, const struct error *why)
+{
+	struct handover *handover = (struct handover *)((char *)wait - offsetof(struct handover, key));
+	struct part *part = &handover->parts[handover->n_open];
+	struct error err;
+
+	if (r < 0) {
+		refuse(handover, why);
+		return;
+	}
+	if (envelope_open(part->sealed->envelope, key, &part->content, &err) < 0) {
+		refuse(handover, &err);
+		return;
+	}
+	handover->n_open++;
+	next_key(handover);
+}
+
+static int judge(struct handover *handover, struct error *err)
+{
+	int r = parts_choose(handover, err);
+
+	return r < 0 ? r : parts_check(handover, err);
+}
+
+static void on_identity(void *context, int r, struct identity *identity, const struct error *why)
+{
+	struct handover *handover = context;
+	struct daemon *daemon = handover->daemon;
+	struct error err;
+
+	handover->query = NULL;
+	handover->identity = identity;
+	handover->identified_ms = uv_now(&daemon->loop);
+	metrics_note_time(&daemon->counters.identity_time, handover->identified_ms - handover->began_ms);
+	if (r < 0)
+		refuse(handover, why);
+	else if (judge(handover, &err) < 0)
+		refuse(handover, &err);
+	else if (parts_are_there(handover))
+		succeed(handover);
+	else
+		next_key(handover);
+}
+
+static void on_patience_over(uv_timer_t *timer)
+{
+	struct handover *handover = timer->data;
+	struct error err;
+
+	if (!handover->start)
+		return;
+	error_set(&err, ETIMEDOUT, "the TPM of node \"%s\" is at it for %d s now, with %zu more waiting; kubelet will ask again",
+		  handover->daemon->settings.node_name, PATIENCE_MS / 1000, tpm_worker_queue_length(handover->daemon->worker));
+	note_refusal(handover, &err);
+	answer(handover, -err.code, &err);
+}
+
+/* ── the beginning ── */
+
+static struct handover *find(const struct daemon *daemon, const char *device)
+{
+	for (struct handover *at = daemon->handovers; at; at = at->next) {
+		if (strcmp(at->device, device) == 0)
+			return at;
+	}
+	return NULL;
+}
+
+bool handover_is_under_way(const struct daemon *daemon, const char *device)
+{
+	return find(daemon, device);
+}
+
+static void give_up(struct handover *handover, const char *why)
+{
+	struct error err;
+
+	error_set(&err, ECANCELED, "%s", why);
+	answer(handover, -err.code, &err);
+	handover_free(handover);
+}
+
+static struct handover *handover_new(struct daemon *daemon, const char *resource, const char *device)
+{
+	struct handover *handover = calloc(1, sizeof(*handover));
+
+	if (!handover)
+		return NULL;
+	*handover = (struct handover){
+		.daemon = daemon,
+		.resource = strdup(resource),
+		.device = strdup(device),
+		.key = { .got = on_key },
+		.began_ms = uv_now(&daemon->loop),
+	};
+	if (!handover->resource || !handover->device) {
+		free(handover->resource);
+		free(handover->device);
+		free(handover);
+		return NULL;
+	}
+	uv_timer_init(&daemon->loop, &handover->patience);
+	handover->patience.data = handover;
+	handover->next = daemon->handovers;
+	daemon->handovers = handover;
+	return handover;
+}
+
+static int begin(struct daemon *daemon, const char *secret, const char *device, struct handover **ret, struct error *err)
+{
+	_cleanup_(buf_free) struct buf resource = BUF_MAX(512);
+	struct handover *before = find(daemon, device);
+
+	if (before)
+		give_up(before, "kubelet has asked again");
+	device_print_resource(secret, &resource);
+	int r = buf_check(&resource, "the resource's name", err);
+	if (r < 0)
+		return r;
+	struct handover *handover = handover_new(daemon, secret, device);
+	if (!handover)
+		return error_nomem(err);
+	r = identity_find(daemon->identifier, buf_text(&resource), device, on_identity, handover, &handover->query, err);
+	if (r < 0)
+		handover_free(handover);
+	else
+		*ret = handover;
+	return r;
+}
+
+void handover_start(void *context, struct plugin_start *start)
+{
+	struct daemon *daemon = context;
+	struct handover *handover;
+	struct error err;
+
+	daemon->counters.starts++;
+	uv_update_time(&daemon->loop);
+	int r = begin(daemon, plugin_start_secret(start), plugin_start_device(start), &handover, &err);
+	if (r < 0) {
+		plugin_start_answer(start, r, &err);
+		return;
+	}
+	handover->start = start;
+	uv_timer_start(&handover->patience, on_patience_over, PATIENCE_MS, 0);
+}
+
+void handover_again(struct daemon *daemon, const struct delivery *delivery)
+{
+	struct handover *handover = find(daemon, delivery->device);
+	struct error err;
+
+	if (handover && handover->start)
+		return; /* it has looked, or will look, at what there is now, and rotate_changed comes again if not */
+	if (begin(daemon, delivery->resource, delivery->device, &handover, &err) < 0)
+		log_error("a pod cannot be given the secret's new version", "device", delivery->device, "error", err.message);
+	else
+		handover->again = true;
+}
+
+void handover_cancel_all(struct daemon *daemon)
+{
+	while (daemon->handovers)
+		give_up(daemon->handovers, "holdfast-tpm is ending; kubelet will ask again");
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/log.h"
+#include "device-plugin/daemon/daemon.h"
+
+/* From the first: a handover that is refused at once changes nothing in the list. */
+void rotate_changed(struct daemon *daemon, const char *secret)
+{
+	for (const struct delivery *at = daemon->deliveries.first; at; at = at->next) {
+		if (delivery_has(at, secret))
+			handover_again(daemon, at);
+	}
+}
+
+void rotate_withdraw_all(struct daemon *daemon, const char *why)
+{
+	struct error err;
+
+	for (struct delivery *at = daemon->deliveries.first; at; at = at->next) {
+		delivery_forget_parts(at);
+		if (volumes_clear(daemon->volumes, at->device, &err) < 0)
+			log_error("a secret cannot be taken away yet", "device", at->device, "error", err.message);
+		else
+			log_warn("a secret was taken away from a pod that runs", "secret", at->resource, "namespace", at->namespace, "pod",
+				 at->pod, "why", why);
+	}
+}
