@@ -33,13 +33,18 @@ static int drop_from_bounding_set(uint64_t keep, struct error *err)
 	return 0;
 }
 
+static const char *name_of(int capability)
+{
+	return capability == CAP_NET_ADMIN ? "NET_ADMIN" : capability == CAP_CHOWN ? "CHOWN" : "see linux/capability.h";
+}
+
 static int check_present(const struct capabilities *present, uint64_t keep, struct error *err)
 {
 	for (int i = 0; i < CAPABILITIES_MAX; i++) {
 		if (keep & UINT64_C(1) << i && !(present->words[i / 32].permitted & UINT32_C(1) << i % 32))
 			return error_set(err, EPERM,
 					 "capability %d is missing (%s): run this as root, and give its container that capability", i,
-					 i == CAP_NET_ADMIN ? "NET_ADMIN" : "see linux/capability.h");
+					 name_of(i));
 	}
 	return 0;
 }

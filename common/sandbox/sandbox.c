@@ -46,6 +46,21 @@ static int limit(int resource, const char *name, uint64_t maximum, struct error 
 	return 0;
 }
 
+/* Before the capability to raise it is given up. */
+static int allow_locked_memory(uint64_t bytes, struct error *err)
+{
+	struct rlimit now;
+
+	if (bytes == 0 || setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ bytes, bytes }) == 0)
+		return 0;
+	if (errno != EPERM || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
+		return error_errno(err, errno, "cannot set the limit of locked memory");
+	return error_set(err, EPERM,
+			 "%llu bytes of memory must be locked so that no secret is swapped out, and the limit is %llu: raise it "
+			 "(LimitMEMLOCK= of a systemd unit, ulimit -l), or give CAP_SYS_RESOURCE",
+			 (unsigned long long)bytes, (unsigned long long)now.rlim_max);
+}
+
 static int limit_resources(const struct sandbox *sandbox, struct error *err)
 {
 	int r = limit(RLIMIT_NOFILE, "open files", sandbox->open_files, err);
@@ -71,6 +86,8 @@ int sandbox_enter(const struct sandbox *sandbox, struct error *err)
 {
 	int r = check_one_thread(err);
 
+	if (r == 0)
+		r = allow_locked_memory(sandbox->locked_memory, err);
 	if (r == 0)
 		r = sandbox_keep_capabilities(sandbox->capabilities, err);
 	if (r == 0)

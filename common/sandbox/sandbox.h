@@ -40,6 +40,8 @@ struct sandbox {
 	uint64_t capabilities;  /* that stay: 1 << CAP_…, linux/capability.h */
 	uint64_t address_space; /* bytes */
 	uint64_t open_files;
+	uint64_t locked_memory; /* bytes; this one is raised where it must be, and a process that cannot have so much is refused. 0: none is
+				   needed */
 	/* More than sandbox_base_calls. */
 	const struct sandbox_call *calls;
 	size_t n_calls;
@@ -48,7 +50,7 @@ struct sandbox {
 
 /*
  * Before the process has a second thread (EBUSY): capabilities are a thread's, and threads inherit all of this. EPERM: a capability that is
- * to stay is not there. After an error the process must not go on.
+ * to stay is not there, or the memory to lock. After an error the process must not go on.
  */
 int sandbox_enter(const struct sandbox *sandbox, struct error *err) must_check;
 

@@ -13,6 +13,7 @@
 
 #include "common/base/log.h"
 #include "common/daemon/lock.h"
+#include "device-plugin/daemon/confine.h"
 #include "device-plugin/daemon/handover.h"
 #include "device-plugin/daemon/versions.h"
 
@@ -275,6 +276,17 @@ static int run(struct daemon *daemon, struct error *err)
 	return r;
 }
 
+static int give_up_privileges(const struct settings *settings, struct error *err)
+{
+	int r = confine_enter(settings->tcti, (enum sandbox_filter)settings->seccomp, err);
+
+	if (r < 0)
+		return error_wrap(err, "cannot give up privileges");
+	if (settings->seccomp == SANDBOX_LOG)
+		log_warn("secrets.seccomp is \"log\": a system call that the daemon should not need is noted, not prevented");
+	return 0;
+}
+
 int daemon_run(struct settings *settings, struct error *err)
 {
 	struct daemon daemon = { .settings = *settings, .lock_fd = -1 };
@@ -283,6 +295,8 @@ int daemon_run(struct settings *settings, struct error *err)
 	int r = daemon_lock(settings->state_directory, &daemon.lock_fd, err);
 	if (r == 0)
 		r = volumes_open(settings->volumes, &daemon.volumes, err);
+	if (r == 0)
+		r = give_up_privileges(settings, err);
 	if (r == 0)
 		r = run(&daemon, err);
 	release(&daemon);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_TESTS_SUPPORT_CONFINEMENT_H
+#define HOLDFAST_TESTS_SUPPORT_CONFINEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/error.h"
+
+/* What every daemon's confinement must come to, in processes of their own. What does not hold fails the test. */
+typedef int confinement(struct error *err);
+
+struct confinement_call {
+	const char *what;
+	long number;
+	long arguments[6]; /* that would do nothing or little if the call were let through */
+};
+
+struct confinement_use {
+	const char *what;
+	bool (*works)(void);
+};
+
+/* Prints the reason and ends with 77 without root, and in a build with a sanitizer. Call first in main. */
+void need_confinement(void);
+
+/* The calls that no daemon may make, and `more`: each ends the process that makes it. */
+void confinement_assert_forbidden(confinement *enter, const struct confinement_call *more, size_t n);
+/* A thread that is started later is confined too, and takes all with it. */
+void confinement_assert_of_threads(confinement *enter);
+/* An abort is still an abort. */
+void confinement_assert_abort(confinement *enter);
+void confinement_assert_works(confinement *enter, const struct confinement_use *uses, size_t n);
+
+#endif
