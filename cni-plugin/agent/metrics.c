@@ -1,30 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cni-plugin/agent/agent.h"
 #include "cni-plugin/agent/show.h"
+#include "common/daemon/metrics.h"
 #include "common/http/endpoint.h"
 #include "common/http/metrics.h"
-
-static void one(struct buf *out, const char *name, enum metric_type type, double value, const char *help)
-{
-	metrics_family(out, name, type, help);
-	metrics_sample(out, name, value);
-}
 
 static void add_kernel(const struct agent *agent, struct buf *out)
 {
 	const struct enforcer_stats *stats = enforcer_statistics(agent->enforcer);
 
-	one(out, "holdfast_net_transactions_total", METRIC_COUNTER, (double)stats->transactions,
-	    "nf_tables transactions that were committed.");
-	one(out, "holdfast_net_transactions_failed_total", METRIC_COUNTER, (double)stats->failed,
-	    "nf_tables transactions that the kernel refused.");
+	metrics_one(out, "holdfast_net_transactions_total", METRIC_COUNTER, (double)stats->transactions,
+		    "nf_tables transactions that were committed.");
+	metrics_one(out, "holdfast_net_transactions_failed_total", METRIC_COUNTER, (double)stats->failed,
+		    "nf_tables transactions that the kernel refused.");
 	metrics_histogram(out, "holdfast_net_transaction_duration_seconds", "Time from the first message to the kernel's last answer.",
 			  enforcer_times, stats->times, ENFORCER_TIMES, (double)stats->duration_us / 1e6);
-	one(out, "holdfast_net_table_reads_total", METRIC_COUNTER, (double)stats->reads,
-	    "Tables that were read back whole: at the start, for an audit, or because the kernel may differ from the model.");
-	one(out, "holdfast_net_repairs_total", METRIC_COUNTER, (double)stats->repaired, "How often somebody else had changed our table.");
-	one(out, "holdfast_net_rules_pending", METRIC_GAUGE, agent->dirty || !stats->in_force,
-	    "1 while the kernel lacks a part of the model.");
+	metrics_one(out, "holdfast_net_table_reads_total", METRIC_COUNTER, (double)stats->reads,
+		    "Tables that were read back whole: at the start, for an audit, or because the kernel may differ from the model.");
+	metrics_one(out, "holdfast_net_repairs_total", METRIC_COUNTER, (double)stats->repaired,
+		    "How often somebody else had changed our table.");
+	metrics_one(out, "holdfast_net_rules_pending", METRIC_GAUGE, agent->dirty || !stats->in_force,
+		    "1 while the kernel lacks a part of the model.");
 }
 
 static void add_pods(const struct agent *agent, struct buf *out)
@@ -39,7 +35,8 @@ static void add_pods(const struct agent *agent, struct buf *out)
 	metrics_sample(out, "holdfast_net_senders", (double)pods.senders[SENDERS_GUARDED], "state", "guarded");
 	metrics_sample(out, "holdfast_net_senders", (double)pods.senders[SENDERS_TRUSTED], "state", "trusted");
 	metrics_sample(out, "holdfast_net_senders", (double)pods.senders[SENDERS_UNKNOWN], "state", "unguarded");
-	one(out, "holdfast_net_pods_adopted", METRIC_GAUGE, (double)pods.adopted, "Pods of this node that started before Holdfast.");
+	metrics_one(out, "holdfast_net_pods_adopted", METRIC_GAUGE, (double)pods.adopted,
+		    "Pods of this node that started before Holdfast.");
 }
 
 static void add_policies(const struct agent *agent, struct buf *out)
@@ -48,39 +45,9 @@ static void add_policies(const struct agent *agent, struct buf *out)
 
 	if (enforcer_is_live(agent->enforcer))
 		policy_engine_count(enforcer_engine(agent->enforcer), &counts);
-	one(out, "holdfast_net_policies", METRIC_GAUGE, (double)counts.policies, "NetworkPolicies of the cluster.");
-	one(out, "holdfast_net_policies_invalid", METRIC_GAUGE, (double)counts.invalid_policies,
-	    "NetworkPolicies that are refused; what they select is isolated.");
-}
-
-static void add_source(const struct agent *agent, struct buf *out)
-{
-	struct kube_source_status status;
-
-	kube_source_status(agent->source, &status);
-	one(out, "holdfast_net_source_connected", METRIC_GAUGE, status.connected, "1 if every watch of the source is open.");
-	one(out, "holdfast_net_source_restarts_total", METRIC_COUNTER, (double)status.restarts, "Watches that were opened again.");
-	one(out, "holdfast_net_source_refused_total", METRIC_COUNTER, (double)status.refused, "Objects or files that could not be read.");
-	one(out, "holdfast_net_events_total", METRIC_COUNTER, (double)status.told, "Kubernetes events that the API server has.");
-	one(out, "holdfast_net_events_dropped_total", METRIC_COUNTER, (double)status.dropped, "Kubernetes events that were given up.");
-	if (status.last_heard_ms)
-		one(out, "holdfast_net_source_age_seconds", METRIC_GAUGE, (double)(uv_now(&agent->loop) - status.last_heard_ms) / 1e3,
-		    "Time since the source was heard.");
-}
-
-static void add_snapshot(const struct agent *agent, struct buf *out)
-{
-	struct kube_snapshot_status status;
-
-	kube_snapshot_status(agent->snapshot.writer, &status);
-	one(out, "holdfast_net_snapshot_decides", METRIC_GAUGE, agent->snapshot.decides,
-	    "1 while the model is the snapshot's, for the source has not told of all objects yet.");
-	one(out, "holdfast_net_snapshot_unsaved", METRIC_GAUGE, status.unsaved, "1 while something has changed that is not on disk.");
-	one(out, "holdfast_net_snapshot_writes_total", METRIC_COUNTER, (double)status.written, "Snapshots that were written.");
-	one(out, "holdfast_net_snapshot_failures_total", METRIC_COUNTER, (double)status.failures, "Snapshots that could not be written.");
-	uint64_t written_ms = status.written_ms ? status.written_ms : agent->started_ms;
-	one(out, "holdfast_net_snapshot_age_seconds", METRIC_GAUGE, (double)(uv_now(&agent->loop) - written_ms) / 1e3,
-	    "Time since the snapshot was written, which is when something has changed; before that, since the agent's start.");
+	metrics_one(out, "holdfast_net_policies", METRIC_GAUGE, (double)counts.policies, "NetworkPolicies of the cluster.");
+	metrics_one(out, "holdfast_net_policies_invalid", METRIC_GAUGE, (double)counts.invalid_policies,
+		    "NetworkPolicies that are refused; what they select is isolated.");
 }
 
 static void add_requests(const struct agent *agent, struct buf *out)
@@ -98,12 +65,12 @@ static void add_requests(const struct agent *agent, struct buf *out)
 static void on_metrics(void *context, struct buf *out)
 {
 	struct agent *agent = context;
+	const struct kube_report report = show_report(agent);
 
 	add_kernel(agent, out);
 	add_pods(agent, out);
 	add_policies(agent, out);
-	add_source(agent, out);
-	add_snapshot(agent, out);
+	daemon_metrics_add_source("holdfast_net_", &report, agent->started_ms, out);
 	add_requests(agent, out);
 	metrics_add_counters(agent, out);
 }

@@ -3,6 +3,7 @@
 #define HOLDFAST_AGENT_SHOW_H
 
 #include "cni-plugin/agent/agent.h"
+#include "common/kube/report.h"
 
 /*
  * What the command line shows of the agent. `arguments` is "KEY=VALUE;…" (cni_args_get). Returns the exit code of the command or a negative
@@ -25,7 +26,11 @@ int show_drops(struct agent *agent, const char *arguments, struct buf *out, stru
 /* Whether OUTPUT=json is among the arguments. */
 bool show_wants_json(const char *arguments);
 
-/* How many of this node's pods are judged, quarantined, adopted; and how many may send as whom. Those that are leaving are counted apart. */
+/* Where the objects come from. */
+struct kube_report show_report(const struct agent *agent);
+
+/* How many of this node's pods are judged, quarantined, adopted; and how many may send as whom. Those that are leaving are counted apart.
+ */
 struct pod_counts {
 	size_t here, judged, quarantined, adopted, leaving;
 	size_t senders[SENDERS_STATES];

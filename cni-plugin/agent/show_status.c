@@ -4,7 +4,6 @@
 
 #include "cni-plugin/agent/show.h"
 #include "common/base/when.h"
-#include "common/kube/report.h"
 
 #define NAMES_MAX 16
 
@@ -20,7 +19,7 @@ static void print_head(struct agent *agent, struct buf *out)
 		buf_printf(out, ": NOT READY\n           %s\n", err.message);
 }
 
-static struct kube_report report_of(struct agent *agent)
+struct kube_report show_report(const struct agent *agent)
 {
 	const struct agent_snapshot *snapshot = &agent->snapshot;
 	struct kube_report report = { .decides = snapshot->decides ? &snapshot->origin : NULL, .now_ms = uv_now(&agent->loop) };
@@ -145,7 +144,7 @@ static void print_cni(struct agent *agent, struct buf *out)
 
 static void print_text(struct agent *agent, const struct policy_counts *counts, struct buf *out)
 {
-	const struct kube_report report = report_of(agent);
+	const struct kube_report report = show_report(agent);
 
 	print_head(agent, out);
 	kube_report_print(&report, out);
@@ -216,7 +215,7 @@ static void json_cni(struct agent *agent, struct buf *out)
 
 static void print_json(struct agent *agent, const struct policy_counts *counts, struct buf *out)
 {
-	const struct kube_report report = report_of(agent);
+	const struct kube_report report = show_report(agent);
 	struct error err = { 0 };
 	int r = agent_check_ready(agent, &err);
 

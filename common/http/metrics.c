@@ -69,6 +69,12 @@ void metrics_write_sample(struct buf *out, const char *name, double value, ...)
 	buf_byte(out, '\n');
 }
 
+void metrics_one(struct buf *out, const char *name, enum metric_type type, double value, const char *help)
+{
+	metrics_family(out, name, type, help);
+	metrics_sample(out, name, value);
+}
+
 void metrics_histogram(struct buf *out, const char *name, const char *help, const double *bounds, const uint64_t *counts, size_t n,
 		       double sum)
 {

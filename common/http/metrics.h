@@ -23,6 +23,9 @@ void metrics_family(struct buf *out, const char *name, enum metric_type type, co
 #define metrics_sample(out, ...) metrics_write_sample(out, __VA_ARGS__, NULL)
 void metrics_write_sample(struct buf *out, const char *name, double value, ...) __attribute__((sentinel));
 
+/* A family of one sample without labels. */
+void metrics_one(struct buf *out, const char *name, enum metric_type type, double value, const char *help);
+
 /*
  * A whole histogram, head included. `bounds` are the n upper limits, rising; `counts[i]` is how many values were at most bounds[i] and
  * above the limit before it, `counts[n]` how many were above all.
