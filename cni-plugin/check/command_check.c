@@ -48,7 +48,7 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct invocat
 		else if (c == 'B')
 			ret->options.cni_executables = optarg;
 		else if (c == 'o')
-			ret->bad |= !checkup_take_format("holdfast-net", optarg, &ret->json);
+			ret->bad |= !program_take_format("holdfast-net", optarg, &ret->json);
 		else if (c == 'h')
 			ret->help = true;
 		else

@@ -141,10 +141,21 @@ void buf_json_string(struct buf *buf, struct slice text)
 	buf_byte(buf, '"');
 }
 
+static void separate(struct buf *buf, char opening)
+{
+	if (buf->n > 0 && buf->p[buf->n - 1] != (uint8_t)opening)
+		buf_byte(buf, ',');
+}
+
+void buf_json_element(struct buf *buf, char bracket)
+{
+	separate(buf, '[');
+	buf_byte(buf, (uint8_t)bracket);
+}
+
 void buf_json_key(struct buf *buf, const char *key)
 {
-	if (buf->n > 0 && buf->p[buf->n - 1] != '{')
-		buf_byte(buf, ',');
+	separate(buf, '{');
 	buf_json_string(buf, slice_string(key));
 	buf_byte(buf, ':');
 }

@@ -39,6 +39,8 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 /* `text` as a JSON string with its quotes. Control characters are escaped; broken UTF-8 becomes U+FFFD. */
 void buf_json_string(struct buf *buf, struct slice text);
 
+/* Opens an object or array, '{' or '[', as the next element of an array: behind a comma unless it is the first. */
+void buf_json_element(struct buf *buf, char bracket);
 /* A member's key, behind a comma unless it is the first of its object; then the member whole. */
 void buf_json_key(struct buf *buf, const char *key);
 void buf_json_member(struct buf *buf, const char *key, const char *value);

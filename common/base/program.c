@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/program.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,4 +47,13 @@ int program_run(const struct program *program, int argc, char **argv)
 	fprintf(stderr, "%s: there is no command \"%s\"\n", program->name, argv[1]);
 	print_usage(program, stderr);
 	return EXIT_USAGE;
+}
+
+bool program_take_format(const char *program, const char *format, bool *ret_json)
+{
+	*ret_json = strcmp(format, "json") == 0;
+	if (*ret_json || strcmp(format, "text") == 0)
+		return true;
+	fprintf(stderr, "%s: -o takes text or json, not \"%s\"\n", program, format);
+	return false;
 }

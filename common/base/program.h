@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_BASE_PROGRAM_H
 #define HOLDFAST_BASE_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A program of subcommands: `holdfast-net status`. */
@@ -23,5 +24,8 @@ struct program {
 
 /* Runs what argv[1] names; `version` and the help are there without a row of their own. Returns the exit code. */
 int program_run(const struct program *program, int argc, char **argv);
+
+/* "-o json", "-o text". False: it is neither, and the program (its name is `program`) has said so. */
+bool program_take_format(const char *program, const char *format, bool *ret_json);
 
 #endif

@@ -83,9 +83,6 @@ void checkup_clock(struct checkup *checkup);
 
 #define CHECKUP_EXIT_UNKNOWN 3 /* it could not be looked at */
 
-/* "-o json", "-o text". False: it is neither, and the program (its name is `program`) has said so. */
-bool checkup_take_format(const char *program, const char *format, bool *ret_json);
-
 /*
  * All rows in their order, then the findings on standard output: ok/warn/FAIL, the check, the cause, then the cure; or as JSON. Returns the
  * exit code: the worst level, or CHECKUP_EXIT_UNKNOWN.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "common/checkup/checkup.h"
@@ -30,15 +29,6 @@ static void print_json(const struct checkup *checkup, struct buf *out)
 		buf_byte(out, '}');
 	}
 	buf_string(out, "]}\n");
-}
-
-bool checkup_take_format(const char *program, const char *format, bool *ret_json)
-{
-	*ret_json = strcmp(format, "json") == 0;
-	if (*ret_json || strcmp(format, "text") == 0)
-		return true;
-	fprintf(stderr, "%s: -o takes text or json, not \"%s\"\n", program, format);
-	return false;
 }
 
 static bool root_is_there(const char *program, const char *root)

@@ -48,7 +48,7 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct invocat
 		else if (c == 's')
 			checkup->socket = optarg;
 		else if (c == 'o')
-			ret->bad |= !checkup_take_format("holdfast-tpm", optarg, &ret->json);
+			ret->bad |= !program_take_format("holdfast-tpm", optarg, &ret->json);
 		else if (c == 'h')
 			ret->help = true;
 		else

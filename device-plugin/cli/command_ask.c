@@ -53,15 +53,6 @@ struct invocation {
 
 static char all_secrets[] = "--all";
 
-static void take_format(const char *format, struct invocation *ret)
-{
-	ret->ask.request.json = strcmp(format, "json") == 0;
-	if (ret->ask.request.json || strcmp(format, "text") == 0)
-		return;
-	fprintf(stderr, "holdfast-tpm: -o takes text or json, not \"%s\"\n", format);
-	ret->bad = true;
-}
-
 static bool parse(int argc, char **argv, const struct ask_command *command, struct invocation *ret)
 {
 	static const struct option known[] = {
@@ -78,7 +69,7 @@ static bool parse(int argc, char **argv, const struct ask_command *command, stru
 		if (c == 'a' && command->takes_all)
 			all = true;
 		else if (c == 'o')
-			take_format(optarg, ret);
+			ret->bad |= !program_take_format("holdfast-tpm", optarg, &ret->ask.request.json);
 		else if (c == 's')
 			ret->ask.socket = optarg;
 		else if (c == 'h')
@@ -105,22 +96,51 @@ static void take_secrets(int argc, char **argv, const struct ask_command *comman
 	}
 }
 
-int command_ask(const struct ask *ask)
+static int print_answer(const struct ask_answer *answer)
 {
-	_cleanup_(ask_answer_clear) struct ask_answer answer = ASK_ANSWER_EMPTY;
-	struct error err;
-
-	if (ask_daemon(ask, &answer, &err) < 0) {
-		fprintf(stderr, "holdfast-tpm: %s\n", err.message);
-		return EXIT_USAGE;
-	}
-	if (*answer.error)
-		fprintf(stderr, "holdfast-tpm: %s\n", answer.error);
-	fwrite(answer.text.p, 1, answer.text.n, stdout);
+	if (*answer->error)
+		fprintf(stderr, "holdfast-tpm: %s\n", answer->error);
+	fwrite(answer->text.p, 1, answer->text.n, stdout);
 	if (fflush(stdout) == 0)
-		return (int)answer.exit_code;
+		return (int)answer->exit_code;
 	fprintf(stderr, "holdfast-tpm: cannot print the answer: %s\n", strerror(errno));
 	return EXIT_FAILURE;
+}
+
+static int ask_and_print(const struct ask *ask, int *ret_exit_code, struct error *err)
+{
+	_cleanup_(ask_answer_clear) struct ask_answer answer = ASK_ANSWER_EMPTY;
+
+	int r = ask_daemon(ask, &answer, err);
+	if (r == 0)
+		*ret_exit_code = print_answer(&answer);
+	return r;
+}
+
+static int say_unreachable(const struct error *err)
+{
+	fprintf(stderr, "holdfast-tpm: %s\n", err->message);
+	return EXIT_USAGE;
+}
+
+bool command_ask_if_there(const struct ask *ask, int *ret_exit_code)
+{
+	struct error err;
+
+	int r = ask_and_print(ask, ret_exit_code, &err);
+	if (ask_is_away(r))
+		return false;
+	if (r < 0)
+		*ret_exit_code = say_unreachable(&err);
+	return true;
+}
+
+static int command_ask(const struct ask *ask)
+{
+	struct error err;
+	int exit_code;
+
+	return ask_and_print(ask, &exit_code, &err) < 0 ? say_unreachable(&err) : exit_code;
 }
 
 static int run(int argc, char **argv, const struct ask_command *command)

@@ -14,7 +14,7 @@ int command_list(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_rotate(int argc, char **argv);
 
-/* Asks the daemon and prints what it says. Returns the exit code. */
-int command_ask(const struct ask *ask);
+/* Asks the daemon and prints what it says, or why it does not. False: no daemon runs. */
+bool command_ask_if_there(const struct ask *ask, int *ret_exit_code);
 
 #endif

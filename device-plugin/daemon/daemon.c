@@ -204,6 +204,8 @@ static int start(struct daemon *daemon, struct error *err)
 	health_start(daemon);
 	r = follow(daemon, err);
 	if (r == 0)
+		r = requests_start(daemon, err);
+	if (r == 0)
 		r = metrics_start(daemon, err);
 	if (r == 0)
 		collect_start(daemon);
@@ -227,10 +229,12 @@ static void stop(struct daemon *daemon)
 	bool source_closed = !daemon->source, snapshot_closed = !daemon->snapshot, plugin_closed = !daemon->plugin;
 
 	handover_cancel_all(daemon);
+	requests_stop(daemon);
 	if (daemon->collector.timer.data)
 		collect_stop(daemon);
 	if (daemon->health.timer.data)
 		health_stop(daemon);
+	tpm_worker_stop(daemon->worker, WORKER_GRACE_MS); /* what it answers now goes to parts that are still there */
 	metrics_stop(daemon);
 	identifier_close(daemon->identifier);
 	plugin_stop(daemon->plugin, on_closed, &plugin_closed);
@@ -238,7 +242,6 @@ static void stop(struct daemon *daemon)
 	kube_snapshot_stop(TAKE_PTR(daemon->snapshot), on_closed, &snapshot_closed);
 	while (!source_closed || !snapshot_closed || !plugin_closed)
 		uv_run(&daemon->loop, UV_RUN_ONCE);
-	tpm_worker_stop(daemon->worker, WORKER_GRACE_MS);
 	uv_run(&daemon->loop, UV_RUN_NOWAIT);
 	keys_free(daemon->keys);
 	uv_run(&daemon->loop, UV_RUN_NOWAIT);

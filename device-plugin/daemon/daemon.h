@@ -58,6 +58,8 @@ struct daemon {
 	struct deliveries deliveries;
 	struct handover *handovers;
 	struct http_endpoint *endpoint;
+	struct control *control;
+	struct rotation *rotations;
 
 	struct health {        /* health.c */
 		bool enrolled; /* with the TPM that is pinned, in this run */
@@ -66,6 +68,7 @@ struct daemon {
 		struct error why; /* why the TPM cannot be used; code 0: it can */
 		int64_t since;    /* seconds since 1970 */
 		uint64_t hold_value;
+		struct tpm_description description;
 		struct health_job *job; /* under way; NULL: none */
 		uv_timer_t timer;
 		struct trial *trial; /* of one secret, under way */
@@ -107,6 +110,8 @@ void registry_tidy(struct daemon *daemon);
 void handover_start(void *context, struct plugin_start *start);
 /* Again, for a pod that runs: the secret has changed. A pod that may not have it any more loses it. */
 void handover_again(struct daemon *daemon, const struct delivery *delivery);
+/* As handover_again, and the TPM is asked and the volume written even if nothing has changed. */
+int handover_anew(struct daemon *daemon, const struct delivery *delivery, struct error *err) must_check;
 void handover_cancel_all(struct daemon *daemon);
 bool handover_is_under_way(const struct daemon *daemon, const char *device);
 
@@ -116,6 +121,9 @@ const char *refusal_name(enum refusal refusal); /* "denied", for metrics and sta
 void rotate_changed(struct daemon *daemon, const char *secret);
 /* Takes all secrets away from all of them. */
 void rotate_withdraw_all(struct daemon *daemon, const char *why);
+
+/* ── rotation.c: `holdfast-tpm rotate` hears of each handover that is over, whoever began it. `why` NULL: it went well ── */
+void rotation_note(struct daemon *daemon, const char *device, const struct error *why);
 
 /* ── collect.c: volumes whose pods have gone ── */
 void collect_start(struct daemon *daemon);
@@ -131,6 +139,17 @@ void health_try_secrets(struct daemon *daemon);
 bool health_is_good(const struct daemon *daemon);
 /* Why the TPM cannot be used now; NULL: it can. Valid until the next turn of the loop. */
 const char *health_why(const struct daemon *daemon);
+
+/* The hold counter has been incremented: what was sealed before is revoked. */
+void health_take_hold(struct daemon *daemon, uint64_t value);
+
+/* ── requests.c: the command line ── */
+int requests_start(struct daemon *daemon, struct error *err) must_check;
+void requests_stop(struct daemon *daemon);
+
+/* ── show_status.c ── */
+/* Whether the daemon can do its work; `err` says what is in the way. For status and /readyz. */
+int daemon_check_ready(const struct daemon *daemon, struct error *err) must_check;
 
 /* ── metrics.c ── */
 int metrics_start(struct daemon *daemon, struct error *err) must_check;

@@ -139,6 +139,7 @@ static void refuse(struct handover *handover, const struct error *err)
 		tell(handover, err);
 	take_away(handover, err);
 	answer(handover, -err->code, err);
+	rotation_note(handover->daemon, handover->device, err);
 	handover_free(handover);
 }
 
@@ -169,6 +170,7 @@ static void succeed(struct handover *handover)
 	log_info(handover->again ? "a pod has the secret's new version" : "a secret was handed out", "secret", handover->resource,
 		 "namespace", identity->namespace, "pod", identity->name, "container", identity->container, "device", handover->device);
 	answer(handover, 0, NULL);
+	rotation_note(daemon, handover->device, NULL);
 	handover_free(handover);
 	if (device)
 		catch_up(daemon, device);
@@ -253,7 +255,7 @@ static void on_identity(void *context, int r, struct identity *identity, const s
 		refuse(handover, why);
 	else if (judge(handover, &err) < 0)
 		refuse(handover, &err);
-	else if (parts_are_there(handover))
+	else if (!handover->anew && parts_are_there(handover))
 		succeed(handover);
 	else
 		next_key(handover);
@@ -323,7 +325,7 @@ static struct handover *handover_new(struct daemon *daemon, const char *resource
 	return handover;
 }
 
-static int begin(struct daemon *daemon, const char *secret, const char *device, struct handover **ret, struct error *err)
+static int begin_handover(struct daemon *daemon, const char *secret, const char *device, struct handover **ret, struct error *err)
 {
 	_cleanup_(buf_free) struct buf resource = BUF_MAX(512);
 	struct handover *before = find(daemon, device);
@@ -342,6 +344,16 @@ static int begin(struct daemon *daemon, const char *secret, const char *device, 
 		handover_free(handover);
 	else
 		*ret = handover;
+	return r;
+}
+
+/* Who waits for the handover that is replaced waits for this one from now on. */
+static int begin(struct daemon *daemon, const char *secret, const char *device, struct handover **ret, struct error *err)
+{
+	int r = begin_handover(daemon, secret, device, ret, err);
+
+	if (r < 0)
+		rotation_note(daemon, device, err);
 	return r;
 }
 
@@ -375,8 +387,25 @@ void handover_again(struct daemon *daemon, const struct delivery *delivery)
 		handover->again = true;
 }
 
+int handover_anew(struct daemon *daemon, const struct delivery *delivery, struct error *err)
+{
+	struct handover *handover = find(daemon, delivery->device);
+
+	if (handover && handover->start)
+		return 0; /* the container that starts gets it from the TPM anyway */
+	int r = begin(daemon, delivery->resource, delivery->device, &handover, err);
+	if (r == 0)
+		handover->again = handover->anew = true;
+	return r;
+}
+
 void handover_cancel_all(struct daemon *daemon)
 {
-	while (daemon->handovers)
-		give_up(daemon->handovers, "holdfast-tpm is ending; kubelet will ask again");
+	struct error err;
+
+	error_set(&err, ECANCELED, "holdfast-tpm is ending; kubelet will ask again");
+	while (daemon->handovers) {
+		rotation_note(daemon, daemon->handovers->device, &err);
+		give_up(daemon->handovers, err.message);
+	}
 }

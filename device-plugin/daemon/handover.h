@@ -19,6 +19,7 @@ struct handover {
 	struct daemon *daemon;
 	struct plugin_start *start; /* NULL: nobody waits: a rotation, or kubelet has been told to come again */
 	bool again;                 /* a rotation */
+	bool anew;                  /* even if the volume has it already */
 	char *resource, *device;
 	struct identity_query *query;
 	struct identity *identity;

@@ -26,13 +26,12 @@ struct health_job {
 	struct tpm2_name root;
 	struct node_key key;
 	uint64_t hold_value;
+	struct tpm_description description;
 	const char *directory;
 };
 
-static int look(struct tpm_job *job, struct tpm *tpm, struct error *err)
+static int check_or_enrol(struct health_job *health, struct tpm *tpm, struct error *err)
 {
-	struct health_job *health = (struct health_job *)job;
-
 	if (health->enrolled)
 		return tpm_check(tpm, &health->root, &health->hold_value, err);
 	int r = tpm_enrol(tpm, &health->key, err);
@@ -40,6 +39,14 @@ static int look(struct tpm_job *job, struct tpm *tpm, struct error *err)
 		r = pin_check_or_write(health->directory, &health->key.root.name, err);
 	health->hold_value = health->key.hold_value;
 	return r;
+}
+
+static int look(struct tpm_job *job, struct tpm *tpm, struct error *err)
+{
+	struct health_job *health = (struct health_job *)job;
+
+	int r = tpm_describe(tpm, &health->description, err);
+	return r < 0 ? r : check_or_enrol(health, tpm, err);
 }
 
 bool health_is_good(const struct daemon *daemon)
@@ -198,25 +205,48 @@ static void take_in_key(struct daemon *daemon, struct health_job *job)
 	log_info("this node's TPM is enrolled", "hold", LOG_NUMBER(job->hold_value));
 }
 
-static void on_looked(struct tpm_job *done, int r, const struct error *why)
+static void note_hold(struct daemon *daemon, uint64_t value)
 {
-	struct health_job *job = (struct health_job *)done;
-	struct daemon *daemon = job->daemon;
+	daemon->health.hold_value = value;
+	daemon->health.node_key.hold_value = value;
+}
+
+void health_take_hold(struct daemon *daemon, uint64_t value)
+{
+	note_hold(daemon, value);
+	judge_all(daemon);
+	registry_publish_all(daemon);
+}
+
+static void take_look(struct daemon *daemon, struct health_job *job, int r, const struct error *why)
+{
 	bool was_good = health_is_good(daemon);
 
-	daemon->health.job = NULL;
+	if (*job->description.manufacturer)
+		daemon->health.description = job->description;
 	if (r == 0) {
-		daemon->health.hold_value = job->hold_value;
 		take_in_key(daemon, job);
+		note_hold(daemon, job->hold_value);
 	}
-	node_key_clear(&job->key);
-	free(job);
 	set(daemon, r, why);
 	if (r == 0)
 		judge_all(daemon);
 	if (r == 0 || was_good)
 		registry_publish_all(daemon);
 	health_try_secrets(daemon);
+}
+
+/* That the daemon ends says nothing of the TPM, and kubelet must not hear that anything is ill. */
+static void on_looked(struct tpm_job *done, int r, const struct error *why)
+{
+	struct health_job *job = (struct health_job *)done;
+	struct daemon *daemon = job->daemon;
+
+	daemon->health.job = NULL;
+	if (r != -ECANCELED)
+		take_look(daemon, job, r, why);
+	node_key_clear(&job->key);
+	free(job);
 }
 
 static int begin(struct daemon *daemon, struct error *err)

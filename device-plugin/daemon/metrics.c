@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/array.h"
+#include "common/daemon/metrics.h"
 #include "common/http/endpoint.h"
 #include "common/http/metrics.h"
-#include "device-plugin/daemon/daemon.h"
+#include "device-plugin/daemon/show.h"
 
 /* Seconds. Around what chips need for one unsealing: 0.15 to 0.6. */
 static const double bounds[] = { 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 25 };
@@ -19,12 +20,6 @@ void metrics_note_time(struct daemon_time *time, uint64_t ms)
 	time->sum += seconds;
 }
 
-static void one(struct buf *out, const char *name, enum metric_type type, double value, const char *help)
-{
-	metrics_family(out, name, type, help);
-	metrics_sample(out, name, value);
-}
-
 static void add_time(struct buf *out, const char *name, const struct daemon_time *time, const char *help)
 {
 	metrics_histogram(out, name, help, bounds, time->counts, ELEMENTS_OF(bounds), time->sum);
@@ -32,37 +27,42 @@ static void add_time(struct buf *out, const char *name, const struct daemon_time
 
 static void add_tpm(const struct daemon *daemon, struct buf *out)
 {
-	one(out, "holdfast_tpm_ready", METRIC_GAUGE, health_is_good(daemon), "1 while the enrolled TPM answers and is not locked out.");
-	one(out, "holdfast_tpm_hold_counter", METRIC_GAUGE, (double)daemon->health.hold_value,
-	    "The hold counter; what was sealed at a lower value is revoked.");
-	one(out, "holdfast_tpm_jobs_waiting", METRIC_GAUGE, (double)tpm_worker_queue_length(daemon->worker), "Jobs that wait for the TPM.");
-	one(out, "holdfast_tpm_busy_seconds", METRIC_GAUGE, (double)tpm_worker_busy_ms(daemon->worker) / 1e3,
-	    "For how long the TPM has been at the job that runs now.");
+	metrics_one(out, "holdfast_tpm_ready", METRIC_GAUGE, health_is_good(daemon),
+		    "1 while the enrolled TPM answers and is not locked out.");
+	metrics_one(out, "holdfast_tpm_hold_counter", METRIC_GAUGE, (double)daemon->health.hold_value,
+		    "The hold counter; what was sealed at a lower value is revoked.");
+	metrics_one(out, "holdfast_tpm_failed_authorizations", METRIC_GAUGE, (double)daemon->health.description.failed_tries,
+		    "Failed authorizations that the TPM remembers; at its limit it locks itself.");
+	metrics_one(out, "holdfast_tpm_jobs_waiting", METRIC_GAUGE, (double)tpm_worker_queue_length(daemon->worker),
+		    "Jobs that wait for the TPM.");
+	metrics_one(out, "holdfast_tpm_busy_seconds", METRIC_GAUGE, (double)tpm_worker_busy_ms(daemon->worker) / 1e3,
+		    "For how long the TPM has been at the job that runs now.");
 	add_time(out, "holdfast_tpm_unseal_duration_seconds", &daemon->counters.tpm_time,
 		 "From asking for a key to having it, waiting included.");
 }
 
 static void add_secrets(const struct daemon *daemon, struct buf *out)
 {
-	size_t states[SECRET_STATES] = { 0 };
+	struct secret_counts counts = show_count_secrets(daemon);
 
-	for (size_t i = 0; i < secrets_count(daemon->secrets); i++)
-		states[secrets_at(daemon->secrets, i)->state]++;
 	metrics_family(out, "holdfast_tpm_secrets", METRIC_GAUGE, "TPMSecrets of the cluster, by what this node makes of them.");
 	for (size_t i = 0; i < SECRET_STATES; i++)
-		metrics_sample(out, "holdfast_tpm_secrets", (double)states[i], "state", secret_state_name((enum secret_state)i));
+		metrics_sample(out, "holdfast_tpm_secrets", (double)counts.of[i], "state", secret_state_name((enum secret_state)i));
 }
 
 static void add_starts(const struct daemon *daemon, struct buf *out)
 {
 	const struct daemon_counters *counters = &daemon->counters;
 
-	one(out, "holdfast_tpm_starts_total", METRIC_COUNTER, (double)counters->starts, "Starts of containers that asked for a secret.");
-	one(out, "holdfast_tpm_handed_out_total", METRIC_COUNTER, (double)counters->handed_out, "Starts that got what they asked for.");
+	metrics_one(out, "holdfast_tpm_starts_total", METRIC_COUNTER, (double)counters->starts,
+		    "Starts of containers that asked for a secret.");
+	metrics_one(out, "holdfast_tpm_handed_out_total", METRIC_COUNTER, (double)counters->handed_out,
+		    "Starts that got what they asked for.");
 	metrics_family(out, "holdfast_tpm_refused_total", METRIC_COUNTER, "Starts that did not, by reason.");
 	for (size_t i = 0; i < REFUSALS; i++)
 		metrics_sample(out, "holdfast_tpm_refused_total", (double)counters->refused[i], "reason", refusal_name((enum refusal)i));
-	one(out, "holdfast_tpm_rotated_total", METRIC_COUNTER, (double)counters->rotated, "New versions given to containers that run.");
+	metrics_one(out, "holdfast_tpm_rotated_total", METRIC_COUNTER, (double)counters->rotated,
+		    "New versions given to containers that run.");
 	add_time(out, "holdfast_tpm_identity_duration_seconds", &counters->identity_time, "To find out which pod a start is for.");
 	add_time(out, "holdfast_tpm_delivery_duration_seconds", &counters->delivery_time, "To write a volume.");
 }
@@ -71,29 +71,42 @@ static void add_volumes(const struct daemon *daemon, struct buf *out)
 {
 	struct volumes_use use = volumes_use(daemon->volumes);
 
-	one(out, "holdfast_tpm_volumes", METRIC_GAUGE, (double)use.volumes, "Volumes of containers.");
-	one(out, "holdfast_tpm_volume_bytes", METRIC_GAUGE, (double)use.bytes, "Bytes in them.");
-	one(out, "holdfast_tpm_volumes_shredded_total", METRIC_COUNTER, (double)daemon->counters.shredded,
-	    "Volumes that were overwritten and removed, since their pods have gone.");
+	metrics_one(out, "holdfast_tpm_volumes", METRIC_GAUGE, (double)use.volumes, "Volumes of containers.");
+	metrics_one(out, "holdfast_tpm_volume_bytes", METRIC_GAUGE, (double)use.bytes, "Bytes in them.");
+	metrics_one(out, "holdfast_tpm_volumes_shredded_total", METRIC_COUNTER, (double)daemon->counters.shredded,
+		    "Volumes that were overwritten and removed, since their pods have gone.");
+}
+
+static void add_kubelet(const struct daemon *daemon, struct buf *out)
+{
+	struct kubelet_counts counts = show_count_resources(daemon);
+
+	metrics_one(out, "holdfast_tpm_resources", METRIC_GAUGE, (double)counts.resources, "Resources that are offered to kubelet.");
+	metrics_one(out, "holdfast_tpm_resources_registered", METRIC_GAUGE, (double)counts.registered,
+		    "Of these, how many kubelet watches.");
 }
 
 static void add_metrics(void *context, struct buf *out)
 {
 	const struct daemon *daemon = context;
+	const struct kube_report report = show_report(daemon);
 
 	add_tpm(daemon, out);
 	add_secrets(daemon, out);
 	add_starts(daemon, out);
 	add_volumes(daemon, out);
+	add_kubelet(daemon, out);
+	daemon_metrics_add_source("holdfast_tpm_", &report, daemon->started_ms, out);
 }
 
 static bool is_ready(void *context, struct buf *why)
 {
-	const struct daemon *daemon = context;
+	struct error err;
 
-	if (health_why(daemon))
-		buf_printf(why, "%s\n", health_why(daemon));
-	return health_is_good(daemon);
+	int r = daemon_check_ready(context, &err);
+	if (r < 0)
+		buf_printf(why, "%s\n", err.message);
+	return r == 0;
 }
 
 int metrics_start(struct daemon *daemon, struct error *err)

@@ -159,9 +159,16 @@ static void test_members_of_json_objects_are_separated_by_commas(void **state)
 	buf_byte(&buf, '{');
 	buf_json_bool(&buf, "yes", true);
 	buf_json_bool(&buf, "no", false);
-	buf_string(&buf, "}}");
+	buf_json_key(&buf, "list");
+	buf_byte(&buf, '[');
+	for (int i = 0; i < 2; i++) {
+		buf_json_element(&buf, '{');
+		buf_json_number(&buf, "i", (uint64_t)i);
+		buf_byte(&buf, '}');
+	}
+	buf_string(&buf, "]}}");
 	assert_string_equal(buf_text(&buf),
-			    "{\"a \\\"key\\\"\":\"x\\ny\",\"n\":18446744073709551615,\"inner\":{\"yes\":true,\"no\":false}}");
+			    "{\"a \\\"key\\\"\":\"x\\ny\",\"n\":18446744073709551615,\"inner\":{\"yes\":true,\"no\":false,\"list\":[{\"i\":0},{\"i\":1}]}}");
 }
 
 static void test_an_array_grows_and_keeps_its_elements(void **state)
