@@ -2,41 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # holdfast-tpm on the command line, with a software TPM in a network namespace of its own.
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return 1
-	NETNS=hf-tpm-$BATS_TEST_NUMBER-$$
-	ip netns add "$NETNS"
-	in_net ip link set lo up
-	new_tpm
-	printf 's3cret' >pw
-}
-
-# A chip from the factory, in place of the one that was there. swtpm leaves for / when it becomes a daemon.
-new_tpm() {
-	rm -rf tpm && mkdir tpm
-	swtpm_setup --tpm2 --tpmstate tpm --logfile setup.log >/dev/null
-	in_net swtpm socket --tpm2 --tpmstate "dir=$PWD/tpm" --server type=tcp,port=2321,bindaddr=127.0.0.1 \
-		--ctrl type=tcp,port=2322,bindaddr=127.0.0.1 --flags not-need-init --daemon --pid "file=$PWD/swtpm.pid"
-}
-
-teardown() {
-	[[ ! -f swtpm.pid ]] || kill "$(cat swtpm.pid)"
-	ip netns delete "$NETNS"
-}
-
-in_net() { ip netns exec "$NETNS" "$@"; }
-tpm() { in_net "$HOLDFAST_BUILD/bin/holdfast-tpm" "$@"; }
-on_node() { tpm "$@" --tcti swtpm:host=127.0.0.1,port=2321 --state-dir state; }
-seal() { tpm seal "$@"; }
-
-# refused STATUS TEXT COMMAND...
-refused() {
-	local code=$1 text=$2
-	shift 2
-	run "$@"
-	echo "$output"
-	[[ $status == "$code" && $output == *"$text"* ]]
-}
+load lib
 
 # says LEVEL ROW TEXT: `check` has such a finding, and a cure with it unless all is well
 says() {
@@ -100,8 +66,7 @@ says() {
 
 @test "another TPM than the enrolled one is not taken for it" {
 	on_node node-key --node edge-1
-	kill "$(cat swtpm.pid)"
-	while kill -0 "$(cat swtpm.pid)" 2>/dev/null; do :; done
+	stop_tpm
 	new_tpm
 	says fail tpm "was cleared"
 	refused 1 "enrolled with another TPM" on_node node-key --node edge-1
