@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <dirent.h>
-#include <errno.h>
 #include <ftw.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "cni-plugin/nft/nft.h"
-#include "common/base/file.h"
-#include "common/base/number.h"
 #include "tests/soak/node.h"
 
 static size_t files; /* nftw has no context */
@@ -52,33 +46,6 @@ static int count_kernel(struct node *node, struct census *ret, struct error *err
 	return r;
 }
 
-static int count_descriptors(pid_t pid, size_t *ret, struct error *err)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	DIR *directory = opendir(path);
-	if (!directory)
-		return error_errno(err, errno, "cannot open %s", path);
-	while (readdir(directory))
-		(*ret)++;
-	closedir(directory);
-	return 0;
-}
-
-static int read_rss(pid_t pid, size_t *ret, struct error *err)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	int r = file_read(path, &text, err);
-	const char *line = r == 0 ? strstr(buf_text(&text), "VmRSS:") : NULL;
-	if (!line || sscanf(line, "VmRSS: %zu", ret) != 1)
-		return error_set(err, ESRCH, "%s does not say VmRSS", path);
-	return 0;
-}
-
 int node_census(struct node *node, struct census *ret, struct error *err)
 {
 	*ret = (struct census){ 0 };
@@ -86,7 +53,5 @@ int node_census(struct node *node, struct census *ret, struct error *err)
 	nftw("/run/holdfast", count_file, 16, FTW_PHYS);
 	ret->files = files;
 	int r = count_kernel(node, ret, err);
-	if (r == 0)
-		r = count_descriptors(node->agent, &ret->descriptors, err);
-	return r == 0 ? read_rss(node->agent, &ret->rss_kib, err) : r;
+	return r == 0 ? footprint_read(node->agent, &ret->agent, err) : r;
 }

@@ -7,6 +7,7 @@
 #include "common/base/buf.h"
 #include "tests/net/fabric.h"
 #include "tests/soak/api.h"
+#include "tests/support/footprint.h"
 
 /*
  * A node that lives long: the real agent, at home on FABRIC_NODE of a fabric, follows an API server there; the real CNI executable starts
@@ -62,8 +63,7 @@ void node_use_all_cpus(void);
 struct census {
 	size_t chains, sets, elements, counters; /* in the kernel */
 	size_t files;                            /* under /run/holdfast; the snapshot, elsewhere, is the node's and not a pod's */
-	size_t descriptors;                      /* of the agent */
-	size_t rss_kib;
+	struct footprint agent;
 };
 
 int node_census(struct node *node, struct census *ret, struct error *err) must_check;

@@ -21,6 +21,7 @@
 #include "tests/net/hosts.h"
 #include "tests/net/volley.h"
 #include "tests/soak/must.h"
+#include "tests/support/footprint.h"
 #include "tests/support/oracle.h"
 #include "tests/support/random_cluster.h"
 #include "tests/support/scenario_change.h"
@@ -34,12 +35,6 @@
 #define WARM_UP_S 30      /* after the last restart */
 #define WATCH_S 30        /* less says nothing about memory */
 #define BETWEEN_CUTS_S 33 /* longer than a watch lives until it counts as stable (common/kube): else the agent tries ever more seldom */
-#ifdef __SANITIZE_ADDRESS__
-#define MEMORY_GROWTH_KIB (4 * 1024 * 1024) /* it keeps what is freed */
-#else
-#define MEMORY_GROWTH_KIB 512 /* over the part that is watched, by a straight line through all samples */
-#endif
-#define SAMPLES_MAX 100000
 
 struct shot {
 	struct scenario_probe probe;
@@ -56,8 +51,7 @@ struct soak {
 	size_t n_shots;
 	uint64_t begin, end, watch_from, cut_at;
 	unsigned long steps, probes, restarts, cuts, repeated;
-	double times[SAMPLES_MAX], rss[SAMPLES_MAX];
-	size_t n_samples, descriptors_min, descriptors_max;
+	struct footprints footprints;
 };
 
 static uint64_t now_s(void)
@@ -377,18 +371,13 @@ static void step(struct soak *soak, bool cut)
 
 static void sample(struct soak *soak)
 {
-	struct census census;
+	struct footprint footprint;
 	struct error err;
 
-	if (soak->n_samples == SAMPLES_MAX || now_s() < soak->watch_from)
+	if (now_s() < soak->watch_from)
 		return;
-	must(node_census(soak->node, &census, &err), &err);
-	if (soak->n_samples == 0)
-		soak->descriptors_min = soak->descriptors_max = census.descriptors;
-	soak->descriptors_min = census.descriptors < soak->descriptors_min ? census.descriptors : soak->descriptors_min;
-	soak->descriptors_max = census.descriptors > soak->descriptors_max ? census.descriptors : soak->descriptors_max;
-	soak->times[soak->n_samples] = (double)soak->n_samples;
-	soak->rss[soak->n_samples++] = (double)census.rss_kib;
+	must(footprint_read(soak->node->agent, &footprint, &err), &err);
+	footprints_add(&soak->footprints, &footprint);
 }
 
 static void report(const struct soak *soak)
@@ -396,21 +385,6 @@ static void report(const struct soak *soak)
 	print_message("# %llu s: %lu steps, %lu connections judged right, %lu of them at the second try, %lu restarts, %lu times without "
 		      "API server\n",
 		      (unsigned long long)(now_s() - soak->begin), soak->steps, soak->probes, soak->repeated, soak->restarts, soak->cuts);
-}
-
-/* Growth from the first sample to the last, by least squares. */
-static double growth(const double *x, const double *y, size_t n)
-{
-	double sx = 0, sy = 0, sxx = 0, sxy = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		sx += x[i];
-		sy += y[i];
-		sxx += x[i] * x[i];
-		sxy += x[i] * y[i];
-	}
-	double divisor = (double)n * sxx - sx * sx;
-	return divisor > 0 ? ((double)n * sxy - sx * sy) / divisor * (x[n - 1] - x[0]) : 0;
 }
 
 static void name_pods(struct soak *soak)
@@ -481,13 +455,14 @@ static void test_no_verdict_is_wrong_and_nothing_grows(void **state)
 			reported = now_s();
 		}
 	}
-	double grown = growth(soak.times, soak.rss, soak.n_samples);
-	print_message("# the agent's memory grew by %.0f KiB over %zu samples; descriptors %zu to %zu\n", grown, soak.n_samples,
-		      soak.descriptors_min, soak.descriptors_max);
+	const struct footprints *seen = &soak.footprints;
+	double grown = footprints_growth_kib(seen);
+	print_message("# the agent's memory grew by %.0f KiB over %zu samples; descriptors %zu to %zu\n", grown, seen->n,
+		      seen->descriptors_min, seen->descriptors_max);
 	finish(&soak);
 	assert_true(soak.restarts > 0 && (soak.cuts > 0 || seconds < 2 * BETWEEN_CUTS_S));
-	assert_true(soak.watch_from + WATCH_S > soak.end || grown < MEMORY_GROWTH_KIB);
-	assert_true(soak.descriptors_max - soak.descriptors_min <= 8);
+	assert_true(soak.watch_from + WATCH_S > soak.end || grown < FOOTPRINT_GROWTH_KIB);
+	assert_true(seen->descriptors_max - seen->descriptors_min <= 8);
 }
 
 int main(void)

@@ -369,13 +369,13 @@ static void start_and_end(struct starts *starts, unsigned first, bool away)
 static bool is_same(const struct census *a, const struct census *b)
 {
 	return a->chains == b->chains && a->sets == b->sets && a->elements == b->elements && a->counters == b->counters &&
-	       a->files == b->files && b->descriptors <= a->descriptors;
+	       a->files == b->files && b->agent.descriptors <= a->agent.descriptors;
 }
 
 static void print_census(const char *when, const struct census *census)
 {
 	print_message("# %s: %zu chains, %zu sets, %zu elements, %zu counters, %zu files, %zu descriptors, %zu KiB\n", when, census->chains,
-		      census->sets, census->elements, census->counters, census->files, census->descriptors, census->rss_kib);
+		      census->sets, census->elements, census->counters, census->files, census->agent.descriptors, census->agent.rss_kib);
 }
 
 /* Until it is as before, or the time is over. */
@@ -439,7 +439,7 @@ static void test_no_start_leaks_and_nothing_is_left_over(void **state)
 	world_stop(starts.world);
 	node_free(starts.node);
 	assert_true(is_same(&before, &after));
-	assert_true(after.rss_kib < warm.rss_kib + MEMORY_GROWTH_KIB);
+	assert_true(after.agent.rss_kib < warm.agent.rss_kib + MEMORY_GROWTH_KIB);
 }
 
 int main(void)
