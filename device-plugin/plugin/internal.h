@@ -28,7 +28,7 @@ struct resource {
 	/* registration.c */
 	enum plugin_registration registration;
 	uv_timer_t registration_timer;
-	struct backoff backoff;
+	struct backoff delays, patience;
 	struct grpc_client_call *asking;
 	char problem[PROBLEM_MAX];
 

@@ -4,7 +4,7 @@
  *
  *	            kubelet.sock appears, or the time has come
  *	WAITING ──────────► QUEUED ──────────► ASKING ──Register: OK──► ACCEPTED ──ListAndWatch──► REGISTERED
- *	   ▲                                     │ refused                 │ 5 s pass                 │ nobody watches
+ *	   ▲                                     │ refused                 │ nothing comes            │ nobody watches
  *	   └───────────── back-off ──────────────┴─────────────────────────┴──────────────────────────┘
  *
  * kubelet dials back from within Register, so the socket is served before we ask, and made anew for each try: kubelet removes all sockets
@@ -13,7 +13,7 @@
  *
  * That it watches is the only proof that it knows us. kubelet (1.36, runClient) disconnects whoever has the resource's name when an older
  * connection of that name ends: who registers again too soon may be accepted and cut off a moment later. Hence one watch at a time, the
- * back-off after it ends, and the limit on ACCEPTED.
+ * back-off after it ends, and the limit on ACCEPTED, which grows, so that a kubelet that is merely slow is not cut off for ever.
  */
 #include <stdio.h>
 
@@ -21,12 +21,12 @@
 #include "device-plugin/plugin/internal.h"
 
 #define REGISTER "/v1beta1.Registration/Register"
-#define REGISTER_TIMEOUT_MS 15000 /* kubelet gives its own dialling 10 s */
-#define ACCEPTED_TIMEOUT_MS 5000
-#define STABLE_MS 10000 /* a watch that has lasted so long makes the next back-off begin anew */
-#define FIRST_DELAY_MS 20
-#define LAST_DELAY_MS 10000
 #define REQUEST_BYTES_MAX 4096
+#define REGISTER_TIMEOUT_MS 15000 /* kubelet gives its own dialling 10 s */
+#define STABLE_MS 10000           /* a watch that has lasted so long makes the next back-off begin anew */
+
+static const struct backoff delays = { .first_ms = 20, .cap_ms = 10000 };
+static const struct backoff patience = { .first_ms = 2000, .cap_ms = 60000 }; /* with ACCEPTED */
 
 const char *plugin_registration_name(enum plugin_registration registration)
 {
@@ -64,7 +64,7 @@ static void wait_and_try_again(struct resource *resource, const char *problem, b
 	log_problem(resource, problem, away);
 	resource->registration = PLUGIN_WAITING;
 	snprintf(resource->problem, sizeof(resource->problem), "%s", problem);
-	uv_timer_start(&resource->registration_timer, time_has_come, backoff_next_ms(&resource->backoff, uv_hrtime()), 0);
+	uv_timer_start(&resource->registration_timer, time_has_come, backoff_next_ms(&resource->delays, uv_hrtime()), 0);
 }
 
 static void log_registered(const struct plugin *plugin)
@@ -113,7 +113,7 @@ static void register_ended(void *context, enum rpc_status status, const char *wo
 	} else {
 		resource->n_registrations++;
 		resource->registration = PLUGIN_ACCEPTED;
-		uv_timer_start(&resource->registration_timer, time_has_come, ACCEPTED_TIMEOUT_MS, 0);
+		uv_timer_start(&resource->registration_timer, time_has_come, backoff_next_ms(&resource->patience, uv_hrtime()), 0);
 		if (resource->n_watchers > 0)
 			become_registered(resource);
 	}
@@ -156,11 +156,17 @@ void registration_pump(struct plugin *plugin)
 
 /* ── When ── */
 
+static void begin_delays_anew(struct resource *resource)
+{
+	resource->delays = delays;
+	resource->patience = patience;
+}
+
 void registration_init(struct resource *resource)
 {
 	uv_timer_init(resource->plugin->loop, &resource->registration_timer);
 	resource->registration_timer.data = resource;
-	resource->backoff = (struct backoff){ .first_ms = FIRST_DELAY_MS, .cap_ms = LAST_DELAY_MS };
+	begin_delays_anew(resource);
 }
 
 void registration_stop(struct resource *resource)
@@ -176,7 +182,7 @@ void registration_stop(struct resource *resource)
 void registration_begin(struct resource *resource)
 {
 	registration_stop(resource);
-	backoff_reset(&resource->backoff);
+	begin_delays_anew(resource);
 	resource->registration = PLUGIN_QUEUED;
 }
 
@@ -204,7 +210,7 @@ static void time_has_come(uv_timer_t *timer)
 		wait_and_try_again(resource, "kubelet has accepted it and does not ask for its devices", false);
 		break;
 	case PLUGIN_REGISTERED:
-		backoff_reset(&resource->backoff);
+		begin_delays_anew(resource);
 		break;
 	case PLUGIN_QUEUED:
 	case PLUGIN_ASKING:

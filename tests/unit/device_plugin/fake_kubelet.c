@@ -73,15 +73,13 @@ static void on_list(void *context, struct slice message)
 	_cleanup_(message_freep) Deviceplugin__ListAndWatchResponse *list =
 		read_message(&deviceplugin__list_and_watch_response__descriptor, message);
 
-	assert_true(list->n_devices <= FAKE_KUBELET_DEVICES_MAX);
-	if (!resource->connected)
-		resource->listed_ns = uv_hrtime();
 	resource->connected = true;
 	resource->n_lists++;
 	resource->n_devices = (unsigned)list->n_devices;
 	resource->n_healthy = 0;
 	for (size_t i = 0; i < list->n_devices; i++) {
-		snprintf(resource->ids[i], sizeof(resource->ids[i]), "%s", list->devices[i]->id);
+		if (i < FAKE_KUBELET_IDS_KEPT)
+			snprintf(resource->ids[i], sizeof(resource->ids[i]), "%s", list->devices[i]->id);
 		resource->n_healthy += strcmp(list->devices[i]->health, "Healthy") == 0;
 	}
 }

@@ -11,7 +11,7 @@
 struct fake_kubelet;
 
 #define FAKE_KUBELET_RESOURCES_MAX 256
-#define FAKE_KUBELET_DEVICES_MAX 1000
+#define FAKE_KUBELET_IDS_KEPT 16
 
 struct fake_resource {
 	char name[96], endpoint[64];
@@ -19,8 +19,7 @@ struct fake_resource {
 	bool connected; /* the newest list is live */
 	bool pre_start_required, preferred_available;
 	unsigned n_lists, n_devices, n_healthy;
-	char ids[FAKE_KUBELET_DEVICES_MAX][24];
-	uint64_t listed_ns; /* uv_hrtime of the first list after the last registration */
+	char ids[FAKE_KUBELET_IDS_KEPT][24]; /* of the first devices */
 
 	struct fake_kubelet *kubelet;
 	struct grpc_client *client;

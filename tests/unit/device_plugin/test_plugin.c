@@ -236,6 +236,33 @@ static void a_directory_that_kubelet_has_not_made_yet_is_made(void **state)
 	assert_int_equal(rmdir(inner), 0);
 }
 
+static void remove_all_files(void)
+{
+	char path[192];
+	struct dirent *entry;
+	DIR *stream = opendir(world.directory);
+
+	assert_non_null(stream);
+	while ((entry = readdir(stream))) {
+		snprintf(path, sizeof(path), "%s/%.96s", world.directory, entry->d_name);
+		unlink(path);
+	}
+	closedir(stream);
+}
+
+static void a_directory_that_was_deleted_is_made_and_followed_again(void **state)
+{
+	struct stat st;
+
+	offered();
+	fake_kubelet_stop(kubelet());
+	remove_all_files();
+	assert_int_equal(rmdir(world.directory), 0);
+	UNTIL(stat(world.directory, &st) == 0);
+	start_kubelet();
+	UNTIL(is_connected("tpm.holdfast/db-password"));
+}
+
 static void a_kubelet_that_starts_again_is_registered_with_again(void **state)
 {
 	offered();
@@ -561,6 +588,7 @@ int main(void)
 		PROMISE(two_hundred_secrets_are_registered_and_come_back),
 		PROMISE(a_kubelet_that_starts_later_is_registered_with),
 		PROMISE(a_directory_that_kubelet_has_not_made_yet_is_made),
+		PROMISE(a_directory_that_was_deleted_is_made_and_followed_again),
 		PROMISE(a_kubelet_that_starts_again_is_registered_with_again),
 		PROMISE(a_kubelet_that_cuts_us_off_is_registered_with_again),
 		PROMISE(a_kubelet_that_accepts_and_does_not_ask_for_the_list_is_asked_again),
