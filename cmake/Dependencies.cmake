@@ -38,6 +38,7 @@ holdfast_dependency(nftnl "libnftnl" libnftnl-dev)
 holdfast_dependency(tss_esys "tss2-esys" libtss2-dev)
 holdfast_dependency(tss_mu "tss2-mu" libtss2-dev)
 holdfast_dependency(tss_rc "tss2-rc" libtss2-dev)
+holdfast_dependency(tss_sys "tss2-sys" libtss2-dev)
 holdfast_dependency(tss_tctildr "tss2-tctildr" libtss2-dev)
 holdfast_dependency(cmocka "cmocka" libcmocka-dev)
 

@@ -100,6 +100,9 @@ static int set_mode(struct seal_plan *plan, const char *text, struct error *err)
 	if (n < 3 || n > 4 || strspn(text, "01234567") != n || (n == 4 && text[0] != '0'))
 		return error_set(err, EINVAL, "--mode \"%.20s\" is no mode: three octal digits, for example 0440", text);
 	plan->mode = (uint32_t)strtoul(text, NULL, 8);
+	if (plan->mode & 0111)
+		return error_set(err, EINVAL, "--mode \"%s\": a secret cannot be a program, since one that runs could not be overwritten",
+				 text);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <tss2/tss2_mu.h>
+#include <tss2/tss2_sys.h>
 
 #include "common/base/secret.h"
 #include "device-plugin/tpm/internal.h"
@@ -48,11 +49,25 @@ static int load(struct tpm *tpm, ESYS_TR root, const struct parts *parts, struct
 	return rc == TSS2_RC_SUCCESS ? 0 : tpm_error(err, rc, "load the sealed object");
 }
 
+/*
+ * ESYS decrypts an answer where it has received it, in the one buffer for all commands, and leaves it there. The parameters of a command
+ * that is never sent go over it.
+ */
+static void wipe_buffer(struct tpm *tpm)
+{
+	static const TPM2B_SENSITIVE_DATA zeros = { .size = sizeof(zeros.buffer) };
+	TSS2_SYS_CONTEXT *sys;
+
+	if (Esys_GetSysContext(tpm->esys, &sys) == TSS2_RC_SUCCESS)
+		Tss2_Sys_StirRandom_Prepare(sys, &zeros);
+}
+
 static int unseal(struct tpm *tpm, ESYS_TR object, ESYS_TR session, uint8_t ret[static WRAP_KEY_SIZE], struct error *err)
 {
 	TPM2B_SENSITIVE_DATA *data = NULL;
 
 	TSS2_RC rc = Esys_Unseal(tpm->esys, object, session, ESYS_TR_NONE, ESYS_TR_NONE, &data);
+	wipe_buffer(tpm);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_error(err, rc, "unseal");
 	bool whole = data->size == WRAP_KEY_SIZE;
