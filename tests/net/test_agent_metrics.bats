@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the agent tells a Prometheus: counters that go on when policies change and agents are replaced.
 load ../node/lib.bash
+load ../support/metrics.bash
 
 setup_file() { node_needs; }
 
@@ -80,24 +81,10 @@ for family in parse(sys.stdin.read()): assert family.samples and family.document
 	[[ $(value holdfast_net_counters_stale) == 0 ]]
 }
 
-# The families that the agent has told of.
-families() { metrics | sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' | sort; }
-
-# Names of metrics in a text: a histogram's parts count as the histogram.
-named() { grep -oE 'holdfast_net_[a-z_]+' "$1" | sed -E 's/(_seconds)_(bucket|sum|count)$/\1/' | sort -u; }
-
 @test "docs/metrics.md has every metric that the agent has, and no other" {
-	wait_for "both have the same" documented || { cat "$NODE/difference"; return 1; } # some come with the first snapshot
+	wait_for "both have the same" documented holdfast_net_ "$NODE/difference" || { cat "$NODE/difference"; return 1; } # some come with the first snapshot
 }
-documented() { diff <(named "$REPO/docs/metrics.md") <(families) >"$NODE/difference"; }
 
 @test "the Grafana dashboard asks for no metric and no label that does not exist" {
-	local dashboard=$REPO/deploy/grafana/holdfast-net.json
-	[[ $(jq '[.panels[].targets[].expr] | length > 10 and all(test("holdfast_net_"))' "$dashboard") == true ]]
-	[[ -z $(comm -23 <(named "$dashboard") <(families)) ]]
-	local label
-	for label in $(jq -r '.panels[].targets[] | .expr, .legendFormat' "$dashboard" | grep -oE 'by \([a-z, ]+\)|\{\{[a-z]+\}\}' | sed 's/^by//' | tr -d '(){},' ); do
-		[[ $label == instance ]] || metrics | grep -q "[{,]$label=" || { echo "no metric has a label $label"; return 1; }
-	done
-	[[ $(jq '[.panels[].id] | length == (unique | length)' "$dashboard") == true ]]
+	asks_for_what_is_there holdfast_net_ "$REPO/deploy/grafana/holdfast-net.json"
 }
