@@ -21,6 +21,7 @@ struct resource {
 
 	/* resource.c */
 	uv_timer_t healthy_timer; /* active: it is healthy again, but kubelet does not hear of it yet */
+	bool said_healthy;        /* to some kubelet, at any time */
 	struct grpc_server *server;
 	struct grpc_call *watchers[WATCHERS_MAX];
 	size_t n_watchers;

@@ -125,6 +125,7 @@ static int send_list(struct resource *resource, struct grpc_call **watchers, siz
 	/* From the last to the first: a watcher that takes nothing goes from within grpc_call_send. */
 	for (size_t i = n; i > 0 && r == 0; i--)
 		grpc_call_send(watchers[i - 1], buf_view(&list));
+	resource->said_healthy |= resource->offer.healthy;
 	return r;
 }
 
@@ -171,6 +172,7 @@ static void healthy_long_enough(uv_timer_t *timer)
 	say_health(timer->data, true);
 }
 
+/* The first good news is no flapping: after a reboot kubelet admits pods at once, and for good refuses those that find nothing healthy. */
 void resource_set_health(struct resource *resource, bool healthy)
 {
 	uint64_t after_ms = resource->plugin->healthy_after_ms;
@@ -179,7 +181,7 @@ void resource_set_health(struct resource *resource, bool healthy)
 		uv_timer_stop(&resource->healthy_timer);
 	if (healthy == resource->offer.healthy || uv_is_active((uv_handle_t *)&resource->healthy_timer))
 		return;
-	if (healthy && after_ms > 0)
+	if (healthy && after_ms > 0 && resource->said_healthy)
 		uv_timer_start(&resource->healthy_timer, healthy_long_enough, after_ms, 0);
 	else
 		say_health(resource, healthy);

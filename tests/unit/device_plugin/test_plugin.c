@@ -373,6 +373,18 @@ static void a_secret_that_stays_healthy_long_enough_is_said_to_be_once(void **st
 	assert_int_equal(resource("tpm.holdfast/db-password")->n_lists, n_lists + 1);
 }
 
+static void the_first_health_is_said_at_once(void **state)
+{
+	start_kubelet();
+	start_plugin_patient(3600 * 1000);
+	offer("db-password", 4);
+	plugin_set_health(world.plugin, "db-password", false);
+	UNTIL(is_connected("tpm.holdfast/db-password"));
+	assert_int_equal(n_healthy(), 0);
+	plugin_set_health(world.plugin, "db-password", true);
+	UNTIL(n_healthy() == 4);
+}
+
 static void slots_that_are_offered_no_more_stay_listed_and_unhealthy(void **state)
 {
 	offered();
@@ -597,6 +609,7 @@ int main(void)
 		PROMISE(health_is_said_at_once_where_no_patience_is_asked_for),
 		PROMISE(a_secret_that_flaps_stays_unhealthy),
 		PROMISE(a_secret_that_stays_healthy_long_enough_is_said_to_be_once),
+		PROMISE(the_first_health_is_said_at_once),
 		PROMISE(slots_that_are_offered_no_more_stay_listed_and_unhealthy),
 		PROMISE(what_cannot_be_offered_is_refused),
 		PROMISE(two_secrets_with_one_hash_do_not_share_devices),
