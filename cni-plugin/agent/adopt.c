@@ -88,7 +88,7 @@ void adopt_clear(struct agent *agent)
 static bool is_here(const struct agent *agent, const struct kube_object *pod)
 {
 	return pod->pod.node && strcmp(pod->pod.node, agent->settings.node_name) == 0 && !pod->pod.host_network &&
-	       pod->pod.n_addresses > 0 && pod->pod.phase != KUBE_PHASE_SUCCEEDED && pod->pod.phase != KUBE_PHASE_FAILED;
+	       pod->pod.n_addresses > 0 && !kube_phase_has_ended(pod->pod.phase);
 }
 
 static bool is_attached(const struct agent *agent, const struct kube_object *pod)

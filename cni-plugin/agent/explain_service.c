@@ -76,8 +76,8 @@ static int add_backend(void *context, const struct kube_object *pod)
 	struct explain_backends *list = &search->backends;
 	uint16_t port = target_of(search->port, &pod->pod);
 
-	if (strcmp(pod->namespace, search->service->namespace) != 0 || pod->pod.phase == KUBE_PHASE_SUCCEEDED ||
-	    pod->pod.phase == KUBE_PHASE_FAILED || !kube_labels_include(&pod->labels, &search->service->service.selector) || port == 0)
+	if (strcmp(pod->namespace, search->service->namespace) != 0 || kube_phase_has_ended(pod->pod.phase) ||
+	    !kube_labels_include(&pod->labels, &search->service->service.selector) || port == 0)
 		return 0;
 	if (!array_room((void **)&list->items, list->n, &list->capacity, sizeof(*list->items)))
 		return -ENOMEM;

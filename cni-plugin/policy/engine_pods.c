@@ -29,7 +29,7 @@ int pod_addresses(const struct policy_engine *engine, const struct pod *pod, str
 	int r = 0;
 
 	/* An ended pod's address may already be another's; a pod in the host's network has the node's (facts S12, S18). */
-	if (spec->host_network || spec->phase == KUBE_PHASE_SUCCEEDED || spec->phase == KUBE_PHASE_FAILED)
+	if (spec->host_network || kube_phase_has_ended(spec->phase))
 		return 0;
 	for (const struct endpoint *endpoint = pod->endpoints; endpoint; endpoint = endpoint->next_of_pod)
 		for (size_t i = 0; i < endpoint->addresses.n && r == 0; i++)

@@ -98,6 +98,16 @@ struct kube_container_port {
 
 enum kube_phase { KUBE_PHASE_UNKNOWN, KUBE_PHASE_PENDING, KUBE_PHASE_RUNNING, KUBE_PHASE_SUCCEEDED, KUBE_PHASE_FAILED };
 
+const char *kube_phase_name(enum kube_phase phase); /* "Running" */
+enum kube_phase kube_phase_of(const char *name);    /* KUBE_PHASE_UNKNOWN, if it is none */
+/* For good: no container of the pod runs, and none will be started. */
+static inline bool kube_phase_has_ended(enum kube_phase phase)
+{
+	return phase == KUBE_PHASE_SUCCEEDED || phase == KUBE_PHASE_FAILED;
+}
+
+#define KUBE_SECRETS "holdfast/secrets" /* annotation of a pod */
+
 #define KUBE_POD_ADDRESSES_MAX 8 /* dual stack gives 2; more are refused */
 
 struct kube_pod {

@@ -18,6 +18,15 @@ const char *kube_phase_name(enum kube_phase phase)
 	return phase_names[phase];
 }
 
+enum kube_phase kube_phase_of(const char *name)
+{
+	for (size_t i = 0; i < ELEMENTS_OF(phase_names); i++) {
+		if (strcmp(name, phase_names[i]) == 0)
+			return (enum kube_phase)i;
+	}
+	return KUBE_PHASE_UNKNOWN;
+}
+
 static const struct {
 	const char *name;
 	uint8_t protocol;
@@ -194,10 +203,8 @@ static int read_phase(const struct json_view *status, enum kube_phase *ret, stru
 	if (!json_member(status, "phase", &at))
 		return 0;
 	int r = json_expect_string(&at, &text, err);
-	for (size_t i = 0; r == 0 && i < ELEMENTS_OF(phase_names); i++) {
-		if (strcmp(text, phase_names[i]) == 0)
-			*ret = (enum kube_phase)i;
-	}
+	if (r == 0)
+		*ret = kube_phase_of(text);
 	return r;
 }
 

@@ -29,8 +29,7 @@ int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const
 
 int kube_selector_read(struct kube_arena *arena, const struct json_view *at, struct kube_selector *ret, struct error *err) must_check;
 
-#define KUBE_CONFIG_HASH "kubernetes.io/config.hash" /* the annotations of a pod that are read */
-#define KUBE_SECRETS "holdfast/secrets"
+#define KUBE_CONFIG_HASH "kubernetes.io/config.hash" /* beside KUBE_SECRETS the annotation of a pod that is read */
 int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err) must_check;
 /* Service account and secrets, which kube_pod_read leaves out. */
 int kube_pod_read_identity(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err) must_check;
@@ -46,7 +45,6 @@ int kube_policy_read(struct kube_arena *arena, const struct json_view *at, struc
 /* What it selects is isolated for `reason`. -ENOMEM. */
 int kube_policy_refuse(struct kube_arena *arena, struct kube_network_policy *policy, const char *reason, struct error *err) must_check;
 
-const char *kube_phase_name(enum kube_phase phase);          /* "Running" */
 const char *kube_operator_name(enum kube_operator operator); /* "NotIn" */
 
 /* One rule's "from" or "to", and its "ports". */
