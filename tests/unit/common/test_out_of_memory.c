@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The first allocation fails, then the second, and so on until everything works: each time the caller gets ENOMEM, an untouched
- * output and no leak (under the address sanitizer). The linker sends our allocations here (--wrap), cJSON by its hooks.
+ * output and no leak (under the address sanitizer). cJSON allocates by its hooks.
  */
 #include "tests/unit/common/cmocka_all.h"
 
@@ -12,49 +12,10 @@
 #include "common/json/json.h"
 #include "common/json/stream.h"
 #include "common/json/yaml.h"
+#include "tests/support/few_allocations.h"
 #include "tests/unit/common/sample_config.h"
 
 #define ALLOCATIONS_MAX 2000 /* a run that needs more never ends */
-
-static size_t allowed = SIZE_MAX;
-
-static bool may_allocate(void)
-{
-	if (allowed == 0)
-		return false;
-	if (allowed != SIZE_MAX)
-		allowed--;
-	return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t n)
-{
-	return may_allocate() ? __real_malloc(n) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-	return may_allocate() ? __real_calloc(count, n) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return may_allocate() ? __real_realloc(p, n) : NULL;
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return may_allocate() ? __real_strdup(text) : NULL;
-}
 
 /* Calls `work` with more and more allocations until it succeeds; returns how many times it had failed. */
 static size_t fail_each_allocation(int (*work)(struct error *err))
@@ -64,9 +25,9 @@ static size_t fail_each_allocation(int (*work)(struct error *err))
 	for (;; failures++) {
 		struct error err = {};
 		assert_true(failures < ALLOCATIONS_MAX);
-		allowed = failures;
+		allocations_allowed = failures;
 		int r = work(&err);
-		allowed = SIZE_MAX;
+		allocations_allowed = SIZE_MAX;
 		if (r == 0)
 			return failures;
 		if (r != -ENOMEM || strcmp(err.message, "out of memory") != 0)
@@ -174,7 +135,7 @@ int main(void)
 		cmocka_unit_test(test_configuration_survives_each_failing_allocation),
 		cmocka_unit_test(test_the_stream_survives_each_failing_allocation),
 	};
-	cJSON_Hooks hooks = { .malloc_fn = __wrap_malloc, .free_fn = free };
+	cJSON_Hooks hooks = { .malloc_fn = malloc, .free_fn = free };
 
 	cJSON_InitHooks(&hooks);
 	return cmocka_run_group_tests_name("out_of_memory", tests, NULL, NULL);

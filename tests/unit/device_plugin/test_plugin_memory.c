@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The first allocation of ours fails, then the second, and so on until none does. The linker sends our allocations here (--wrap). The
- * address sanitizer sees that nothing leaks.
+ * The first allocation of ours fails, then the second, and so on until none does. The address sanitizer sees that nothing leaks.
  */
 #include "tests/unit/common/cmocka_all.h"
 
@@ -15,49 +14,10 @@
 #include "common/base/log.h"
 #include "device-plugin/plugin/offer.h"
 #include "device-plugin/plugin/plugin.h"
+#include "tests/support/few_allocations.h"
 #include "tests/unit/device_plugin/fake_kubelet.h"
 
 #define ALLOCATIONS_MAX 500
-
-static size_t allowed = SIZE_MAX;
-
-static bool may_allocate(void)
-{
-	if (allowed == 0)
-		return false;
-	if (allowed != SIZE_MAX)
-		allowed--;
-	return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t n)
-{
-	return may_allocate() ? __real_malloc(n) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-	return may_allocate() ? __real_calloc(count, n) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return may_allocate() ? __real_realloc(p, n) : NULL;
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return may_allocate() ? __real_strdup(text) : NULL;
-}
 
 /* Calls `work` with more and more allocations until it needs no more of them; it says itself what went wrong. */
 static void fail_each_allocation(void (*work)(size_t n))
@@ -66,10 +26,10 @@ static void fail_each_allocation(void (*work)(size_t n))
 
 	for (bool failed = true; failed; failures++) {
 		assert_true(failures < ALLOCATIONS_MAX);
-		allowed = failures;
+		allocations_allowed = failures;
 		work(failures);
-		failed = allowed == 0;
-		allowed = SIZE_MAX;
+		failed = allocations_allowed == 0;
+		allocations_allowed = SIZE_MAX;
 	}
 	assert_true(failures > 1);
 }
@@ -112,15 +72,15 @@ static void register_with_few(size_t n)
 
 	int r = begin(&plugin, &err);
 	uv_run(&loop, UV_RUN_NOWAIT);
-	size_t left = allowed;
-	allowed = SIZE_MAX;
+	size_t left = allocations_allowed;
+	allocations_allowed = SIZE_MAX;
 	if (r == 0)
 		must_register();
 	else
 		assert_int_equal(r, -ENOMEM);
 	plugin_stop(plugin, NULL, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
-	allowed = left;
+	allocations_allowed = left;
 }
 
 static void a_plugin_that_lacked_memory_registers_when_there_is_some(void **state)
@@ -173,7 +133,7 @@ static void answer_with_few(size_t n)
 
 	int r = answer_all(&offer, &out, &err);
 	free(offer.given);
-	if (r < 0 && (r != -ENOMEM || allowed > 0))
+	if (r < 0 && (r != -ENOMEM || allocations_allowed > 0))
 		fail_msg("allocation %zu: %d %s", n, r, err.message);
 }
 

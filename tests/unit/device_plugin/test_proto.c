@@ -14,11 +14,14 @@
 static void *read_golden(const char *name, const ProtobufCMessageDescriptor *type)
 {
 	_cleanup_(buf_free) struct buf path = BUF_MAX(1024), bytes = BUF_MAX(4096);
-	ProtobufCMessage *message;
+	ProtobufCMessage *message = NULL;
 	struct error err;
 
 	buf_printf(&path, TEST_DATA "/golden/proto/%s", name);
-	if (file_read(buf_text(&path), &bytes, &err) < 0 || message_unpack(type, buf_view(&bytes), &message, &err) < 0)
+	int r = file_read(buf_text(&path), &bytes, &err);
+	if (r == 0)
+		r = message_unpack(type, buf_view(&bytes), &message, &err);
+	if (r < 0)
 		fail_msg("%s", err.message);
 	return message;
 }
