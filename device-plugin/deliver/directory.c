@@ -10,8 +10,6 @@
 #include "common/base/array.h"
 #include "device-plugin/deliver/internal.h"
 
-#define PAGE 4096
-
 void names_free(struct names *names)
 {
 	for (size_t i = 0; i < names->n; i++)
@@ -95,9 +93,25 @@ int directory_list(int fd, struct names *ret, struct error *err)
 	return 0;
 }
 
+int directory_enter(int at, const char *name, unsigned depth, int *ret, struct names *ret_names, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (depth >= VOLUME_DEPTH_MAX)
+		return error_set(err, ELOOP, "directory %s is too deep to be ours", name);
+	int r = directory_open(at, name, &fd, err);
+	if (r == 0)
+		r = directory_list(fd, ret_names, err);
+	if (r == 0)
+		*ret = TAKE_FD(fd);
+	return r;
+}
+
 uint64_t whole_pages(uint64_t bytes)
 {
-	return (bytes + PAGE - 1) / PAGE * PAGE;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
 }
 
 static int add_bytes(int at, const char *name, unsigned depth, uint64_t *sum, struct error *err);
@@ -107,11 +121,7 @@ static int add_directory(int at, const char *name, unsigned depth, uint64_t *sum
 	_cleanup_(names_free) struct names names = {};
 	_cleanup_close_ int fd = -1;
 
-	if (depth == VOLUME_DEPTH_MAX)
-		return error_set(err, ELOOP, "directory %s is too deep to be ours", name);
-	int r = directory_open(at, name, &fd, err);
-	if (r == 0)
-		r = directory_list(fd, &names, err);
+	int r = directory_enter(at, name, depth, &fd, &names, err);
 	for (size_t i = 0; r == 0 && i < names.n; i++)
 		r = add_bytes(fd, names.items[i], depth + 1, sum, err);
 	return r;

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_DELIVER_INTERNAL_H
 #define HOLDFAST_DELIVER_INTERNAL_H
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 
@@ -19,6 +20,21 @@ struct volumes {
 /* For what need not be done now: volumes->pending is set, and a sweep tries it again. */
 static inline void leave_to_sweep(int r)
 {
+}
+
+/*
+ * Of several things that are done whether or not one fails: the first error, or EBUSY if nothing worse was.
+ *
+ *	all = first_of(all, one(unless_failed(all, err)));
+ */
+static inline int first_of(int all, int one)
+{
+	return all == 0 || (all == -EBUSY && one != 0) ? one : all;
+}
+
+static inline struct error *unless_failed(int all, struct error *err)
+{
+	return all == 0 || all == -EBUSY ? err : NULL;
 }
 
 /* One component: no slash, no leading "..". EINVAL. */
@@ -50,6 +66,8 @@ int directory_open(int at, const char *name, int *ret, struct error *err) must_c
 /* Made with this mode, whatever the umask, if it is not there. */
 int directory_make(int at, const char *name, mode_t mode, int *ret, struct error *err) must_check;
 int directory_list(int fd, struct names *ret, struct error *err) must_check;
+/* Both, `depth` directories below where one began: ELOOP beyond VOLUME_DEPTH_MAX. */
+int directory_enter(int at, const char *name, unsigned depth, int *ret, struct names *ret_names, struct error *err) must_check;
 /* Of all files under `name`, each rounded up to whole pages; 0 if it is not there. */
 int directory_bytes(int at, const char *name, uint64_t *ret, struct error *err) must_check;
 uint64_t whole_pages(uint64_t bytes);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "device-plugin/deliver/internal.h"
@@ -66,10 +67,13 @@ int record_write(int device, const char *secret, const struct record *record, st
 	char name[NAME_MAX + 1];
 
 	record_name(secret, name);
-	_cleanup_close_ int fd = openat(device, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd = openat(device, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open %s", name);
-	return file_write_fd(fd, slice_string(record->text), name, err);
+	int r = file_write_fd(fd, slice_string(record->text), name, err);
+	if (r == 0 && ftruncate(fd, (off_t)strlen(record->text)) < 0)
+		r = error_errno(err, errno, "cannot end %s", name);
+	return r;
 }
 
 int record_remove(int device, const char *secret, struct error *err)

@@ -87,25 +87,19 @@ static int shred_file(int at, const char *name, enum shred how, struct error *er
 
 static int shred_entry(int at, const char *name, enum shred how, unsigned depth, struct error *err);
 
-static void keep_first(int *first, int r)
-{
-	if (*first == 0)
-		*first = r;
-}
-
 /* Links first: whoever comes later finds nothing, instead of a part. */
 static int shred_entries(int fd, const struct names *names, enum shred how, unsigned depth, struct error *err)
 {
 	struct stat status;
-	int first = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
 		if (fstatat(fd, names->items[i], &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
-			keep_first(&first, remove_name(fd, names->items[i], 0, first ? NULL : err));
+			r = first_of(r, remove_name(fd, names->items[i], 0, unless_failed(r, err)));
 	}
 	for (size_t i = 0; i < names->n; i++)
-		keep_first(&first, shred_entry(fd, names->items[i], how, depth, first ? NULL : err));
-	return first;
+		r = first_of(r, shred_entry(fd, names->items[i], how, depth, unless_failed(r, err)));
+	return r;
 }
 
 static int shred_directory(int at, const char *name, enum shred how, unsigned depth, struct error *err)
@@ -113,11 +107,7 @@ static int shred_directory(int at, const char *name, enum shred how, unsigned de
 	_cleanup_(names_free) struct names names = {};
 	_cleanup_close_ int fd = -1;
 
-	if (depth == VOLUME_DEPTH_MAX)
-		return error_set(err, ELOOP, "directory %s is too deep to be ours", name);
-	int r = directory_open(at, name, &fd, err);
-	if (r == 0)
-		r = directory_list(fd, &names, err);
+	int r = directory_enter(at, name, depth, &fd, &names, err);
 	if (r == 0)
 		r = shred_entries(fd, &names, how, depth + 1, err);
 	return r < 0 ? r : remove_name(at, name, AT_REMOVEDIR, err);

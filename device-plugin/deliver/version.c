@@ -135,23 +135,25 @@ static bool is_stale(const char *name, const struct version *live)
 	return !live->name[0] || (strcmp(name, VOLUME_LIVE) != 0 && strcmp(name, live->name) != 0);
 }
 
-int version_tidy(int secret, enum shred how, struct error *err)
+static int shred_stale(int secret, const struct version *live, enum shred how, struct error *err)
 {
 	_cleanup_(names_free) struct names names = {};
+
+	int r = directory_list(secret, &names, err);
+	for (size_t i = 0; i < names.n; i++) {
+		if (is_stale(names.items[i], live))
+			r = first_of(r, shred(secret, names.items[i], how, unless_failed(r, err)));
+	}
+	return r;
+}
+
+int version_tidy(int secret, enum shred how, struct error *err)
+{
 	struct version live;
-	bool busy = false;
 
 	int r = version_live(secret, &live, err);
-	if (r == 0)
-		r = directory_list(secret, &names, err);
-	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		if (!is_stale(names.items[i], &live))
-			continue;
-		r = shred(secret, names.items[i], how, err);
-		busy |= r == -EBUSY;
-		r = r == -EBUSY ? 0 : r;
-	}
-	if (r == 0)
-		r = links_prune(secret, err);
-	return r < 0 ? r : busy ? -EBUSY : 0;
+	if (r < 0)
+		return r;
+	r = shred_stale(secret, &live, how, err);
+	return first_of(r, links_prune(secret, unless_failed(r, err)));
 }

@@ -25,7 +25,6 @@ static int act_on(int device, int element, const char *name, act_function *act, 
 	return r < 0 ? r : act(device, secret, name, err);
 }
 
-/* A crash can have left a device without its element: there is nothing to do then. */
 static int open_element(int volumes, const char *name, int *ret_device, int *ret_element, struct error *err)
 {
 	int r = directory_open(volumes, name, ret_device, err);
@@ -35,23 +34,24 @@ static int open_element(int volumes, const char *name, int *ret_device, int *ret
 	return r;
 }
 
+/* A crash can have left a device without its element. What is no directory is no volume either; volumes_remove takes it away. */
+static bool has_nothing(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP;
+}
+
 static int each_secret(int volumes, const char *name, act_function *act, struct error *err)
 {
 	_cleanup_(names_free) struct names names = {};
 	_cleanup_close_ int device = -1, element = -1;
-	bool busy = false;
 
 	int r = open_element(volumes, name, &device, &element, err);
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = directory_list(element, &names, err);
-	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		r = act_on(device, element, names.items[i], act, err);
-		busy |= r == -EBUSY;
-		r = r == -EBUSY ? 0 : r;
-	}
-	return r < 0 ? r : busy ? -EBUSY : 0;
+	if (r < 0)
+		return has_nothing(r) ? 0 : r;
+	r = directory_list(element, &names, err);
+	for (size_t i = 0; i < names.n; i++)
+		r = first_of(r, act_on(device, element, names.items[i], act, unless_failed(r, err)));
+	return r;
 }
 
 static int tidy(int device, int secret, const char *name, struct error *err)
@@ -65,7 +65,7 @@ static int clear(int device, int secret, const char *name, struct error *err)
 	if (unlinkat(secret, VOLUME_LIVE, 0) < 0 && errno != ENOENT)
 		return error_errno(err, errno, "cannot remove %s", VOLUME_LIVE);
 	int r = version_tidy(secret, SHRED_ALWAYS, err);
-	return r < 0 ? r : record_remove(device, name, err);
+	return first_of(r, record_remove(device, name, unless_failed(r, err)));
 }
 
 int volumes_measure(const struct volumes *volumes, const char *device, struct volumes_use *ret, struct error *err)

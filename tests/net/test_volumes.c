@@ -275,6 +275,21 @@ static void a_device_that_is_a_link_is_not_written_to(void **state)
 	assert_int_equal(entries_of("/run/etc"), 0);
 }
 
+static void what_is_no_volume_does_not_stop_a_start_and_can_be_removed(void **state)
+{
+	struct error err;
+
+	assert_int_equal(symlink("/run", DIRECTORY "/link"), 0);
+	assert_int_equal(file_write_atomic(DIRECTORY "/file", slice_string("text"), 0600, &err), 0);
+	assert_int_equal(mkdir(DIRECTORY "/empty", 0700), 0);
+	reopen(state);
+	assert_int_equal(volumes_use(*state).volumes, 3);
+	assert_int_equal(volumes_remove(*state, "link", &err), 0);
+	assert_int_equal(volumes_remove(*state, "file", &err), 0);
+	assert_int_equal(volumes_remove(*state, "empty", &err), 0);
+	assert_int_equal(entries_of(DIRECTORY), 0);
+}
+
 struct visited {
 	struct volumes *volumes;
 	size_t n;
@@ -427,6 +442,7 @@ int main(void)
 		TEST(removing_and_clearing_what_is_not_there_is_no_error),
 		TEST(a_link_that_leads_elsewhere_is_removed_and_not_followed),
 		TEST(a_device_that_is_a_link_is_not_written_to),
+		TEST(what_is_no_volume_does_not_stop_a_start_and_can_be_removed),
 		TEST(each_volume_is_visited_once_and_may_be_removed),
 		TEST(names_and_modes_that_cannot_be_are_refused),
 		TEST(all_volumes_together_have_a_limit_of_bytes_and_what_is_removed_counts_no_more),

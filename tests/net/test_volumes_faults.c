@@ -25,9 +25,11 @@ static bool armed, happened;
 static int fault; /* an errno value, or KILL */
 static size_t fault_at, calls;
 
-static bool strikes(void)
+static const char *only; /* the calls of this name are counted; NULL: all */
+
+static bool strikes(const char *call)
 {
-	if (!armed || calls++ != fault_at)
+	if (!armed || (only && strcmp(call, only) != 0) || calls++ != fault_at)
 		return false;
 	happened = true;
 	if (fault == KILL)
@@ -51,7 +53,7 @@ static void arm(int what, size_t at)
 	type __wrap_##call parameters;                                                                                                     \
 	type __wrap_##call parameters                                                                                                      \
 	{                                                                                                                                  \
-		return strikes() ? (failure) : __real_##call arguments;                                                                    \
+		return strikes(#call) ? (failure) : __real_##call arguments;                                                               \
 	}                                                                                                                                  \
 	struct call##_needs_a_semicolon
 
@@ -81,9 +83,9 @@ int __wrap_ftruncate(int fd, off_t size)
 {
 	uint8_t byte;
 
-	if (strikes())
+	if (strikes("ftruncate"))
 		return -1;
-	for (off_t at = 0; pread(fd, &byte, 1, at) == 1; at++)
+	for (off_t at = size; pread(fd, &byte, 1, at) == 1; at++)
 		if (byte != 0)
 			fail_msg("byte %lld was not overwritten", (long long)at);
 	return __real_ftruncate(fd, size);
@@ -318,6 +320,26 @@ static void whatever_call_fails_readers_have_a_whole_version_and_the_next_try_ge
 				;
 }
 
+static void what_cannot_be_overwritten_does_not_keep_the_rest(void **state)
+{
+	void *volumes = NULL;
+	struct error err;
+
+	volumes_setup(&volumes);
+	must(write_first(volumes, &err), &err);
+	only = "pwrite";
+	arm(EIO, 0);
+	assert_int_equal(volumes_remove(volumes, DEVICE, &err), -EIO);
+	armed = false;
+	only = NULL;
+	assert_true(happened);
+	assert_int_equal(view(), NOTHING);
+	assert_int_equal(volumes_use(volumes).bytes, 4096);
+	assert_int_equal(volumes_remove(volumes, DEVICE, &err), 0);
+	assert_false(exists(DIRECTORY "/" DEVICE));
+	volumes_teardown(&volumes);
+}
+
 /* ── the start itself ── */
 
 static bool fail_to_open(int code, size_t at)
@@ -354,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_power_cut_at_any_call_leaves_a_whole_version_and_the_next_start_cleans_up),
 		cmocka_unit_test(whatever_call_fails_readers_have_a_whole_version_and_the_next_try_gets_there),
+		cmocka_unit_test(what_cannot_be_overwritten_does_not_keep_the_rest),
 		cmocka_unit_test(a_start_that_fails_says_why_and_takes_nothing_from_readers),
 	};
 
