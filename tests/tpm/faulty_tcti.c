@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tctildr.h>
 
@@ -13,7 +14,16 @@ struct proxy {
 	TSS2_TCTI_CONTEXT_COMMON_V2 common;
 	TSS2_TCTI_CONTEXT *real;
 	bool faked; /* the answer that is asked for is ours */
+	uint64_t asked_at_ns;
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 static TSS2_TCTI_CONTEXT *real_of(TSS2_TCTI_CONTEXT *context)
 {
@@ -25,6 +35,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
 	static const uint8_t flush_context[4] = { 0, 0, 1, 0x65 }; /* TPM2_CC_FlushContext */
 	struct proxy *proxy = (struct proxy *)context;
 
+	proxy->asked_at_ns = now_ns();
 	if (size >= 10 && memcmp(command + 6, flush_context, sizeof(flush_context)) == 0)
 		return Tss2_Tcti_Transmit(proxy->real, size, command);
 	faulty_tcti.sent++;
@@ -41,8 +52,12 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
 	struct proxy *proxy = (struct proxy *)context;
 	const uint8_t refusal[10] = { 0x80, 0x01, 0, 0, 0, 10, 0, 0, (uint8_t)(faulty_tcti.code >> 8), (uint8_t)faulty_tcti.code };
 
-	if (!proxy->faked)
-		return Tss2_Tcti_Receive(proxy->real, size, response, timeout);
+	if (!proxy->faked) {
+		TSS2_RC rc = Tss2_Tcti_Receive(proxy->real, size, response, timeout);
+		if (response)
+			faulty_tcti.waited_ns += now_ns() - proxy->asked_at_ns;
+		return rc;
+	}
 	*size = faulty_tcti.answer ? faulty_tcti.answer_n : sizeof(refusal);
 	if (response) {
 		memcpy(response, faulty_tcti.answer ? faulty_tcti.answer : refusal, *size);

@@ -3,6 +3,7 @@
 #define HOLDFAST_TESTS_TPM_FAULTY_TCTI_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <tss2/tss2_common.h>
 
 /*
@@ -18,6 +19,8 @@ struct faulty_tcti {
 
 	const uint8_t *answer; /* what every command is answered with, in place of all that; NULL: nothing */
 	size_t answer_n;
+
+	uint64_t waited_ns; /* for answers of the real TPM, so far; FlushContext too */
 };
 extern struct faulty_tcti faulty_tcti;
 
