@@ -52,6 +52,8 @@ static int fill_labels(struct envelope *envelope, struct slice labels, struct en
 
 	if (labels.n == 0)
 		return 0;
+	if (n > ENVELOPE_LABELS_MAX)
+		return error_set(err, EINVAL, "--allow with %zu labels: %d are possible", n, ENVELOPE_LABELS_MAX);
 	allow->labels = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_label, n);
 	if (!allow->labels)
 		return error_nomem(err);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* One form only: what is printed here is what is authenticated, whatever the YAML looked like that it was read from. */
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/base/base64.h"
 #include "device-plugin/seal/envelope.h"
@@ -29,6 +31,27 @@ static void print_file(const struct envelope *envelope, size_t i, struct buf *ou
 		   file->gid, file->size);
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct envelope_label *)a)->key, ((const struct envelope_label *)b)->key);
+}
+
+/* An API server gives back the members of an object in another order than it got them: so there is only one. */
+static void print_labels(const struct envelope_allow *allow, struct buf *out)
+{
+	struct envelope_label sorted[ENVELOPE_LABELS_MAX];
+
+	memcpy(sorted, allow->labels, allow->n_labels * sizeof(*sorted));
+	qsort(sorted, allow->n_labels, sizeof(*sorted), by_key);
+	buf_string(out, ",\"labels\":{");
+	for (size_t i = 0; i < allow->n_labels; i++) {
+		if (i > 0)
+			buf_byte(out, ',');
+		member(sorted[i].key, sorted[i].value, out);
+	}
+	buf_byte(out, '}');
+}
+
 static void print_allow(const struct envelope *envelope, size_t i, struct buf *out)
 {
 	const struct envelope_allow *allow = &envelope->allow[i];
@@ -37,11 +60,9 @@ static void print_allow(const struct envelope *envelope, size_t i, struct buf *o
 	member("namespace", allow->namespace, out);
 	buf_byte(out, ',');
 	member("serviceAccount", allow->service_account, out);
-	for (size_t j = 0; j < allow->n_labels; j++) {
-		buf_string(out, j == 0 ? ",\"labels\":{" : ",");
-		member(allow->labels[j].key, allow->labels[j].value, out);
-	}
-	buf_string(out, allow->n_labels ? "}}" : "}");
+	if (allow->n_labels > 0)
+		print_labels(allow, out);
+	buf_byte(out, '}');
 }
 
 static void print_recipient(const struct envelope *envelope, size_t i, struct buf *out)

@@ -95,9 +95,10 @@ static void fill_rules(struct envelope *envelope)
 	envelope->files[0] = (struct envelope_file){ copy(envelope, "password"), 0400, 0, 0, 6 };
 	envelope->files[1] = (struct envelope_file){ copy(envelope, "tls.crt"), 0444, 1000, 1000, 11 };
 	envelope->allow[0] = (struct envelope_allow){ .namespace = copy(envelope, "shop"), .service_account = copy(envelope, "db") };
-	envelope->allow[0].labels = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_label, 1);
+	envelope->allow[0].labels = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_label, 2);
 	envelope->allow[0].labels[0] = (struct envelope_label){ copy(envelope, "app"), copy(envelope, "db") };
-	envelope->allow[0].n_labels = 1;
+	envelope->allow[0].labels[1] = (struct envelope_label){ copy(envelope, "a.b/tier"), copy(envelope, "back") };
+	envelope->allow[0].n_labels = 2;
 	envelope->allow[1] = (struct envelope_allow){ .namespace = copy(envelope, "ops"), .service_account = copy(envelope, "*") };
 }
 

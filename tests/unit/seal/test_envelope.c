@@ -56,6 +56,35 @@ static void another_key_opens_nothing(void **state)
 	assert_null(content.p);
 }
 
+static struct envelope *read_changed(const char *text, const char *from, const char *to)
+{
+	_cleanup_(buf_free) struct buf changed = BUF_MAX(ENVELOPE_MANIFEST_MAX);
+	const char *at = strstr(text, from);
+	struct envelope *read = NULL;
+	struct error err;
+
+	if (!at)
+		fail_msg("not in the manifest: %s", from);
+	buf_append(&changed, text, (size_t)(at - text));
+	buf_string(&changed, to);
+	buf_string(&changed, at + strlen(from));
+	if (sealed_read(buf_text(&changed), &read, &err) < 0)
+		fail_msg("%s: %s", to, err.message);
+	return read;
+}
+
+static void an_api_server_may_give_labels_back_in_another_order(void **state)
+{
+	_cleanup_(envelope_freep) struct envelope *made = sealed_make(), *read = NULL;
+	_cleanup_(secret_free) struct secret content = {};
+	_cleanup_free_ char *text = print(made);
+	struct error err;
+
+	read = read_changed(text, "{\"a.b/tier\":\"back\",\"app\":\"db\"}", "{\"app\":\"db\",\"a.b/tier\":\"back\"}");
+	if (envelope_open(read, sealed_key, &content, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
 /* Each of these is well-formed, and would give the secret to somebody else or in another way. */
 static void whoever_changes_a_rule_makes_the_secret_useless(void **state)
 {
@@ -69,7 +98,8 @@ static void whoever_changes_a_rule_makes_the_secret_useless(void **state)
 		{ "\"gid\":1000", "\"gid\":1001" },
 		{ "\"namespace\":\"shop\"", "\"namespace\":\"evil\"" },
 		{ "\"serviceAccount\":\"db\"", "\"serviceAccount\":\"*\"" },
-		{ ",\"labels\":{\"app\":\"db\"}", "" },
+		{ ",\"labels\":{\"a.b/tier\":\"back\",\"app\":\"db\"}", "" },
+		{ ",\"app\":\"db\"", "" },
 		{ "\"app\":\"db\"", "\"app\":\"me\"" },
 		{ "  - {\"namespace\":\"ops\",\"serviceAccount\":\"*\"}\n", "" },
 		{ "\"node\":\"edge-1\"", "\"node\":\"evil-1\"" },
@@ -78,19 +108,10 @@ static void whoever_changes_a_rule_makes_the_secret_useless(void **state)
 	_cleanup_free_ char *text = print(made);
 
 	for (size_t i = 0; i < ELEMENTS_OF(changes); i++) {
-		_cleanup_(buf_free) struct buf changed = BUF_MAX(ENVELOPE_MANIFEST_MAX);
-		_cleanup_(envelope_freep) struct envelope *read = NULL;
+		_cleanup_(envelope_freep) struct envelope *read = read_changed(text, changes[i][0], changes[i][1]);
 		_cleanup_(secret_free) struct secret content = {};
-		const char *at = strstr(text, changes[i][0]);
 		struct error err;
 
-		if (!at)
-			fail_msg("not in the manifest: %s", changes[i][0]);
-		buf_append(&changed, text, (size_t)(at - text));
-		buf_string(&changed, changes[i][1]);
-		buf_string(&changed, at + strlen(changes[i][0]));
-		if (sealed_read(buf_text(&changed), &read, &err) < 0)
-			fail_msg("%s: %s", changes[i][1], err.message);
 		if (envelope_open(read, sealed_key, &content, &err) != -EBADMSG)
 			fail_msg("opened with %s", changes[i][1]);
 	}
@@ -177,6 +198,7 @@ int main(void)
 		cmocka_unit_test(what_is_sealed_can_be_read_and_opened),
 		cmocka_unit_test(nothing_of_the_content_is_in_the_manifest),
 		cmocka_unit_test(another_key_opens_nothing),
+		cmocka_unit_test(an_api_server_may_give_labels_back_in_another_order),
 		cmocka_unit_test(whoever_changes_a_rule_makes_the_secret_useless),
 		cmocka_unit_test(no_damaged_byte_goes_unnoticed),
 		cmocka_unit_test(what_is_malformed_is_refused_with_its_place),
