@@ -1,0 +1,234 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What Holdfast's own kinds and its admission policy let in, and with which words they refuse, in a real API server.
+load lib
+
+MANIFESTS=$E2E/../../deploy/manifests
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	k apply -k "$MANIFESTS" >/dev/null || return
+	k wait crd/tpmnodes.tpm.holdfast crd/tpmsecrets.tpm.holdfast --for=condition=Established --timeout=20s >/dev/null || return
+	make_node_keys
+	printf s3cret >pw
+	openssl genrsa -out signer.pem 2048 2>/dev/null
+	openssl rsa -in signer.pem -pubout -out signer.pub 2>/dev/null
+}
+
+teardown_file() { k delete -k "$MANIFESTS" >/dev/null; }
+
+# A TPM gives two nodes their keys: it is only the keys that are wanted.
+make_node_keys() {
+	mkdir tpm && swtpm_setup --tpm2 --tpmstate tpm --logfile setup.log >/dev/null || return
+	swtpm socket --tpm2 --tpmstate "dir=$PWD/tpm" --server "type=unixio,path=$PWD/tpm.sock" --flags not-need-init \
+		--ctrl "type=unixio,path=$PWD/tpm.sock.ctrl" --daemon --pid "file=$PWD/swtpm.pid" || return
+	for node in edge-1 edge-2; do
+		tpm node-key --node $node --tcti "swtpm:path=$PWD/tpm.sock" --state-dir state >$node.yaml || return
+	done
+	kill "$(cat swtpm.pid)"
+}
+
+setup() { cd "$BATS_FILE_TMPDIR" || return; }
+teardown() { k delete tpmnodes,tpmsecrets --all >/dev/null; }
+
+tpm() { "$HOLDFAST_BUILD/bin/holdfast-tpm" "$@"; }
+seal() { tpm seal "$1" --node-key edge-1.yaml --allow shop/db "${@:2}"; }
+
+# accepted FILE: by both ways of applying, and what is then there is what was applied.
+accepted() {
+	k apply -f "$1" && k diff -f "$1" && k delete -f "$1" &&
+		k apply --server-side -f "$1" && k diff --server-side -f "$1" && k delete -f "$1"
+}
+
+# refused FILE TEXT FILTER: the object, changed so, is refused with this text.
+refused() {
+	k create --dry-run=client -o json -f "$1" | jq "$3" >changed.json
+	cmp -s <(jq -S . changed.json) <(k create --dry-run=client -o json -f "$1" | jq -S .) && { echo "nothing is changed by $3"; return 1; }
+	run k create -f changed.json
+	((status != 0)) && [[ $output == *"$2"* ]] || { echo "$3: $output"; return 1; }
+}
+
+@test "what node-key and seal print is accepted, and kubectl diff finds nothing" {
+	local zeros ones
+	zeros=$(printf '0%.0s' {1..64}) ones=$(printf 'a%.0s' {1..64})
+	accepted edge-1.yaml
+	seal plain --from-file password=pw >plain.yaml
+	accepted plain.yaml
+	: >empty
+	seal many --from-file empty --from-file .dot=pw --node-key edge-2.yaml --allow 'ops/*' --allow 'a/b,tier=back,a.b/c=,app=db' \
+		--require-sandbox vm --mode 0640 --uid 4294967294 --gid 7 --version 18446744073709551615 >many.yaml
+	accepted many.yaml
+	seal bound --from-file password=pw --pcr "7=$ones,11=$zeros" --signed-pcr 11,12 --signed-pcr-key signer.pub >bound.yaml
+	accepted bound.yaml
+}
+
+@test "as large a secret as can be sealed is accepted by server-side apply" {
+	head -c $((512 * 1024)) /dev/urandom >large
+	seal large --from-file large >large.yaml
+	k apply --server-side -f large.yaml
+	k diff --server-side -f large.yaml
+}
+
+@test "labels that the server gives back in another order are the ones that were sealed" {
+	seal sorted --from-file pw --allow 'a/b,tier=back,app=db' >sorted.yaml
+	grep -q '"labels":{"app":"db","tier":"back"}' sorted.yaml
+	k apply -f sorted.yaml
+	k get tpmsecret sorted -o json | jq -ce '.spec.allow[1].labels' | grep -Fx '{"app":"db","tier":"back"}'
+}
+
+@test "a bad TPMNode is refused with a sentence" {
+	refused edge-1.yaml 'spec: Required value' 'del(.spec)'
+	refused edge-1.yaml 'spec.rootKey.name: Required value' 'del(.spec.rootKey.name)'
+	refused edge-1.yaml 'spec.hold: Required value' 'del(.spec.hold)'
+	refused edge-1.yaml 'spec.rootKey.public' '.spec.rootKey.public = "AA=A"'
+	refused edge-1.yaml 'spec.rootKey.name' '.spec.rootKey.name |= ascii_upcase'
+	refused edge-1.yaml 'from 1 to 18446744073709551615' '.spec.hold.value = "0"'
+	refused edge-1.yaml 'from 1 to 18446744073709551615' '.spec.hold.value = "18446744073709551616"'
+	refused edge-1.yaml 'unknown field "spec.more"' '.spec.more = 1'
+	refused edge-1.yaml 'spec.endorsementKey.certificate' '.spec.endorsementKey = {}'
+}
+
+@test "a hold counter that falls is refused, unless it is another TPM's" {
+	k apply -f edge-1.yaml
+	k patch tpmnode edge-1 --type merge -p '{"spec": {"hold": {"value": "10"}}}'
+	run k patch tpmnode edge-1 --type merge -p '{"spec": {"hold": {"value": "9"}}}'
+	[[ $status != 0 && $output == *"the hold counter of a TPM never falls"* ]]
+	k patch tpmnode edge-1 --type merge -p "{\"spec\": {\"hold\": {\"value\": \"9\"}, \"rootKey\": {\"name\": \"000b$(printf 'a%.0s' {1..64})\"}}}"
+}
+
+@test "a bad TPMSecret is refused with a sentence" {
+	seal bound --from-file a=pw --from-file b=pw --pcr "7=$(printf 'a%.0s' {1..64})" --signed-pcr 11 --signed-pcr-key signer.pub >bad.yaml
+	for field in version sandbox files allow recipients nonce data; do refused bad.yaml "spec.$field: Required value" "del(.spec.$field)"; done
+	for field in node rootKey release public private seed; do
+		refused bad.yaml "spec.recipients[0].$field: Required value" "del(.spec.recipients[0].$field)"
+	done
+	for field in name mode uid gid size; do refused bad.yaml "spec.files[0].$field: Required value" "del(.spec.files[0].$field)"; done
+	for list in files allow recipients; do refused bad.yaml "spec.$list: Invalid value" ".spec.$list = []"; done
+	refused bad.yaml 'unknown field "spec.more"' '.spec.more = 1'
+	refused bad.yaml 'without leading zeros' '.spec.version = "07"'
+	refused bad.yaml 'spec.version' '.spec.version = 7'
+	refused bad.yaml 'supported values: "any", "vm"' '.spec.sandbox = "runc"'
+	refused bad.yaml 'does not begin with ".."' '.spec.files[0].name = "..data"'
+	refused bad.yaml 'does not begin with ".."' '.spec.files[0].name = "a/b"'
+	refused bad.yaml 'Duplicate value' '.spec.files[1].name = "a"'
+	refused bad.yaml 'three octal digits' '.spec.files[0].mode = "4000"'
+	refused bad.yaml 'spec.files[0].uid' '.spec.files[0].uid = 4294967295'
+	refused bad.yaml 'data holds another number of bytes' '.spec.files[0].size = 100'
+	refused bad.yaml 'a namespace has lower case letters' '.spec.allow[0].namespace = "Shop"'
+	refused bad.yaml 'for all of the namespace' '.spec.allow[0].serviceAccount = "d*"'
+	refused bad.yaml 'should have at least 1 properties' '.spec.allow[0].labels = {}'
+	refused bad.yaml "a label's key" '.spec.allow[0].labels = {"a b": ""}'
+	refused bad.yaml 'spec.allow[0].labels.app' '.spec.allow[0].labels = {"app": "a b"}'
+	refused bad.yaml 'Duplicate value' '.spec.recipients += .spec.recipients'
+	refused bad.yaml 'spec.nonce' '.spec.nonce = "AAAA"'
+}
+
+@test "bad release conditions are refused with a sentence" {
+	seal bound --from-file a=pw --pcr "7=$(printf 'a%.0s' {1..64})" --signed-pcr 11 --signed-pcr-key signer.pub >bad.yaml
+	local release=.spec.recipients[0].release
+	refused bad.yaml 'could not be revoked' "del($release[] | select(.type == \"hold\"))"
+	refused bad.yaml 'must be the first' "$release |= reverse"
+	refused bad.yaml 'Duplicate value' "$release += [$release[1]]"
+	refused bad.yaml 'supported values: "hold", "pcr", "signed-pcr"' "$release[1].type = \"moon\""
+	refused bad.yaml '"signed-pcr" has pcrs and key, and nothing else' "$release[0].value = \"1\""
+	refused bad.yaml '"pcr" has pcrs and as many values' "$release[1].pcrs += [8]"
+	refused bad.yaml '"hold" has index, name and value' "del($release[2].index)"
+	refused bad.yaml 'Duplicate value' "$release[0].pcrs = [11, 11]"
+	refused bad.yaml 'numbers of PCRs rise' "$release[0].pcrs = [12, 11]"
+	refused bad.yaml 'less than or equal to 23' "$release[0].pcrs = [24]"
+	refused bad.yaml 'nothing was measured into them' "$release[1].values = [\"$(printf 'f%.0s' {1..64})\"]"
+	refused bad.yaml 'from 1 to 18446744073709551615' "$release[2].value = \"0\""
+}
+
+@test "an earlier version does not replace a later one" {
+	apply_version 10
+	run apply_version 9
+	[[ $status != 0 && $output == *"an earlier version does not replace a later one"* ]]
+	apply_version 11
+}
+
+apply_version() { seal a --from-file pw --version "$1" | k apply -f -; }
+
+# says NODE [READY]: as each node does, for itself; without READY it has nothing to say any more.
+says() {
+	local entry='{"node": "'$1'", "ready": '${2:-}', "reason": "Locked", "message": "try later", "version": "7", "since": "2026-11-25T18:00:00Z"}'
+	k apply --server-side --subresource=status --field-manager "holdfast-tpm@$1" --force-conflicts -f - <<-END
+	{"apiVersion": "tpm.holdfast/v1alpha1", "kind": "TPMSecret", "metadata": {"name": "a"}, "status": {"nodes": [${2:+$entry}]}}
+	END
+}
+
+@test "each node says in the status what it has to say, and takes nobody else's word away" {
+	seal a --from-file pw | k apply -f -
+	says edge-1 true
+	says edge-2 false
+	says edge-1 true
+	k get tpmsecret a -o json | jq -e '[.status.nodes[] | {node, ready}] == [{"node": "edge-1", "ready": true}, {"node": "edge-2", "ready": false}]'
+	k get tpmsecrets a -o wide | grep 'edge-2.*try later'
+	says edge-2
+	k get tpmsecret a -o json | jq -e '[.status.nodes[].node] == ["edge-1"]'
+	k get tpmsecret a -o json | jq -e '.metadata.generation == 1'
+}
+
+@test "kubectl get shows a node's TPM, state, secrets and hold counter" {
+	k apply -f edge-1.yaml
+	k apply --server-side --subresource=status --field-manager holdfast-tpm@edge-1 -f - <<-END
+	{"apiVersion": "tpm.holdfast/v1alpha1", "kind": "TPMNode", "metadata": {"name": "edge-1"}, "status": {
+		"state": "NotReady", "tpm": "IFX SLB9670", "secrets": 3, "conditions": [{"type": "Ready", "status": "False", "reason": "Lockout",
+		"message": "the TPM is locked", "lastTransitionTime": "2026-11-25T18:00:00Z"}]}}
+	END
+	k get tpmnodes | head -n 1 | grep -E '^NAME +TPM +STATE +SECRETS +HOLD +AGE *$'
+	k get tpmnodes | grep -E '^edge-1 +IFX SLB9670 +NotReady +3 +1 '
+	k get tpmn -o wide | grep 'the TPM is locked'
+	k get holdfast -o name | grep -Fx tpmnode.tpm.holdfast/edge-1
+	k wait tpmnode/edge-1 --for=condition=Ready=False --timeout=1s
+}
+
+@test "kubectl explain has words for every field" {
+	k explain tpmsecret.spec.recipients.release | grep -q 'hold counter has this value'
+	k get --raw /openapi/v3/apis/tpm.holdfast/v1alpha1 >openapi
+	run jq -r '[.components.schemas | to_entries[] | select(.key | startswith("holdfast.tpm")) | select(.key | endswith("List") | not) | .key as $kind | .value |
+		paths(objects) as $path | select($path | length > 1 and .[-2] == "properties" and .[0] == "properties") | select($path[1] != "metadata") |
+		select((getpath($path).description // "") == "") | "\($kind): \($path | map(strings) | join("."))"][]' openapi
+	[[ $status == 0 && ! $output ]] || { echo "$output"; return 1; }
+	jq -e '[.components.schemas | to_entries[] | select(.key | test("tpm.*TPM(Secret|Node)$"))] | length == 2' openapi
+}
+
+# pod_with PATH [NAMESPACE]
+pod_with() {
+	k create --dry-run=server -f - <<-END
+	{apiVersion: v1, kind: Pod, metadata: {name: curious, namespace: ${2:-default}}, spec: {containers: [{name: c, image: none}],
+	 volumes: [{name: harmless, hostPath: {path: /etc}}, {name: v, hostPath: {path: "$1"}}]}}
+	END
+}
+
+kept_out() {
+	run pod_with "$@"
+	[[ $status != 0 && $output == *"a hostPath volume of "*" to this pod, and with it the secrets of other pods on its node"* ]]
+}
+
+@test "a pod may not mount where the secrets of others are, or where kubelet listens, nor anything above or below" {
+	before_long kept_out /run/holdfast
+	for path in / . /run /run/ /var /var/run /var/run/holdfast/vol /var/lib //run//holdfast /run/./holdfast/tpm.sock /var/lib/holdfast/tpm \
+		/var/lib/kubelet /var/lib/kubelet/device-plugins /var/lib/kubelet/device-plugins/kubelet.sock /var/lib/kubelet/pod-resources \
+		/var/lib/kubelet/pods-api; do
+		kept_out "$path" || { echo "$path: $output"; return 1; }
+	done
+	for path in /run/holdfastly /var/lib/holdfast-2 /var/lib/kubelet/plugins /var/log /proc; do pod_with "$path"; done
+}
+
+@test "it says which directory, and who may lift it" {
+	before_long kept_out /var/lib
+	[[ $output == *"/var/lib/ would open /var/lib/holdfast/ and /var/lib/kubelet/device-plugins/"* ]]
+	[[ $output == *"label the namespace holdfast/allow-host-paths=true"* ]]
+}
+
+@test "Holdfast's own namespace may, and one that an administrator has labelled" {
+	before_long kept_out /run/holdfast
+	namespace holdfast-system | k apply -f -
+	namespace drivers | k apply -f -
+	before_long pod_with /run/holdfast holdfast-system
+	kept_out /run/holdfast drivers
+	k label namespace drivers holdfast/allow-host-paths=true
+	before_long pod_with /run/holdfast drivers
+	k delete namespace drivers holdfast-system --wait=false
+}
