@@ -23,6 +23,7 @@ static void free_client(struct api_client *client)
 {
 	curl_slist_free_all(client->headers);
 	curl_slist_free_all(client->post_headers);
+	curl_slist_free_all(client->apply_headers);
 	api_config_clear(&client->config);
 	curl_global_cleanup();
 	if (client->closed)
@@ -139,7 +140,8 @@ static int set_up_multi(struct api_client *client, struct error *err)
 	client->multi = curl_multi_init();
 	client->headers = curl_slist_append(NULL, "Accept: application/json");
 	client->post_headers = curl_slist_append(NULL, "Content-Type: application/json");
-	if (!client->multi || !client->headers || !client->post_headers)
+	client->apply_headers = curl_slist_append(NULL, "Content-Type: application/apply-patch+yaml"); /* and JSON is YAML */
+	if (!client->multi || !client->headers || !client->post_headers || !client->apply_headers)
 		return error_nomem(err);
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);

@@ -15,7 +15,7 @@ struct api_request;
 struct api_result {
 	unsigned status;         /* HTTP status; 0 if none came */
 	uint64_t retry_after_ms; /* what the server asked for; 0 if nothing */
-	struct error err;        /* code 0: status 200, or 201 after a POST, and its whole body has been received */
+	struct error err;        /* code 0: status 200, or 201 where something was made, and its whole body has been received */
 };
 
 /* None of these may cancel a request, or close the client, from `opened` and `received`; `finished` may. */
@@ -43,6 +43,13 @@ int api_client_get(struct api_client *client, const char *path, const struct api
 /* As api_client_get, with a body of JSON, which is copied. */
 int api_client_post(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
 		    struct api_request **ret, struct error *err) must_check;
+
+/*
+ * As api_client_post, but a server-side apply: `body` is all that the field manager in the query says of the object
+ * (kubernetes.io/docs/reference/using-api/server-side-apply). 201: the object is new.
+ */
+int api_client_apply(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+		     struct api_request **ret, struct error *err) must_check;
 
 /* Ends it without a call to its handler. Accepts NULL. */
 void api_request_cancel(struct api_request *request);

@@ -211,14 +211,21 @@ static struct api_request *new_request(struct api_client *client, const struct a
 	return request;
 }
 
-static int set_body(struct api_request *request, const char *body, struct error *err)
+enum verb { GET, POST, APPLY };
+
+static int set_body(struct api_request *request, enum verb verb, const char *body, struct error *err)
 {
-	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->client->post_headers);
+	const struct api_client *client = request->client;
+
+	if (verb == GET)
+		return 0;
+	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, verb == APPLY ? client->apply_headers : client->post_headers);
+	if (verb == APPLY && curl_easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, "PATCH"))
+		return error_nomem(err);
 	return curl_easy_setopt(request->easy, CURLOPT_COPYPOSTFIELDS, body) ? error_nomem(err) : 0;
 }
 
-/* `body` NULL: a GET. */
-static int send_request(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+static int send_request(struct api_client *client, enum verb verb, const char *path, const char *body, const struct api_handler *handler,
 			struct api_request **ret, struct error *err)
 {
 	struct api_request *request = new_request(client, handler);
@@ -226,7 +233,7 @@ static int send_request(struct api_client *client, const char *path, const char 
 	if (!request)
 		return error_nomem(err);
 	set_transport(request);
-	int r = body ? set_body(request, body, err) : 0;
+	int r = set_body(request, verb, body, err);
 	if (r == 0)
 		r = api_request_set_url(request, path, err);
 	if (r == 0)
@@ -245,11 +252,17 @@ static int send_request(struct api_client *client, const char *path, const char 
 int api_client_get(struct api_client *client, const char *path, const struct api_handler *handler, struct api_request **ret,
 		   struct error *err)
 {
-	return send_request(client, path, NULL, handler, ret, err);
+	return send_request(client, GET, path, NULL, handler, ret, err);
 }
 
 int api_client_post(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
 		    struct api_request **ret, struct error *err)
 {
-	return send_request(client, path, body, handler, ret, err);
+	return send_request(client, POST, path, body, handler, ret, err);
+}
+
+int api_client_apply(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+		     struct api_request **ret, struct error *err)
+{
+	return send_request(client, APPLY, path, body, handler, ret, err);
 }

@@ -41,6 +41,19 @@ void kube_source_tell(struct kube_source *source, const struct kube_notice *noti
 		source->ops->tell(source, notice);
 }
 
+int kube_source_publish(struct kube_source *source, const struct kube_publication *what, struct error *err)
+{
+	if (!source->ops->publish)
+		return error_set(err, ENOTSUP, "nothing can be published in a directory of manifests");
+	return source->ops->publish(source, what, err);
+}
+
+void kube_source_publish_again(struct kube_source *source, const char *path)
+{
+	if (source->ops->publish_again)
+		source->ops->publish_again(source, path);
+}
+
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
 	/* FNV-1a with the NUL, so that "a", "bc" and "ab", "c" differ. */

@@ -18,13 +18,16 @@ struct kube_source;
 
 /* What `status` shows. Strings belong to the source and are valid until the next turn of the loop. */
 struct kube_source_status {
-	const char *name;       /* "https://10.9.0.1:6443" or "/etc/holdfast/manifests" */
-	bool connected;         /* the last exchange worked and, for an API server, every watch of a kind that it knows is open */
-	uint64_t last_heard_ms; /* uv_now of the last byte or file event; 0 = never */
-	const char *last_error; /* "" if none since it is connected */
-	uint64_t restarts;      /* watches opened again, all kinds together */
-	uint64_t refused;       /* objects or files that could not be read, since the start */
-	uint64_t told, dropped; /* notices that the API server has, and that it will not get */
+	const char *name;          /* "https://10.9.0.1:6443" or "/etc/holdfast/manifests" */
+	bool connected;            /* the last exchange worked and, for an API server, every watch of a kind that it knows is open */
+	uint64_t last_heard_ms;    /* uv_now of the last byte or file event; 0 = never */
+	const char *last_error;    /* "" if none since it is connected */
+	uint64_t restarts;         /* watches opened again, all kinds together */
+	uint64_t refused;          /* objects or files that could not be read, since the start */
+	uint64_t told, dropped;    /* notices that the API server has, and that it will not get */
+	uint64_t published;        /* texts that it has taken, each time */
+	size_t unpublished;        /* texts that it has not now */
+	const char *publish_error; /* "" if the last attempt went well */
 };
 
 struct kube_source_ops;
@@ -62,6 +65,24 @@ struct kube_notice {
  * called as often as one likes: equal notices, of whatever node, are one event.
  */
 void kube_source_tell(struct kube_source *source, const struct kube_notice *notice);
+
+/* What this node says of an object in the API server. */
+struct kube_publication {
+	const char *path;            /* "/apis/tpm.holdfast/v1alpha1/tpmnodes/edge-1", or its status: "…/edge-1/status" */
+	const char *body;            /* JSON with apiVersion, kind, metadata.name, and all that the node says of it; NULL: see below */
+	const char *reporter, *node; /* "holdfast-tpm", "edge-1" */
+};
+
+/*
+ * Sees to it that `body` is there, by server-side apply, from now on: retried with back-off, applied again now and then, also when
+ * somebody overwrites it. Called again for a path, it replaces the text; an equal one costs nothing. With `body` NULL the path is
+ * forgotten, and what is there stays: to take something back, publish less. Never waits; all of it is copied. ENOTSUP: a directory of
+ * manifests has nobody to publish to, and nothing is written. E2BIG; ENOMEM.
+ */
+int kube_source_publish(struct kube_source *source, const struct kube_publication *what, struct error *err) must_check;
+
+/* The text of this path has been lost, as a watch may tell: it is sent at once. */
+void kube_source_publish_again(struct kube_source *source, const char *path);
 
 /* Not to be called from the store's observer. Stops; `closed` (may be NULL) is called from the loop when nothing of it is left. Accepts
  * NULL, then calls nothing. */

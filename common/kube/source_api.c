@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/kube/api_publisher.h"
 #include "common/kube/api_reflector.h"
 #include "common/kube/api_teller.h"
 
@@ -17,6 +18,7 @@ const struct api_tuning api_tuning_default = {
 	.watch_s_max = 600,
 	.page_size = 500,
 	.tell_pause_ms = 200,
+	.publish_refresh_ms = 30 * 60 * 1000,
 };
 
 struct source_api {
@@ -25,8 +27,9 @@ struct source_api {
 	struct api_tuning tuning;
 	struct api_client *client;
 	struct refusals refusals;
-	size_t n_running; /* the teller and the reflectors */
+	size_t n_running; /* teller, publisher and reflectors */
 	struct api_teller teller;
+	struct api_publisher publisher;
 	struct error credentials; /* why they could not be read again */
 	void (*closed)(void *context);
 	void *closed_context;
@@ -104,6 +107,7 @@ static void stop(struct kube_source *base, void (*closed)(void *context), void *
 	source->closed = closed;
 	source->closed_context = context;
 	api_teller_stop(&source->teller);
+	api_publisher_stop(&source->publisher);
 	for (size_t i = 0; i < source->n_reflectors; i++)
 		reflector_stop(&source->reflectors[i]);
 }
@@ -125,6 +129,9 @@ static void status(const struct kube_source *base, struct kube_source_status *re
 	result.refused = source->refusals.n;
 	result.told = source->teller.told;
 	result.dropped = source->teller.dropped;
+	result.published = source->publisher.sent;
+	result.unpublished = api_publisher_missing(&source->publisher);
+	result.publish_error = source->publisher.problem.code ? source->publisher.problem.message : "";
 	*ret = result;
 }
 
@@ -133,7 +140,23 @@ static void tell(struct kube_source *base, const struct kube_notice *notice)
 	api_teller_tell(&((struct source_api *)base)->teller, notice);
 }
 
-static const struct kube_source_ops ops = { .status = status, .stop = stop, .tell = tell };
+static int publish(struct kube_source *base, const struct kube_publication *what, struct error *err)
+{
+	return api_publisher_put(&((struct source_api *)base)->publisher, what, err);
+}
+
+static void publish_again(struct kube_source *base, const char *path)
+{
+	api_publisher_again(&((struct source_api *)base)->publisher, path);
+}
+
+static const struct kube_source_ops ops = {
+	.status = status,
+	.stop = stop,
+	.tell = tell,
+	.publish = publish,
+	.publish_again = publish_again,
+};
 
 static void start_teller(struct source_api *source, uv_loop_t *loop)
 {
@@ -146,6 +169,19 @@ static void start_teller(struct source_api *source, uv_loop_t *loop)
 	};
 	source->n_running++;
 	api_teller_start(&source->teller, loop);
+}
+
+static void start_publisher(struct source_api *source, uv_loop_t *loop)
+{
+	source->publisher = (struct api_publisher){
+		.client = source->client,
+		.tuning = &source->tuning,
+		.lost_credentials = read_credentials_again,
+		.closed = part_closed,
+		.context = source,
+	};
+	source->n_running++;
+	api_publisher_start(&source->publisher, loop);
 }
 
 static void start_reflectors(struct source_api *source, uv_loop_t *loop, struct kube_store *store)
@@ -199,6 +235,7 @@ int kube_source_api_start(uv_loop_t *loop, const struct kube_source_options *opt
 		return r;
 	}
 	start_teller(source, loop);
+	start_publisher(source, loop);
 	start_reflectors(source, loop, store);
 	*ret = &source->base;
 	return 0;

@@ -76,6 +76,7 @@ static void status(const struct kube_source *base, struct kube_source_status *re
 		.last_heard_ms = source->heard_ms,
 		.last_error = state->problem.code ? state->problem.message : "",
 		.refused = source->refusals.n,
+		.publish_error = "",
 	};
 }
 

@@ -8,7 +8,10 @@
 struct kube_source_ops {
 	void (*status)(const struct kube_source *source, struct kube_source_status *ret);
 	void (*stop)(struct kube_source *source, void (*closed)(void *context), void *context);
-	void (*tell)(struct kube_source *source, const struct kube_notice *notice); /* may be NULL */
+	/* These may be NULL. */
+	void (*tell)(struct kube_source *source, const struct kube_notice *notice);
+	int (*publish)(struct kube_source *source, const struct kube_publication *what, struct error *err);
+	void (*publish_again)(struct kube_source *source, const char *path);
 };
 
 struct kube_source {
@@ -22,7 +25,8 @@ struct api_tuning {
 	uint64_t stable_ms;                /* a watch that lived so long forgets earlier failures */
 	unsigned watch_s_min, watch_s_max; /* asked of the server, chosen at random in between */
 	unsigned page_size;                /* objects in one answer of a list */
-	uint64_t tell_pause_ms;            /* between two events that are told */
+	uint64_t tell_pause_ms;            /* between two events that are told, and two texts that are published */
+	uint64_t publish_refresh_ms;       /* after which a text is published again */
 };
 
 extern const struct api_tuning api_tuning_default;

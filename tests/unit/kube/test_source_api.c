@@ -47,6 +47,7 @@ static struct api_tuning quick = {
 	.watch_s_max = 600,
 	.page_size = 2,
 	.tell_pause_ms = 4,
+	.publish_refresh_ms = 60000,
 };
 
 static void start_with(struct source_fixture *f, unsigned kinds, const struct step *steps, size_t n, struct kube_source_options options,
