@@ -4,6 +4,7 @@
 #include "common/base/array.h"
 
 const struct checkup_row checks[] = {
+	{ "configuration", check_configuration },
 	{ "tpm-device", check_tpm_device, true },
 	{ "tpm", check_tpm, true },
 	{ "kubelet", check_kubelet, true },

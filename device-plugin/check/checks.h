@@ -4,15 +4,16 @@
 
 #include "common/checkup/checkup.h"
 #include "common/json/json.h"
+#include "device-plugin/daemon/settings.h"
 
 /* `holdfast-tpm check`: what this node must have so that the daemon can hand out secrets. */
 
-/* checkup->options. Paths as the configuration has them. */
+/* checkup->options */
 struct check_options {
-	const char *tcti, *state_directory;
-	const char *device_plugins, *pod_resources, *sandboxes; /* directories */
-	const cJSON *status;                                    /* of the daemon, as `status -o json` gives it; NULL: it does not answer */
-	struct error away;                                      /* why not */
+	struct settings settings;   /* of the daemon; all defaults, if they cannot be read */
+	struct error misconfigured; /* why the daemon would not start with them; code 0: it would */
+	cJSON *status;              /* of the daemon, as `status -o json` gives it; NULL: it does not answer */
+	struct error away;          /* why not */
 };
 
 extern const struct checkup_row checks[];
@@ -32,6 +33,7 @@ void check_volumes(struct checkup *checkup);
 void check_swap(struct checkup *checkup);
 
 /* ── daemon.c ── */
+void check_configuration(struct checkup *checkup);
 void check_directories(struct checkup *checkup);
 void check_daemon(struct checkup *checkup);
 

@@ -10,30 +10,36 @@
 #include "device-plugin/tpm/tpm.h"
 
 #define TIMEOUT_MS 5000
+#define NO_CONFIGURATION "/dev/null" /* and so all defaults */
 
 static const char usage[] =
-	"usage: holdfast-tpm check [-o json] [--tcti TCTI] [--state-dir DIRECTORY] [--socket PATH]\n"
+	"usage: holdfast-tpm check [-o json] [--config FILE] [--tcti TCTI] [--state-dir DIRECTORY] [--socket PATH]\n"
 	"\n"
 	"Looks at this node, as root, and says what would keep the daemon from handing out secrets here: cause, and cure behind the "
 	"arrow.\n"
 	"Exit code 0: all is well, 1: there are warnings, 2: something must be repaired, 3: it could not be looked at.\n"
 	"\n"
-	"  --tcti TCTI           the TPM; default " TPM_DEFAULT_TCTI "\n"
-	"  --state-dir DIRECTORY what the daemon keeps; default " PIN_DEFAULT_DIRECTORY "\n"
-	"  --socket PATH         of the daemon; default " CONTROL_DEFAULT_SOCKET "\n"
+	"  --config FILE          section `secrets` of this file; default " CONFIG_DEFAULT_PATH "\n"
+	"  --tcti TCTI            another TPM than the configuration says\n"
+	"  --state-dir DIRECTORY  another memory of it\n"
+	"  --socket PATH          another socket of the daemon\n"
 	"\n"
 	"  holdfast-tpm check\n"
 	"  holdfast-tpm check -o json | jq '.findings[] | select(.level != \"ok\")'\n";
 
 struct invocation {
-	struct check_options options;
+	const char *tcti, *state_directory;
 	bool json, help, bad;
 };
 
 static const struct option known[] = {
-	{ "tcti", required_argument, NULL, 't' },   { "state-dir", required_argument, NULL, 'd' },
-	{ "socket", required_argument, NULL, 's' }, { "output", required_argument, NULL, 'o' },
-	{ "help", no_argument, NULL, 'h' },         { 0 },
+	{ "config", required_argument, NULL, 'c' },
+	{ "tcti", required_argument, NULL, 't' },
+	{ "state-dir", required_argument, NULL, 'd' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
 };
 
 static void parse(int argc, char **argv, struct checkup *checkup, struct invocation *ret)
@@ -41,10 +47,12 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct invocat
 	int c;
 
 	while ((c = getopt_long(argc, argv, "ho:", known, NULL)) != -1) {
-		if (c == 't')
-			ret->options.tcti = optarg;
+		if (c == 'c')
+			checkup->config = optarg;
+		else if (c == 't')
+			ret->tcti = optarg;
 		else if (c == 'd')
-			ret->options.state_directory = optarg;
+			ret->state_directory = optarg;
 		else if (c == 's')
 			checkup->socket = optarg;
 		else if (c == 'o')
@@ -55,6 +63,28 @@ static void parse(int argc, char **argv, struct checkup *checkup, struct invocat
 			ret->bad = true;
 	}
 	ret->bad |= optind != argc;
+}
+
+/* What is wrong with the configuration is a finding; the rest is looked at nevertheless. */
+static int load(const struct checkup *checkup, const struct invocation *invocation, struct check_options *ret, struct error *err)
+{
+	struct settings whole = { 0 };
+
+	if (settings_load(checkup->config, &whole, &ret->misconfigured) == 0)
+		ret->misconfigured.code = 0;
+	settings_clear(&whole);
+	int r = settings_read(checkup->config, &ret->settings, err);
+	if (r < 0)
+		r = settings_read(NO_CONFIGURATION, &ret->settings, err);
+	if (r < 0)
+		return r;
+	if (invocation->tcti)
+		ret->settings.tcti = invocation->tcti;
+	if (invocation->state_directory)
+		ret->settings.state_directory = invocation->state_directory;
+	if (checkup->socket)
+		ret->settings.socket = checkup->socket;
+	return 0;
 }
 
 /* What the daemon says of itself; NULL, and why, if it says nothing. */
@@ -69,23 +99,36 @@ static cJSON *ask_status(const char *socket, struct error *err)
 	return tree;
 }
 
+static void check_options_clear(struct check_options *options)
+{
+	json_free(options->status);
+	settings_clear(&options->settings);
+}
+
+static int check(struct checkup *checkup, const struct invocation *invocation)
+{
+	_cleanup_(check_options_clear) struct check_options options = { 0 };
+	struct error err;
+
+	if (load(checkup, invocation, &options, &err) < 0) {
+		fprintf(stderr, "holdfast-tpm: %s\n", err.message);
+		return CHECKUP_EXIT_UNKNOWN;
+	}
+	options.status = ask_status(options.settings.socket, &options.away);
+	checkup->options = &options;
+	return checkup_report(checkup, checks, n_checks, "holdfast-tpm", invocation->json);
+}
+
 int command_check(int argc, char **argv)
 {
 	_cleanup_(checkup_clear) struct checkup checkup;
-	_cleanup_(json_freep) cJSON *status = NULL;
-	struct invocation invocation = {
-		.options = { TPM_DEFAULT_TCTI, PIN_DEFAULT_DIRECTORY, "/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pod-resources",
-			     "/run/holdfast/sandboxes" },
-	};
+	struct invocation invocation = { 0 };
 
 	checkup_init(&checkup);
-	checkup.options = &invocation.options;
 	parse(argc, argv, &checkup, &invocation);
 	if (invocation.help || invocation.bad) {
 		fputs(usage, invocation.bad ? stderr : stdout);
 		return invocation.bad ? CHECKUP_EXIT_UNKNOWN : 0;
 	}
-	status = ask_status(checkup.socket, &invocation.options.away);
-	invocation.options.status = status;
-	return checkup_report(&checkup, checks, n_checks, "holdfast-tpm", invocation.json);
+	return check(&checkup, &invocation);
 }

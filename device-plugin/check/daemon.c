@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device-plugin/check/checks.h"
 
+void check_configuration(struct checkup *checkup)
+{
+	const struct check_options *options = checkup->options;
+	const struct settings *settings = &options->settings;
+
+	if (options->misconfigured.code)
+		checkup_fail(checkup, "see `holdfast-tpm serve --print-config`; another file: --config FILE", "%s",
+			     options->misconfigured.message);
+	else if (settings->kubeconfig || settings->directory)
+		checkup_ok(checkup, "node %s follows %s", settings->node_name,
+			   settings->kubeconfig ? settings->kubeconfig : settings->directory);
+	else
+		checkup_ok(checkup, "node %s follows the API server as a pod of the cluster", settings->node_name);
+}
+
 void check_directories(struct checkup *checkup)
 {
 	const struct check_options *options = checkup->options;
 
-	checkup_directory(checkup, options->state_directory, "which TPM this is, and which versions were seen, cannot be kept");
+	checkup_directory(checkup, options->settings.state_directory, "which TPM this is, and which versions were seen, cannot be kept");
 }
 
 void check_daemon(struct checkup *checkup)

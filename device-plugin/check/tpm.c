@@ -63,10 +63,10 @@ void check_tpm_device(struct checkup *checkup)
 {
 	const struct check_options *options = checkup->options;
 
-	if (strncmp(options->tcti, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) == 0)
-		look_at_device(checkup, options->tcti + strlen(DEVICE_PREFIX));
+	if (strncmp(options->settings.tcti, DEVICE_PREFIX, strlen(DEVICE_PREFIX)) == 0)
+		look_at_device(checkup, options->settings.tcti + strlen(DEVICE_PREFIX));
 	else
-		checkup_ok(checkup, "the TPM is no device of this kernel: %s", options->tcti);
+		checkup_ok(checkup, "the TPM is no device of this kernel: %s", options->settings.tcti);
 }
 
 static void say_lockout(struct checkup *checkup, const struct tpm_description *tpm)
@@ -116,13 +116,13 @@ static int look_at_tpm(struct checkup *checkup, struct error *err)
 	struct tpm2_name root;
 	uint64_t hold;
 
-	int r = tpm_open(options->tcti, &tpm, err);
+	int r = tpm_open(options->settings.tcti, &tpm, err);
 	if (r == 0)
 		r = tpm_describe(tpm, &description, err);
 	if (r < 0)
 		return r;
 	say_description(checkup, &description);
-	r = pin_read(options->state_directory, &root, err);
+	r = pin_read(options->settings.state_directory, &root, err);
 	if (r == 0)
 		r = tpm_check(tpm, &root, &hold, err);
 	if (r == 0)

@@ -57,6 +57,8 @@ static void on_incremented(struct tpm_job *job, int r, const struct error *why)
 		print_answer(revocation, daemon->deliveries.n, &out);
 		rotate_withdraw_all(daemon, WHY);
 		health_take_hold(daemon, revocation->hold_value);
+	} else if (r != -ECANCELED) {
+		health_look_now(daemon);
 	}
 	control_answer(revocation->call, r, &out, why);
 	free(revocation);

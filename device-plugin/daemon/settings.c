@@ -39,19 +39,23 @@ static const struct config_row rows[] = {
 
 static const struct config_section section = { "secrets", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
 
+int settings_read(const char *path, struct settings *ret, struct error *err)
+{
+	return config_load(path, &section, ret, &ret->config, err);
+}
+
 int settings_load(const char *path, struct settings *ret, struct error *err)
 {
-	_cleanup_(config_freep) struct config *config = NULL;
+	int r = settings_read(path, ret, err);
 
-	int r = config_load(path, &section, ret, &config, err);
 	if (r < 0)
 		return r;
 	const struct daemon_choice choice = {
 		section.name, &ret->node_name, ret->kubeconfig, ret->directory, ret->api_server, &ret->in_cluster, ret->host_name,
 	};
 	r = daemon_choose(&choice, err);
-	if (r == 0)
-		ret->config = TAKE_PTR(config);
+	if (r < 0)
+		settings_clear(ret);
 	return r;
 }
 

@@ -26,6 +26,8 @@ struct settings {
 
 /* `path` NULL: the default path, which may be missing. EINVAL names file and key. The caller's: settings_clear. */
 int settings_load(const char *path, struct settings *ret, struct error *err) must_check;
+/* As settings_load, without the choice of a source, which may be missing. */
+int settings_read(const char *path, struct settings *ret, struct error *err) must_check;
 void settings_clear(struct settings *settings);
 
 /* Every key with its default and what it means, as a holdfast.yaml. */

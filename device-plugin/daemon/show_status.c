@@ -2,6 +2,7 @@
 /* `holdfast-tpm status`: one screen that says whether this node can hand out its secrets, and what was refused. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/base/when.h"
 #include "common/kube/report.h"
@@ -9,6 +10,7 @@
 #include "device-plugin/seal/value.h"
 
 #define INDENT "           "
+#define UNREGISTERED_MAX 16
 #define ROOT_DIGITS 16 /* of the root key's name; all of it is in the JSON */
 
 struct kube_report show_report(const struct daemon *daemon)
@@ -105,20 +107,32 @@ static void print_tpm(const struct daemon *daemon, struct buf *out)
 		   tpm_worker_queue_length(daemon->worker));
 }
 
+/* A reason that many share is said once. */
+struct unregistered {
+	struct buf *out;
+	const char *said;
+	size_t n;
+};
+
 static void print_unregistered(void *context, const struct plugin_resource *resource)
 {
-	if (resource->registration != PLUGIN_REGISTERED)
-		buf_printf(context, INDENT "%s: %s%s%s\n", resource->secret, plugin_registration_name(resource->registration),
-			   *resource->problem ? ", " : "", resource->problem);
+	struct unregistered *list = context;
+
+	if (resource->registration == PLUGIN_REGISTERED || list->n++ >= UNREGISTERED_MAX || strcmp(list->said, resource->problem) == 0)
+		return;
+	buf_printf(list->out, INDENT "%s: %s%s%s\n", resource->secret, plugin_registration_name(resource->registration),
+		   *resource->problem ? ", " : "", resource->problem);
+	list->said = resource->problem;
 }
 
 static void print_kubelet(const struct daemon *daemon, struct buf *out)
 {
 	struct kubelet_counts counts = show_count_resources(daemon);
+	struct unregistered list = { out, "", 0 };
 
 	buf_printf(out, "kubelet    %s: %zu of %zu resources registered\n", daemon->settings.kubelet_directory, counts.registered,
 		   counts.resources);
-	plugin_status(daemon->plugin, print_unregistered, out);
+	plugin_status(daemon->plugin, print_unregistered, &list);
 }
 
 static void print_secrets(const struct daemon *daemon, struct buf *out)

@@ -4,9 +4,12 @@
 
 load lib
 
+configure() { echo "secrets: {nodeName: edge-1, source: {directory: $PWD}, kubeletDir: $PWD/kubelet, socket: $PWD/s}" >holdfast.yaml; }
+
 # says LEVEL ROW TEXT: `check` has such a finding, and a cure with it unless all is well
 says() {
-	on_node check -o json >check || (($? <= 2))
+	configure
+	on_node check --config holdfast.yaml -o json >check || (($? <= 2))
 	jq -e --arg level "$1" --arg row "$2" --arg text "$3" '.findings | any(.level == $level and .check == $row and
 		(.cause | contains($text)) and (.level == "ok" or .cure != ""))' check >/dev/null || { jq -c '.findings[]' check; false; }
 }
@@ -104,21 +107,30 @@ says() {
 
 @test "check names what is missing on a node, with a cure for each" {
 	on_node node-key --node edge-1
-	run on_node check
+	configure
+	run on_node check --config holdfast.yaml
 	echo "$output"
 	[[ $status == 1 ]]
-	says warn kubelet "does not answer on /var/lib/kubelet/device-plugins/kubelet.sock"
-	says warn pod-resources "does not answer on /var/lib/kubelet/pod-resources/kubelet.sock"
+	says ok configuration "node edge-1 follows $PWD"
+	says warn kubelet "does not answer on $PWD/kubelet/device-plugins/kubelet.sock"
+	says warn pod-resources "does not answer on $PWD/kubelet/pod-resources/kubelet.sock"
 	says warn daemon "is \`holdfast-tpm serve\` running on this node?"
 	says ok volumes "never swap"
 	chmod 777 state
 	says fail directories "is no directory that root alone can write"
 	chmod 700 state
 	says ok directories "can be written"
-	run on_node check --no-such-option
-	[[ $status == 3 ]]
-	run on_node check -o yaml
-	[[ $status == 3 && $output == *'-o takes text or json, not "yaml"'* ]]
+}
+
+@test "check looks at the rest, too, if the configuration is wrong, and says so" {
+	on_node node-key --node edge-1
+	configure
+	sed -i s/kubeletDir/kubeletDire/ holdfast.yaml
+	refused 2 "did you mean" on_node check --config holdfast.yaml
+	[[ $output == *"it is the one that was enrolled"* ]]
+	refused 2 "source" on_node check --config /dev/null
+	refused 3 '-o takes text or json, not "yaml"' on_node check -o yaml
+	refused 3 "usage:" on_node check --no-such-option
 }
 
 @test "check finds sandbox records that others could forge" {
