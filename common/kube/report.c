@@ -31,6 +31,21 @@ static void print_source(const struct kube_report *report, struct buf *out)
 	print_last_error(status->last_error, out);
 }
 
+/* Of a node that says something of itself in the API server. */
+static void print_published(const struct kube_report *report, struct buf *out)
+{
+	const struct kube_source_status *status = &report->source;
+
+	if (status->published == 0 && status->unpublished == 0)
+		return;
+	buf_printf(out, "           published what this node says %" PRIu64 " times", status->published);
+	if (status->unpublished)
+		buf_printf(out, "; %zu OBJECTS LACK IT", status->unpublished);
+	if (*status->publish_error)
+		buf_printf(out, ": %s", status->publish_error);
+	buf_byte(out, '\n');
+}
+
 static void print_snapshot(const struct kube_report *report, struct buf *out)
 {
 	const struct kube_snapshot_status *status = &report->snapshot;
@@ -56,6 +71,7 @@ static void print_snapshot(const struct kube_report *report, struct buf *out)
 void kube_report_print(const struct kube_report *report, struct buf *out)
 {
 	print_source(report, out);
+	print_published(report, out);
 	print_snapshot(report, out);
 }
 
@@ -79,6 +95,9 @@ static void json_source(const struct kube_report *report, struct buf *out)
 	json_ago(report, "heardSecondsAgo", status->last_heard_ms, out);
 	buf_json_number(out, "watchesReopened", status->restarts);
 	buf_json_number(out, "objectsRefused", status->refused);
+	buf_json_number(out, "published", status->published);
+	buf_json_number(out, "unpublished", status->unpublished);
+	buf_json_member(out, "publishError", status->publish_error);
 	buf_json_member(out, "lastError", status->last_error);
 	buf_byte(out, '}');
 }

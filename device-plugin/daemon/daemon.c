@@ -201,6 +201,7 @@ static int start(struct daemon *daemon, struct error *err)
 		r = start_kubelet(daemon, err);
 	if (r < 0)
 		return r;
+	publish_start(daemon);
 	health_start(daemon);
 	r = follow(daemon, err);
 	if (r == 0)
@@ -235,6 +236,8 @@ static void stop(struct daemon *daemon)
 	if (daemon->health.timer.data)
 		health_stop(daemon);
 	tpm_worker_stop(daemon->worker, WORKER_GRACE_MS); /* what it answers now goes to parts that are still there */
+	if (daemon->publishing.timer.data)
+		publish_stop(daemon);
 	metrics_stop(daemon);
 	identifier_close(daemon->identifier);
 	plugin_stop(daemon->plugin, on_closed, &plugin_closed);

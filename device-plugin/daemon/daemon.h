@@ -80,6 +80,12 @@ struct daemon {
 		uint64_t began_ms;
 	} collector;
 
+	struct publishing { /* publish.c */
+		uv_timer_t timer;
+		struct error why; /* as it was said when the TPM became unusable */
+		bool complained;
+	} publishing;
+
 	uv_signal_t sigterm, sigint;
 	uint64_t started_ms;
 
@@ -146,6 +152,14 @@ void health_take_hold(struct daemon *daemon, uint64_t value);
 /* ── requests.c: the command line ── */
 int requests_start(struct daemon *daemon, struct error *err) must_check;
 void requests_stop(struct daemon *daemon);
+
+/* ── publish.c: what the API server hears of this node and its secrets ── */
+void publish_start(struct daemon *daemon);
+void publish_stop(struct daemon *daemon);
+/* Soon. */
+void publish_changed(struct daemon *daemon);
+/* The object is gone. */
+void publish_forget(struct daemon *daemon, const char *secret);
 
 /* ── show_status.c ── */
 /* Whether the daemon can do its work; `err` says what is in the way. For status and /readyz. */

@@ -68,6 +68,7 @@ static void set(struct daemon *daemon, int r, const struct error *why)
 		log_error("the TPM cannot be used: no secret is handed out", "error", why->message);
 	health->r = r;
 	health->why = r < 0 ? *why : (struct error){ 0 };
+	publish_changed(daemon);
 	if (was_good == health_is_good(daemon))
 		return;
 	health->since = time(NULL);

@@ -96,6 +96,10 @@ static void add_metrics(void *context, struct buf *out)
 	add_starts(daemon, out);
 	add_volumes(daemon, out);
 	add_kubelet(daemon, out);
+	metrics_one(out, "holdfast_tpm_published_total", METRIC_COUNTER, (double)report.source.published,
+		    "Times that the API server has taken what this node says of itself and of its secrets.");
+	metrics_one(out, "holdfast_tpm_unpublished", METRIC_GAUGE, (double)report.source.unpublished,
+		    "Objects in the API server that lack it.");
 	daemon_metrics_add_source("holdfast_tpm_", &report, daemon->started_ms, out);
 }
 

@@ -47,6 +47,7 @@ void registry_publish(struct daemon *daemon, struct secret_entry *entry)
 {
 	struct error err;
 
+	publish_changed(daemon);
 	if (!entry->sealed) {
 		withdraw(daemon, entry);
 		return;
@@ -124,6 +125,7 @@ static void object_gone(struct daemon *daemon, const char *name)
 	error_set(&err, ENOENT, "secret \"%s\" was deleted from the cluster", name);
 	lose(daemon, entry, SECRET_DELETED, &err);
 	registry_publish(daemon, entry);
+	publish_forget(daemon, name);
 	if (!entry->offered)
 		secrets_remove(daemon->secrets, entry);
 }

@@ -32,6 +32,7 @@ struct secret_entry {
 	struct error why; /* of the state; code 0 if it is usable */
 	int64_t since;    /* seconds since 1970: of the state */
 	bool offered;     /* to kubelet */
+	bool published;   /* this node has said something of it in its status */
 	bool tried;       /* the TPM has released this version once, and the envelope opened */
 };
 
