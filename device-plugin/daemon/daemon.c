@@ -109,9 +109,10 @@ static int open_versions(struct daemon *daemon, struct error *err)
 	bool damaged = false;
 
 	int r = versions_open(daemon->settings.state_directory, &daemon->versions, &damaged, err);
-	if (damaged)
-		log_error("the latest versions of the secrets are lost: until later ones come, earlier ones are taken too", "directory",
-			  daemon->settings.state_directory, "kept", "versions.damaged");
+	if (r == 0 && damaged)
+		log_error("one of the two files with the latest versions of the secrets was damaged, and the other one counts: is the disk "
+			  "failing?",
+			  "directory", daemon->settings.state_directory, "kept", "*.damaged");
 	return r;
 }
 

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+/*
+ * Both files are replaced in one step each, one after the other, whenever a later version was released, which is rare. A power cut leaves
+ * the first as it was or as it shall be, and never both in the middle; a damaged block costs one of them. If it takes both, nothing here
+ * may pretend that no version was ever seen: the daemon does not start until somebody has looked.
+ */
 #include "device-plugin/daemon/versions.h"
 
 #include <errno.h>
@@ -22,7 +27,7 @@ struct entry {
 };
 
 struct versions {
-	char *path;
+	char *path, *copy;
 	struct entry *items;
 	size_t n, capacity;
 	bool unsaved; /* what is here is not on disk */
@@ -52,8 +57,11 @@ static int put(struct versions *versions, const char *secret, uint64_t version, 
 		return 0;
 	}
 	if (versions->n == VERSIONS_MAX)
-		return error_set(err, E2BIG, "%s has %d secrets already: remove the lines of those that will not come back", versions->path,
-				 VERSIONS_MAX);
+		return error_set(
+			err, E2BIG,
+			"this node has seen %d secrets already: to forget them all, stop holdfast-tpm and remove %s and %s; earlier "
+			"versions are then taken until later ones have come",
+			VERSIONS_MAX, versions->path, versions->copy);
 	char *copy = strdup(secret);
 	if (!copy || !array_room((void **)&versions->items, versions->n, &versions->capacity, sizeof(struct entry))) {
 		free(copy);
@@ -68,6 +76,14 @@ static void clear(struct versions *versions)
 {
 	while (versions->n > 0)
 		free(versions->items[--versions->n].secret);
+}
+
+static void take_items(struct versions *to, struct versions *from)
+{
+	to->items = TAKE_PTR(from->items);
+	to->n = from->n;
+	to->capacity = from->capacity;
+	from->n = from->capacity = 0;
 }
 
 /* ── on disk ── */
@@ -92,7 +108,7 @@ static int read_line(struct versions *versions, char *line, struct error *err)
 	uint64_t version;
 
 	if (!space || space == line || number_parse_u64(slice_string(space + 1), 0, UINT64_MAX, &version, err) < 0)
-		return error_set(err, EBADMSG, "%s is damaged: \"%.64s\" is no secret and version", versions->path, line);
+		return error_set(err, EBADMSG, "\"%.64s\" is no secret and version", line);
 	*space = 0;
 	return put(versions, line, version, err);
 }
@@ -103,42 +119,108 @@ static int read_text(struct versions *versions, struct buf *text, struct error *
 	char *rest = (char *)text->p;
 
 	if (text->n < CHECKSUM_BYTES)
-		return error_set(err, EBADMSG, "%s is damaged: it ends too early", versions->path);
+		return error_set(err, EBADMSG, "it ends too early");
 	size_t n = text->n - CHECKSUM_BYTES;
 	int r = print_checksum(slice_from(text->p, n), &checksum, err);
 	if (r < 0)
 		return r;
 	if (memcmp(text->p + n, checksum.p, CHECKSUM_BYTES) != 0)
-		return error_set(err, EBADMSG, "%s is damaged: its checksum is wrong", versions->path);
+		return error_set(err, EBADMSG, "its checksum is wrong");
 	text->p[n] = 0;
 	for (char *line; r == 0 && (line = strtok_r(rest, "\n", &rest));)
 		r = read_line(versions, line, err);
 	return r;
 }
 
-static int set_aside(struct versions *versions, struct error *err)
-{
-	_cleanup_free_ char *damaged = NULL;
-
-	clear(versions);
-	if (asprintf(&damaged, "%s.damaged", versions->path) < 0)
-		return error_nomem(err);
-	if (rename(versions->path, damaged) < 0)
-		return error_errno(err, errno, "%s is damaged, and cannot be set aside", versions->path);
-	return file_sync_directory_of(versions->path, err);
-}
-
-static int load(struct versions *versions, bool *ret_damaged, struct error *err)
+/* EBADMSG: damaged; nothing of it counts. */
+static int load(struct versions *versions, const char *path, struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(FILE_BYTES_MAX);
 
-	int r = file_read(versions->path, &text, err);
+	int r = file_read(path, &text, err);
 	if (r == 0)
 		r = read_text(versions, &text, err);
-	*ret_damaged = r == -EBADMSG || r == -EFBIG || r == -E2BIG;
-	if (*ret_damaged)
-		return set_aside(versions, err);
-	return r == -ENOENT ? 0 : r;
+	if (r < 0)
+		clear(versions);
+	return r == -EIO || r == -EFBIG || r == -E2BIG ? -EBADMSG : r;
+}
+
+static int save(struct versions *versions, struct error *err)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(FILE_BYTES_MAX);
+
+	for (size_t i = 0; i < versions->n; i++)
+		buf_printf(&text, "%s %" PRIu64 "\n", versions->items[i].secret, versions->items[i].version);
+	int r = print_checksum(buf_view(&text), &text, err);
+	if (r == 0)
+		r = file_write_atomic(versions->path, buf_view(&text), 0600, err);
+	if (r == 0)
+		r = file_write_atomic(versions->copy, buf_view(&text), 0600, err);
+	versions->unsaved = r < 0;
+	return r;
+}
+
+/* For those who want to look into it; if that fails, it is overwritten. */
+static void set_aside(const char *path)
+{
+	_cleanup_free_ char *aside = NULL;
+
+	if (asprintf(&aside, "%s.damaged", path) >= 0)
+		(void)!rename(path, aside);
+}
+
+/* What fails here is tried again with the next version. */
+static void repair(struct versions *versions, int first, int second)
+{
+	if (first == -EBADMSG)
+		set_aside(versions->path);
+	if (second == -EBADMSG)
+		set_aside(versions->copy);
+	(void)!save(versions, NULL);
+}
+
+static int load_either(struct versions *versions, struct versions *copy, bool *ret_damaged, struct error *err)
+{
+	int first = load(versions, versions->path, err);
+
+	if (first < 0 && first != -ENOENT && first != -EBADMSG)
+		return first;
+	int second = load(copy, versions->copy, err);
+	if (second < 0 && second != -ENOENT && second != -EBADMSG)
+		return first == 0 ? 0 : second;
+	if (first == -ENOENT && second == -ENOENT)
+		return 0;
+	*ret_damaged = first == -EBADMSG || second == -EBADMSG;
+	if (first < 0 && second < 0)
+		return error_set(
+			err, EBADMSG,
+			"%s and %s are damaged: which versions of the secrets were here is lost, and nobody would notice an earlier "
+			"one that is put back; if the TPMSecrets in the cluster are as they shall be, remove both and start again",
+			versions->path, versions->copy);
+	if (first < 0)
+		take_items(versions, copy);
+	if (first < 0 || second < 0)
+		repair(versions, first, second);
+	return 0;
+}
+
+static int load_all(struct versions *versions, bool *ret_damaged, struct error *err)
+{
+	struct versions copy = {};
+
+	int r = load_either(versions, &copy, ret_damaged, err);
+	clear(&copy);
+	free(copy.items);
+	return r;
+}
+
+static int set_paths(struct versions *versions, const char *directory, struct error *err)
+{
+	if (asprintf(&versions->path, "%s/versions", directory) < 0)
+		versions->path = NULL;
+	if (asprintf(&versions->copy, "%s/versions.copy", directory) < 0)
+		versions->copy = NULL;
+	return versions->path && versions->copy ? 0 : error_nomem(err);
 }
 
 int versions_open(const char *directory, struct versions **ret, bool *ret_damaged, struct error *err)
@@ -147,7 +229,10 @@ int versions_open(const char *directory, struct versions **ret, bool *ret_damage
 
 	if (!versions)
 		return error_nomem(err);
-	int r = asprintf(&versions->path, "%s/versions", directory) < 0 ? error_nomem(err) : load(versions, ret_damaged, err);
+	*ret_damaged = false;
+	int r = set_paths(versions, directory, err);
+	if (r == 0)
+		r = load_all(versions, ret_damaged, err);
 	if (r < 0)
 		versions_free(versions);
 	else
@@ -162,17 +247,8 @@ void versions_free(struct versions *versions)
 	clear(versions);
 	free(versions->items);
 	free(versions->path);
+	free(versions->copy);
 	free(versions);
-}
-
-static int save(const struct versions *versions, struct error *err)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(FILE_BYTES_MAX);
-
-	for (size_t i = 0; i < versions->n; i++)
-		buf_printf(&text, "%s %" PRIu64 "\n", versions->items[i].secret, versions->items[i].version);
-	int r = print_checksum(buf_view(&text), &text, err);
-	return r < 0 ? r : file_write_atomic(versions->path, buf_view(&text), 0600, err);
 }
 
 /* ── what the daemon asks ── */
@@ -195,8 +271,5 @@ int versions_note(struct versions *versions, const char *secret, uint64_t versio
 	if (!versions->unsaved && find(versions, secret, &at) && versions->items[at].version >= version)
 		return 0;
 	int r = put(versions, secret, version, err);
-	if (r == 0)
-		r = save(versions, err);
-	versions->unsaved = r < 0;
-	return r;
+	return r < 0 ? r : save(versions, err);
 }

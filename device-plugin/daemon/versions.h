@@ -14,14 +14,17 @@
  *
  *	db-password 7
  *	sha256 9f86d0…                  of every byte above: head -n -1 FILE | sha256sum
+ *
+ * versions.copy is the same, written after it.
  */
 struct versions;
 
 #define VERSIONS_MAX 8192 /* secrets; those that are no more are remembered too, since they may come back */
 
 /*
- * ENOENT is no error: nothing is known yet. A damaged file is set aside as versions.damaged, and *ret_damaged says so: what was known is
- * lost, and earlier versions are taken until later ones have come.
+ * Neither file: nothing is known yet, which is no error. One of them damaged: it is set aside as FILE.damaged, the other one counts, and
+ * *ret_damaged is true. EBADMSG: what is there is damaged, so that an earlier version would not be noticed; nothing is changed, and
+ * somebody must decide.
  */
 int versions_open(const char *directory, struct versions **ret, bool *ret_damaged, struct error *err) must_check;
 void versions_free(struct versions *versions); /* accepts NULL */
