@@ -75,8 +75,8 @@ struct grpc_service resource_service(struct resource *resource);
 
 /* registration.c */
 void registration_init(struct resource *resource);
-/* Queues it, to register with the next registration_pump; a try that is under way is given up. */
-void registration_begin(struct resource *resource);
+/* Queues it, to register with the next registration_pump; a try that is under way is given up. `arrived`: kubelet starts right now. */
+void registration_begin(struct resource *resource, bool arrived);
 void registration_stop(struct resource *resource);
 /* kubelet watches the list; nobody watches it any more. */
 void registration_watched(struct resource *resource);

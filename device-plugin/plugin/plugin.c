@@ -50,7 +50,7 @@ static void kubelet_arrived(void *context)
 
 	log_info("kubelet has started", "resources", LOG_NUMBER(plugin->n_resources));
 	for (size_t i = 0; i < plugin->n_resources; i++)
-		registration_begin(plugin->resources[i]);
+		registration_begin(plugin->resources[i], true);
 	if (connect_to_kubelet(plugin, &err) < 0)
 		log_error("cannot make a new connection to kubelet", "reason", err.message);
 	registration_pump(plugin);
@@ -146,7 +146,7 @@ static int add(struct plugin *plugin, const char *secret, unsigned slots, struct
 	if (r < 0)
 		return r;
 	plugin->resources[plugin->n_resources++] = resource;
-	registration_begin(resource);
+	registration_begin(resource, false);
 	registration_pump(plugin);
 	return 0;
 }

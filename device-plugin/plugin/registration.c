@@ -25,7 +25,9 @@
 #define REGISTER_TIMEOUT_MS 15000 /* kubelet gives its own dialling 10 s */
 #define STABLE_MS 10000           /* a watch that has lasted so long makes the next back-off begin anew */
 
-static const struct backoff delays = { .first_ms = 20, .cap_ms = 10000 };
+/* Between kubelet's bind and its listen there is an instant; otherwise its coming wakes us, and tries in vain only take its CPU. */
+static const struct backoff delays_after_arrival = { .first_ms = 20, .cap_ms = 10000 };
+static const struct backoff delays = { .first_ms = 500, .cap_ms = 10000 };
 static const struct backoff patience = { .first_ms = 2000, .cap_ms = 60000 }; /* with ACCEPTED */
 
 const char *plugin_registration_name(enum plugin_registration registration)
@@ -79,6 +81,7 @@ static void log_registered(const struct plugin *plugin)
 static void become_registered(struct resource *resource)
 {
 	resource->registration = PLUGIN_REGISTERED;
+	resource->delays.first_ms = delays.first_ms;
 	resource->problem[0] = 0;
 	resource->plugin->away = false;
 	log_registered(resource->plugin);
@@ -156,17 +159,10 @@ void registration_pump(struct plugin *plugin)
 
 /* ── When ── */
 
-static void begin_delays_anew(struct resource *resource)
-{
-	resource->delays = delays;
-	resource->patience = patience;
-}
-
 void registration_init(struct resource *resource)
 {
 	uv_timer_init(resource->plugin->loop, &resource->registration_timer);
 	resource->registration_timer.data = resource;
-	begin_delays_anew(resource);
 }
 
 void registration_stop(struct resource *resource)
@@ -179,10 +175,11 @@ void registration_stop(struct resource *resource)
 	resource->registration = PLUGIN_WAITING;
 }
 
-void registration_begin(struct resource *resource)
+void registration_begin(struct resource *resource, bool arrived)
 {
 	registration_stop(resource);
-	begin_delays_anew(resource);
+	resource->delays = arrived ? delays_after_arrival : delays;
+	resource->patience = patience;
 	resource->registration = PLUGIN_QUEUED;
 }
 
@@ -210,7 +207,8 @@ static void time_has_come(uv_timer_t *timer)
 		wait_and_try_again(resource, "kubelet has accepted it and does not ask for its devices", false);
 		break;
 	case PLUGIN_REGISTERED:
-		begin_delays_anew(resource);
+		resource->delays = delays;
+		resource->patience = patience;
 		break;
 	case PLUGIN_QUEUED:
 	case PLUGIN_ASKING:

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * How long after kubelet.sock appears kubelet has the devices of all secrets: its socket is made, we are told, all sockets are made anew,
- * each resource registers, is dialled back, and its list arrives. Both sides on one loop, so kubelet's share, less its own work, is in it.
- * A line of JSON for each number of secrets; milliseconds.
+ * each resource registers, is dialled back, and its list arrives. Both sides on one loop, so kubelet's end of the wire is in it, also in
+ * the CPU's time; what a real kubelet does with a list is not. A line of JSON for each number of secrets; milliseconds.
  */
 #include "tests/unit/common/cmocka_all.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -16,6 +17,14 @@
 
 #define ROUNDS 100
 #define SLOTS 16
+
+static double cpu_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -74,7 +83,7 @@ static double reappear(uv_loop_t *loop, const char *directory, const struct plug
 
 static void bench(unsigned n)
 {
-	char directory[] = "/tmp/holdfast-bench.XXXXXX";
+	char directory[] = "/dev/shm/holdfast-bench.XXXXXX";
 	struct fake_kubelet *kubelets[ROUNDS];
 	double samples[ROUNDS];
 	struct plugin *plugin;
@@ -87,8 +96,10 @@ static void bench(unsigned n)
 	if (plugin_new(&loop, &options, &plugin, &err) < 0)
 		fail_msg("%s", err.message);
 	offer_all(plugin, n);
+	double cpu = cpu_ms();
 	for (int i = 0; i < ROUNDS; i++)
 		samples[i] = reappear(&loop, directory, plugin, n, &kubelets[i]);
+	cpu = (cpu_ms() - cpu) / ROUNDS;
 	plugin_stop(plugin, NULL, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
@@ -97,8 +108,8 @@ static void bench(unsigned n)
 		fake_kubelet_free(kubelets[i]);
 	qsort(samples, ROUNDS, sizeof(samples[0]), compare);
 	printf("{\"bench\": \"plugin\", \"what\": \"kubelet.sock appears until kubelet has all lists\", \"secrets\": %u, \"slots\": %d, "
-	       "\"rounds\": %d, \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"max_ms\": %.2f}\n",
-	       n, SLOTS, ROUNDS, samples[ROUNDS / 2], samples[ROUNDS - 2], samples[ROUNDS - 1]);
+	       "\"rounds\": %d, \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"max_ms\": %.2f, \"cpu_ms\": %.2f}\n",
+	       n, SLOTS, ROUNDS, samples[ROUNDS / 2], samples[ROUNDS - 2], samples[ROUNDS - 1], cpu);
 }
 
 int main(void)
