@@ -18,6 +18,32 @@ void names_free(struct names *names)
 	*names = (struct names){};
 }
 
+bool names_have(const struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (strcmp(names->items[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int append(struct names *names, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (!copy || !array_room((void **)&names->items, names->n, &names->capacity, sizeof(*names->items))) {
+		free(copy);
+		return -ENOMEM;
+	}
+	names->items[names->n++] = copy;
+	return 0;
+}
+
+int names_put(struct names *names, const char *name)
+{
+	return names_have(names, name) ? 0 : append(names, name);
+}
+
 int directory_open(int at, const char *name, int *ret, struct error *err)
 {
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -49,25 +75,12 @@ static void close_stream(DIR **stream)
 		closedir(*stream);
 }
 
-static int put_name(struct names *names, const char *name)
-{
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return 0;
-	char *copy = strdup(name);
-	if (!copy || !array_room((void **)&names->items, names->n, &names->capacity, sizeof(*names->items))) {
-		free(copy);
-		return -ENOMEM;
-	}
-	names->items[names->n++] = copy;
-	return 0;
-}
-
 static int read_stream(DIR *stream, struct names *ret, struct error *err)
 {
 	const struct dirent *entry;
 
 	while ((errno = 0, entry = readdir(stream))) {
-		if (put_name(ret, entry->d_name) < 0)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && append(ret, entry->d_name) < 0)
 			return error_nomem(err);
 	}
 	return errno ? error_errno(err, errno, "cannot list a directory") : 0;

@@ -9,15 +9,25 @@
 #include "device-plugin/deliver/volumes.h"
 #include "device-plugin/plugin/device.h"
 
+struct names {
+	char **items;
+	size_t n, capacity;
+};
+
 struct volumes {
 	int fd;
 	struct volumes_use use;
-	bool replaced;  /* since the last sweep */
-	bool pending;   /* something is left for a sweep */
-	bool uncounted; /* `use` is not right any more */
+	/* Devices whose volumes have something for a sweep: for the one after the next, and for the next. */
+	struct names fresh, due;
+	bool overlooked; /* there are more, which we had no memory to note */
+	bool uncounted;  /* `use` is not right any more */
 };
 
-/* For what need not be done now: volumes->pending is set, and a sweep tries it again. */
+/* Sweeps look at this volume, not at once. */
+void volumes_note(struct volumes *volumes, const char *device);
+bool volumes_have_old(const struct volumes *volumes);
+
+/* For what need not be done now: the volume is noted for a sweep. */
 static inline void leave_to_sweep(int r)
 {
 }
@@ -56,11 +66,10 @@ int volumes_mount(const char *directory, int *ret, struct error *err) must_check
 
 /* ── directory.c: no name is ever followed if it is a link ── */
 
-struct names {
-	char **items;
-	size_t n, capacity;
-};
 void names_free(struct names *names);
+/* ENOMEM. Once is enough. */
+int names_put(struct names *names, const char *name) must_check;
+bool names_have(const struct names *names, const char *name);
 
 int directory_open(int at, const char *name, int *ret, struct error *err) must_check;
 /* Made with this mode, whatever the umask, if it is not there. */

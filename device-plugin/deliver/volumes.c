@@ -4,6 +4,7 @@
  * holds is counted once at the start, and after each change for the volume that was changed.
  *
  * A version that was replaced outlives one sweep: whoever had found his way into it before it was replaced has come out by the next one.
+ * A sweep is a short turn of the daemon's loop, so it looks at those volumes only that have something for it, and not at too many.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "device-plugin/deliver/internal.h"
+
+#define SWEEP_MAX 64 /* volumes */
 
 /* To the directory of one secret, within that of its device. */
 typedef int act_function(int device, int secret, const char *name, struct error *err);
@@ -170,35 +173,75 @@ int volumes_count(struct volumes *volumes, struct error *err)
 	return r;
 }
 
+static void note(struct volumes *volumes, struct names *names, const char *device)
+{
+	if (names_put(names, device) < 0)
+		volumes->overlooked = true;
+}
+
+void volumes_note(struct volumes *volumes, const char *device)
+{
+	note(volumes, &volumes->fresh, device);
+}
+
+bool volumes_have_old(const struct volumes *volumes)
+{
+	return volumes->fresh.n > 0 || volumes->due.n > 0 || volumes->overlooked;
+}
+
+/* What is left of it is for the next sweep. */
 static int tidy_one(void *context, const char *device, struct error *err)
 {
 	struct volumes *volumes = context;
 
 	int r = change(volumes, device, tidy_volume, err);
-	if (r == -EBUSY)
-		volumes->pending = true;
+	if (r < 0)
+		note(volumes, &volumes->due, device);
 	return r < 0 && r != -EBUSY ? error_wrap(err, "cannot tidy the volume of device %s", device) : 0;
 }
 
 int volumes_tidy(struct volumes *volumes, struct error *err)
 {
-	volumes->replaced = volumes->pending = false;
+	names_free(&volumes->fresh);
+	names_free(&volumes->due);
+	volumes->overlooked = false;
 	int r = volumes_each(volumes, tidy_one, volumes, err);
-	volumes->pending |= r < 0;
+	volumes->overlooked |= r < 0;
 	return r;
+}
+
+static int sweep_due(struct volumes *volumes, struct error *err)
+{
+	_cleanup_(names_free) struct names due = volumes->due;
+	int r = 0;
+
+	volumes->due = (struct names){};
+	for (size_t i = 0; i < due.n; i++) {
+		const char *device = due.items[i];
+
+		if (i >= SWEEP_MAX)
+			note(volumes, &volumes->due, device);
+		else if (!names_have(&volumes->fresh, device))
+			r = first_of(r, tidy_one(volumes, device, unless_failed(r, err)));
+	}
+	return r;
+}
+
+static void age(struct volumes *volumes)
+{
+	for (size_t i = 0; i < volumes->fresh.n; i++)
+		note(volumes, &volumes->due, volumes->fresh.items[i]);
+	names_free(&volumes->fresh);
 }
 
 int volumes_sweep(struct volumes *volumes, struct error *err)
 {
 	int r = volumes->uncounted ? volumes_count(volumes, err) : 0;
 
-	if (r < 0 || !volumes->pending)
-		return r;
-	if (volumes->replaced) {
-		volumes->replaced = false;
-		return 0;
-	}
-	return volumes_tidy(volumes, err);
+	if (r == 0)
+		r = volumes->overlooked ? volumes_tidy(volumes, err) : sweep_due(volumes, err);
+	age(volumes);
+	return r;
 }
 
 int volumes_open(const char *directory, struct volumes **ret, struct error *err)
@@ -225,6 +268,8 @@ void volumes_close(struct volumes *volumes)
 {
 	if (!volumes)
 		return;
+	names_free(&volumes->fresh);
+	names_free(&volumes->due);
 	cleanup_close(&volumes->fd);
 	free(volumes);
 }

@@ -77,7 +77,7 @@ static int make_room(struct volumes *volumes, struct volumes_use need, struct er
 {
 	if (has_room(volumes, need))
 		return 0;
-	int r = volumes->pending ? volumes_tidy(volumes, err) : 0;
+	int r = volumes_have_old(volumes) ? volumes_tidy(volumes, err) : 0;
 	if (r < 0 || has_room(volumes, need))
 		return r;
 	if (volumes->use.volumes + need.volumes > VOLUMES_MAX)
@@ -141,11 +141,10 @@ static void take_back(const struct place *place, const struct version *version)
 	leave_to_sweep(links_prune(place->secret, NULL));
 }
 
-static int replace(struct volumes *volumes, const struct place *place, const struct volume_file *files, size_t n, struct error *err)
+static int replace(const struct place *place, const struct volume_file *files, size_t n, struct error *err)
 {
 	struct version version;
 
-	volumes->pending = true;
 	int r = version_make(place->secret, files, n, &version, err);
 	if (r < 0)
 		return r;
@@ -154,7 +153,6 @@ static int replace(struct volumes *volumes, const struct place *place, const str
 		take_back(place, &version);
 		return r;
 	}
-	volumes->replaced = true;
 	leave_to_sweep(links_prune(place->secret, NULL));
 	return 0;
 }
@@ -165,9 +163,10 @@ static int write_volume(struct volumes *volumes, const char *device, const char 
 	_cleanup_(place_close) struct place place = { -1, -1, -1, secret };
 
 	int r = place_make(volumes->fd, device, &place, err);
-	if (r < 0)
+	if (r < 0 || is_unchanged(&place, files, n))
 		return r;
-	return is_unchanged(&place, files, n) ? 0 : replace(volumes, &place, files, n, err);
+	volumes_note(volumes, device);
+	return replace(&place, files, n, err);
 }
 
 static int find_room(struct volumes *volumes, const char *device, const struct volume_file *files, size_t n, struct error *err)

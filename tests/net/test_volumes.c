@@ -166,6 +166,37 @@ static void an_old_version_outlives_one_sweep_and_goes_with_the_next(void **stat
 	assert_content(VOLUME "/password", "two");
 }
 
+static void what_is_replaced_between_two_sweeps_outlives_the_next(void **state)
+{
+	must_write(*state, first, ELEMENTS_OF(first));
+	must_write(*state, second, ELEMENTS_OF(second));
+	must_sweep(*state);
+	must_write(*state, first, ELEMENTS_OF(first));
+	must_sweep(*state);
+	assert_int_equal(versions_of(VOLUME), 3);
+	must_sweep(*state);
+	assert_int_equal(versions_of(VOLUME), 1);
+	assert_content(VOLUME "/password", "one");
+}
+
+static void many_volumes_are_swept_a_few_at_a_time(void **state)
+{
+	char device[32];
+	struct error err;
+	int sweeps = 0;
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(device, sizeof(device), "47facce2-%d", i);
+		assert_int_equal(volumes_write(*state, device, SECRET, first, ELEMENTS_OF(first), &err), 0);
+		assert_int_equal(volumes_write(*state, device, SECRET, second, ELEMENTS_OF(second), &err), 0);
+	}
+	uint64_t one_version = (uint64_t)200 * 3 * 4096; /* with its record */
+	while (volumes_use(*state).bytes > one_version && sweeps++ < 20)
+		must_sweep(*state);
+	assert_int_equal(volumes_use(*state).bytes, one_version);
+	assert_true(sweeps > 2);
+}
+
 static void who_has_the_old_version_open_reads_it_to_its_end(void **state)
 {
 	char text[8] = "";
@@ -436,6 +467,8 @@ int main(void)
 		TEST(the_same_again_changes_nothing),
 		TEST(another_owner_mode_or_name_is_another_version),
 		TEST(an_old_version_outlives_one_sweep_and_goes_with_the_next),
+		TEST(what_is_replaced_between_two_sweeps_outlives_the_next),
+		TEST(many_volumes_are_swept_a_few_at_a_time),
 		TEST(who_has_the_old_version_open_reads_it_to_its_end),
 		TEST(a_removed_volume_is_gone_also_for_who_holds_its_files_open),
 		TEST(a_cleared_volume_is_empty_and_can_be_filled_again_for_the_pod_that_has_it),
