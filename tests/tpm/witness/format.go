@@ -9,8 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-
-	"go.yaml.in/yaml/v3"
 )
 
 const (
@@ -38,29 +36,10 @@ type file struct {
 	Size int    `json:"size"`
 }
 
-// Not a map: labels keep their order.
-type labels []struct{ key, value string }
-
-func (l *labels) UnmarshalYAML(node *yaml.Node) error {
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		*l = append(*l, struct{ key, value string }{node.Content[i].Value, node.Content[i+1].Value})
-	}
-	return nil
-}
-
-func (l labels) MarshalJSON() ([]byte, error) {
-	var out bytes.Buffer
-	for i, label := range l {
-		fmt.Fprintf(&out, "%s%q:%q", map[bool]string{true: "{", false: ","}[i == 0], label.key, label.value)
-	}
-	out.WriteByte('}')
-	return out.Bytes(), nil
-}
-
 type allow struct {
-	Namespace      string `json:"namespace"`
-	ServiceAccount string `json:"serviceAccount" yaml:"serviceAccount"`
-	Labels         labels `json:"labels,omitempty"`
+	Namespace      string            `json:"namespace"`
+	ServiceAccount string            `json:"serviceAccount" yaml:"serviceAccount"`
+	Labels         map[string]string `json:"labels,omitempty"`
 }
 
 type condition struct {

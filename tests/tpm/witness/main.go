@@ -70,9 +70,10 @@ func (s *secret) addAllow(text string) {
 	namespace, account, _ := strings.Cut(rule, "/")
 	entry := allow{Namespace: namespace, ServiceAccount: account}
 	if labelled {
+		entry.Labels = map[string]string{}
 		for _, pair := range strings.Split(pairs, ",") {
 			key, value, _ := strings.Cut(pair, "=")
-			entry.Labels = append(entry.Labels, struct{ key, value string }{key, value})
+			entry.Labels[key] = value
 		}
 	}
 	s.Spec.Allow = append(s.Spec.Allow, entry)
