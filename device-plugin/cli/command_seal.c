@@ -10,15 +10,16 @@
 #include "device-plugin/cli/seal_plan.h"
 
 static const char usage[] =
-	"usage: holdfast-tpm seal NAME --node-key FILE [--node NODE]... --from-file [NAME=]FILE... --allow NAMESPACE/SERVICEACCOUNT... "
-	"[OPTIONS]\n"
+	"usage: holdfast-tpm seal NAME --node NODE... --from-file [NAME=]FILE... --allow NAMESPACE/SERVICEACCOUNT... [OPTIONS]\n"
 	"\n"
 	"Prints a TPMSecret that only the TPMs of these nodes can open, and only for the pods that it names. Needs no TPM. What is printed "
 	"is\n"
 	"ciphertext, fit for git. Secrets are read from files or standard input, never from an argument.\n"
 	"\n"
-	"  --node-key FILE            a TPMNode, or a list of them; - for standard input\n"
-	"  --node NODE                only for this one of them; may be given more than once\n"
+	"  --node NODE                a node that can open it, whose TPMNode the API server has; may be given more than once\n"
+	"  --kubeconfig FILE          of that server; default: KUBECONFIG or ~/.kube/config\n"
+	"  --node-key FILE            a TPMNode, or a list of them, in place of the API server; - for standard input; --node chooses among "
+	"them\n"
 	"  --from-file [NAME=]FILE    a file of the secret; - for standard input; may be given more than once\n"
 	"  --from-secret FILE         the data of a Kubernetes Secret, YAML or JSON; - for standard input\n"
 	"  --allow NS/ACCOUNT[,KEY=VALUE...]\n"
@@ -33,13 +34,18 @@ static const char usage[] =
 	"  --version N                default: the time; a node takes a later version in place of an earlier one, never the other way "
 	"round\n"
 	"\n"
+	"  holdfast-tpm seal db-password --node edge-1 --node edge-2 --from-file password=./pw --allow shop/db | kubectl apply -f -\n"
 	"  holdfast-tpm seal db-password --node-key edge-1.yaml --from-file password=./pw --allow shop/db > db-password.yaml\n"
-	"  kubectl get tpmnodes -o yaml | holdfast-tpm seal tls --node-key - --node edge-1 --from-secret tls.yaml --allow 'web/*' "
-	"--require-sandbox vm\n";
+	"  kubectl get secret tls -n web -o json | holdfast-tpm seal tls --node edge-1 --from-secret - --allow 'web/*' --require-sandbox "
+	"vm\n"
+	"\n"
+	"Above 190 KiB it needs `kubectl apply --server-side`. The names of the root keys on standard error are what to compare with the "
+	"nodes'.\n";
 
 enum option_value {
 	OPTION_NODE_KEY = 256,
 	OPTION_NODE,
+	OPTION_KUBECONFIG,
 	OPTION_FROM_FILE,
 	OPTION_FROM_SECRET,
 	OPTION_ALLOW,
@@ -56,6 +62,7 @@ enum option_value {
 static const struct option known[] = {
 	{ "node-key", required_argument, NULL, OPTION_NODE_KEY },
 	{ "node", required_argument, NULL, OPTION_NODE },
+	{ "kubeconfig", required_argument, NULL, OPTION_KUBECONFIG },
 	{ "from-file", required_argument, NULL, OPTION_FROM_FILE },
 	{ "from-secret", required_argument, NULL, OPTION_FROM_SECRET },
 	{ "allow", required_argument, NULL, OPTION_ALLOW },
@@ -73,7 +80,7 @@ static const struct option known[] = {
 
 struct invocation {
 	struct seal_plan plan;
-	const char *signed_pcrs, *signed_pcr_key;
+	const char *signed_pcrs, *signed_pcr_key, *kubeconfig;
 	bool help;
 };
 
@@ -129,6 +136,9 @@ static int take(struct invocation *invocation, int option, const char *text, str
 		return seal_plan_add_nodes(plan, text, err);
 	case OPTION_NODE:
 		return append(plan->wanted, &plan->n_wanted, SEAL_PLAN_NODES_MAX, "--node", text, err);
+	case OPTION_KUBECONFIG:
+		invocation->kubeconfig = text;
+		return 0;
 	case OPTION_FROM_FILE:
 		return seal_plan_add_file(plan, text, err);
 	case OPTION_FROM_SECRET:
@@ -178,6 +188,27 @@ static int parse(int argc, char **argv, struct invocation *invocation, struct er
 		       : 0;
 }
 
+/* Before anything is sealed, since that is what can fail for reasons that lie elsewhere. */
+static int find_nodes(struct invocation *invocation, struct error *err)
+{
+	struct seal_plan *plan = &invocation->plan;
+
+	if (plan->n_nodes == 0)
+		return seal_plan_fetch_nodes(plan, uv_default_loop(), invocation->kubeconfig, err);
+	if (invocation->kubeconfig)
+		return error_set(err, EINVAL, "--kubeconfig and --node-key exclude each other: the keys come from one of them");
+	return 0;
+}
+
+static void print(const struct seal_plan *plan, const struct buf *manifest)
+{
+	_cleanup_(buf_free) struct buf roots = BUF_MAX(SEAL_PLAN_NODES_MAX * 512);
+
+	seal_plan_print_roots(plan, &roots);
+	fputs(buf_text(manifest), stdout);
+	fputs(buf_text(&roots), stderr);
+}
+
 int command_seal(int argc, char **argv)
 {
 	static struct invocation invocation; /* large */
@@ -187,12 +218,17 @@ int command_seal(int argc, char **argv)
 	invocation.plan = SEAL_PLAN_EMPTY;
 	int r = parse(argc, argv, &invocation, &err);
 	if (r == 0 && !invocation.help)
+		r = find_nodes(&invocation, &err);
+	if (r == 0 && !invocation.help)
 		r = seal_plan_carry_out(&invocation.plan, &manifest, &err);
+	if (r == 0 && invocation.help)
+		fputs(usage, stdout);
+	else if (r == 0)
+		print(&invocation.plan, &manifest);
 	seal_plan_clear(&invocation.plan);
 	if (r < 0) {
 		fprintf(stderr, "holdfast-tpm: %s\n", err.message);
 		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
-	fputs(invocation.help ? usage : buf_text(&manifest), stdout);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

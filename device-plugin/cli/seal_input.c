@@ -19,9 +19,15 @@ static void wipe_and_free(struct buf *buf)
 	buf_free(buf);
 }
 
-static int read_input(const char *path, struct buf *out, struct error *err)
+/* A second reader of standard input would find it empty, and seal that. */
+static int read_input(struct seal_plan *plan, const char *path, struct buf *out, struct error *err)
 {
-	return strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, "standard input", out, err) : file_read(path, out, err);
+	if (strcmp(path, "-") != 0)
+		return file_read(path, out, err);
+	if (plan->reads_stdin)
+		return error_set(err, EINVAL, "standard input is read already, for another option: give one of the two as a file");
+	plan->reads_stdin = true;
+	return file_read_fd(STDIN_FILENO, "standard input", out, err);
 }
 
 static int put_file(struct seal_plan *plan, struct slice name, struct slice content, struct error *err)
@@ -55,7 +61,7 @@ int seal_plan_add_file(struct seal_plan *plan, const char *text, struct error *e
 	/* All of it at once, so that no copy is left behind by a growing buffer. */
 	if (!buf_reserve(&content, ENVELOPE_CONTENT_MAX))
 		return error_nomem(err);
-	int r = read_input(path, &content, err);
+	int r = read_input(plan, path, &content, err);
 	if (r == 0)
 		r = put_file(plan, name, buf_view(&content), err);
 	return r < 0 ? error_wrap(err, "--from-file %.200s", text) : 0;
@@ -122,13 +128,13 @@ int seal_plan_add_secret(struct seal_plan *plan, const char *path, struct error 
 {
 	_cleanup_(wipe_and_free) struct buf text = BUF_MAX(DOCUMENT_MAX);
 
-	int r = read_input(path, &text, err);
+	int r = read_input(plan, path, &text, err);
 	if (r == 0)
 		r = yaml_parse(buf_view(&text), &yaml_limits_manifests, take_secret, plan, err);
 	return r < 0 ? error_wrap(err, "--from-secret %s", path) : 0;
 }
 
-static int add_node(struct seal_plan *plan, const struct json_view *object, struct error *err)
+int seal_plan_add_node(struct seal_plan *plan, const struct json_view *object, struct error *err)
 {
 	struct node_key key = NODE_KEY_EMPTY;
 
@@ -157,12 +163,12 @@ static int take_nodes(void *context, cJSON *tree, unsigned line, struct error *e
 	size_t n;
 
 	if (!json_member(&root, "items", &items))
-		return add_node(context, &root, err);
+		return seal_plan_add_node(context, &root, err);
 	int r = json_expect_array(&items, SEAL_PLAN_NODES_MAX, &n, err);
 	if (r < 0)
 		return r;
 	JSON_FOR_EACH(item, &items) {
-		r = add_node(context, &item, err);
+		r = seal_plan_add_node(context, &item, err);
 		if (r < 0)
 			return r;
 	}
@@ -173,7 +179,7 @@ int seal_plan_add_nodes(struct seal_plan *plan, const char *path, struct error *
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(DOCUMENT_MAX);
 
-	int r = read_input(path, &text, err);
+	int r = read_input(plan, path, &text, err);
 	if (r == 0)
 		r = yaml_parse(buf_view(&text), &yaml_limits_manifests, take_nodes, plan, err);
 	return r < 0 ? error_wrap(err, "--node-key %s", path) : 0;

@@ -95,6 +95,15 @@ static const struct node_key *find_node(const struct seal_plan *plan, const char
 	return NULL;
 }
 
+bool seal_plan_wants(const struct seal_plan *plan, const char *node)
+{
+	for (size_t i = 0; i < plan->n_wanted; i++) {
+		if (strcmp(plan->wanted[i], node) == 0)
+			return true;
+	}
+	return plan->n_wanted == 0;
+}
+
 static int add_condition(const struct buf *text, struct envelope_recipient *recipient, struct error *err)
 {
 	_cleanup_(json_freep) cJSON *tree = NULL;
@@ -177,10 +186,9 @@ static int check(const struct seal_plan *plan, struct error *err)
 	if (plan->n_allow == 0)
 		return error_set(err, EINVAL, "nobody could have it: give --allow NAMESPACE/SERVICEACCOUNT");
 	if (plan->n_nodes == 0)
-		return error_set(
-			err, EINVAL,
-			"no node could open it: give --node-key FILE (on the node: holdfast-tpm node-key; or: kubectl get tpmnodes -o "
-			"yaml)");
+		return error_set(err, EINVAL,
+				 "no node could open it: give --node NODE, whose key the API server has, or --node-key FILE (on the node: "
+				 "holdfast-tpm node-key; or: kubectl get tpmnodes -o yaml)");
 	return 0;
 }
 
