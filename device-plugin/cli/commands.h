@@ -6,6 +6,7 @@
 #include "device-plugin/control/ask.h"
 
 /* The subcommands of holdfast-tpm. argv[0] is the subcommand. They return the exit code and print their own errors. */
+int command_serve(int argc, char **argv);
 int command_seal(int argc, char **argv);
 int command_node_key(int argc, char **argv);
 int command_revoke(int argc, char **argv);

@@ -7,6 +7,7 @@
 #include "device-plugin/cli/commands.h"
 
 static const struct program_command commands[] = {
+	{ "serve", "run the daemon", command_serve },
 	{ "status", "whether this node can hand out its secrets, and what was refused", command_status },
 	{ "list", "the secrets of this node, and which pods have them", command_list },
 	{ "rotate", "deliver secrets again to the pods that have them", command_rotate },

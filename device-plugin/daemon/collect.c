@@ -14,19 +14,31 @@
 
 static void on_time(uv_timer_t *timer);
 
-static void remember(struct daemon *daemon, const struct identity_live *live)
+static struct delivery *remember(struct daemon *daemon, const struct identity_live *live)
 {
-	const struct delivery *delivery = deliveries_find(&daemon->deliveries, live->device);
 	const char *secret = device_secret_of_resource(live->resource);
-	const struct delivery_owner owner = { live->namespace, live->name, live->pod_uid, "" };
+	const struct delivery_owner owner = { "", "", live->pod_uid, "" };
 	struct error err;
 
-	if (delivery || !secret)
-		return;
-	if (deliveries_put(&daemon->deliveries, live->device, secret, &owner, NULL, 0, uv_now(&daemon->loop), &err) < 0)
+	if (secret && deliveries_put(&daemon->deliveries, live->device, secret, &owner, NULL, 0, uv_now(&daemon->loop), &err) < 0)
 		log_error("a volume that was found cannot be remembered", "device", live->device, "error", err.message);
-	else
-		handover_again(daemon, deliveries_find(&daemon->deliveries, live->device));
+	return deliveries_find(&daemon->deliveries, live->device);
+}
+
+/* What is in the volume of a pod that runs must be what the pod may have now; tried again until that is known. */
+static void look_after(struct daemon *daemon, const struct identity_live *live)
+{
+	struct delivery *delivery = deliveries_find(&daemon->deliveries, live->device);
+	struct error err;
+
+	if (!delivery)
+		delivery = remember(daemon, live);
+	if (!delivery)
+		return;
+	if (delivery->taken_away && volumes_clear(daemon->volumes, live->device, &err) < 0)
+		log_error("a secret cannot be taken away yet", "device", live->device, "error", err.message);
+	if (delivery->n_parts == 0 && !delivery->taken_away && !handover_is_under_way(daemon, live->device))
+		handover_again(daemon, delivery);
 }
 
 struct round {
@@ -60,7 +72,7 @@ static int visit(void *context, const char *device, struct error *err)
 	struct error why;
 
 	if (live) {
-		remember(daemon, live);
+		look_after(daemon, live);
 		return 0;
 	}
 	if (is_new(daemon, device))

@@ -204,13 +204,12 @@ static int start(struct daemon *daemon, struct error *err)
 		return r;
 	publish_start(daemon);
 	health_start(daemon);
+	collect_start(daemon);
 	r = follow(daemon, err);
 	if (r == 0)
 		r = requests_start(daemon, err);
 	if (r == 0)
 		r = metrics_start(daemon, err);
-	if (r == 0)
-		collect_start(daemon);
 	return r;
 }
 

@@ -109,6 +109,8 @@ void registry_changed(struct daemon *daemon, const struct kube_object *before, c
 /* Whether kubelet may give the secret out, by its state and the TPM's. */
 void registry_publish(struct daemon *daemon, struct secret_entry *entry);
 void registry_publish_all(struct daemon *daemon);
+/* The TPM has released this version, and it is what was sealed: earlier ones are not taken any more. */
+void registry_opened(struct daemon *daemon, const struct sealed *sealed);
 /* The last pod that had a secret may have gone. */
 void registry_tidy(struct daemon *daemon);
 

@@ -4,9 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void forget_parts(struct delivery *delivery)
+{
+	while (delivery->n_parts > 0)
+		sealed_unref(delivery->parts[--delivery->n_parts]);
+}
+
 static void delivery_free(struct delivery *delivery)
 {
-	delivery_forget_parts(delivery);
+	forget_parts(delivery);
 	free(delivery->parts);
 	kube_arena_clear(&delivery->arena);
 	free(delivery);
@@ -56,10 +62,10 @@ struct delivery *deliveries_find(const struct deliveries *deliveries, const char
 	return NULL;
 }
 
-void delivery_forget_parts(struct delivery *delivery)
+void delivery_take_away(struct delivery *delivery)
 {
-	while (delivery->n_parts > 0)
-		sealed_unref(delivery->parts[--delivery->n_parts]);
+	forget_parts(delivery);
+	delivery->taken_away = true;
 }
 
 bool delivery_has(const struct delivery *delivery, const char *secret)

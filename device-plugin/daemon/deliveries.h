@@ -10,9 +10,10 @@ struct delivery {
 	struct delivery *next;
 	const char *device, *resource;                 /* the resource's secret: "db-password", or PLUGIN_GENERAL */
 	const char *namespace, *pod, *uid, *container; /* "" as long as nobody has told: found at the start */
-	struct sealed **parts;                         /* what is in it, one for each secret; none: found at the start, or cleared */
+	struct sealed **parts;                         /* what is in it, one for each secret; none: found at the start, or taken away */
 	size_t n_parts;
-	uint64_t at_ms; /* uv_now */
+	bool taken_away; /* for good: the volume is empty, and stays so */
+	uint64_t at_ms;  /* uv_now */
 	struct kube_arena arena;
 };
 
@@ -28,8 +29,8 @@ struct delivery_owner {
 int deliveries_put(struct deliveries *deliveries, const char *device, const char *resource, const struct delivery_owner *owner,
 		   struct sealed *const *parts, size_t n_parts, uint64_t now_ms, struct error *err) must_check;
 struct delivery *deliveries_find(const struct deliveries *deliveries, const char *device);
-/* Its volume is empty now. */
-void delivery_forget_parts(struct delivery *delivery);
+/* Its pod may not have it any more. */
+void delivery_take_away(struct delivery *delivery);
 bool delivery_has(const struct delivery *delivery, const char *secret);
 void deliveries_remove(struct deliveries *deliveries, const char *device);
 void deliveries_clear(struct deliveries *deliveries);

@@ -127,7 +127,7 @@ static void take_away(struct handover *handover, const struct error *why)
 
 	if (!handover->again || !delivery || !is_for_good(why->code))
 		return;
-	delivery_forget_parts(delivery);
+	delivery_take_away(delivery);
 	if (volumes_clear(handover->daemon->volumes, handover->device, &err) < 0)
 		log_error("a secret cannot be taken away yet", "device", handover->device, "error", err.message);
 }
@@ -185,11 +185,14 @@ static int deliver(struct handover *handover, struct error *err)
 	struct daemon *daemon = handover->daemon;
 	struct sealed *parts[HANDOVER_PARTS_MAX];
 
+	/* First, so that an earlier version cannot come after this one, whatever happens now. */
+	for (size_t i = 0; i < handover->n_parts; i++) {
+		parts[i] = handover->parts[i].sealed;
+		registry_opened(daemon, parts[i]);
+	}
 	int r = parts_write(handover, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < handover->n_parts; i++)
-		parts[i] = handover->parts[i].sealed;
 	r = deliveries_put(&daemon->deliveries, handover->device, handover->resource, &owner, parts, handover->n_parts,
 			   uv_now(&daemon->loop), err);
 	metrics_note_time(&daemon->counters.delivery_time, uv_now(&daemon->loop) - handover->unsealed_ms);

@@ -10,12 +10,29 @@
 
 /* ── which secrets ── */
 
+/* For good only if whoever knows all of them has told: what runs loses what is gone for good. */
+static int no_such_secret(const struct daemon *daemon, const char *name, struct error *err)
+{
+	bool known = kube_store_listed(daemon->store, KUBE_TPM_SECRET) && !daemon->snapshot_decides;
+
+	return error_set(err, known ? ENOENT : EAGAIN,
+			 "there is no secret \"%s\" on this node: is the TPMSecret there, and sealed for node \"%s\"?", name,
+			 daemon->settings.node_name);
+}
+
+static bool is_gone(enum secret_state state)
+{
+	return state == SECRET_DELETED || state == SECRET_ELSEWHERE;
+}
+
 static int add(struct handover *handover, const char *name, struct error *err)
 {
 	struct secret_entry *entry = secrets_find(handover->daemon->secrets, name);
 
-	if (!entry || !entry->sealed)
-		return error_set(err, ENOENT, "%s", entry ? entry->why.message : "");
+	if (!entry)
+		return no_such_secret(handover->daemon, name, err);
+	if (!entry->sealed)
+		return error_set(err, is_gone(entry->state) ? ENOENT : EAGAIN, "%s", entry->why.message);
 	if (entry->state == SECRET_REVOKED || entry->state == SECRET_FAILED)
 		return error_set(err, entry->why.code, "%s", entry->why.message);
 	if (handover->n_parts == HANDOVER_PARTS_MAX)
@@ -23,16 +40,6 @@ static int add(struct handover *handover, const char *name, struct error *err)
 				 handover->identity->namespace, handover->identity->name, HANDOVER_PARTS_MAX);
 	handover->parts[handover->n_parts++] = (struct part){ .sealed = sealed_ref(entry->sealed) };
 	return 0;
-}
-
-static int choose(struct handover *handover, const char *name, struct error *err)
-{
-	int r = add(handover, name, err);
-
-	if (r == -ENOENT && !*err->message)
-		return error_set(err, ENOENT, "there is no secret \"%s\" on this node: is the TPMSecret there, and sealed for node \"%s\"?",
-				 name, handover->daemon->settings.node_name);
-	return r;
 }
 
 static bool is_chosen(const struct handover *handover, const char *name)
@@ -55,7 +62,7 @@ static int choose_annotated(struct handover *handover, struct error *err)
 		return error_nomem(err);
 	for (char *name; r == 0 && (name = strtok_r(rest, ", ", &rest));) {
 		if (!is_chosen(handover, name))
-			r = choose(handover, name, err);
+			r = add(handover, name, err);
 	}
 	if (r == 0 && handover->n_parts == 0)
 		return error_set(err, EACCES, "pod \"%s/%s\" asks for tpm.holdfast/%s and names none: set its annotation holdfast/secrets",
@@ -67,14 +74,14 @@ int parts_choose(struct handover *handover, struct error *err)
 {
 	if (strcmp(handover->resource, PLUGIN_GENERAL) == 0)
 		return choose_annotated(handover, err);
-	return choose(handover, handover->resource, err);
+	return add(handover, handover->resource, err);
 }
 
 int parts_check(const struct handover *handover, struct error *err)
 {
 	const struct identity *identity = handover->identity;
-	const struct allow_pod pod = { identity->namespace, identity->name, identity->service_account, &identity->labels,
-				       identity->backend };
+	const struct allow_pod pod = { identity->namespace, identity->name,    identity->service_account,
+				       &identity->labels,   identity->backend, identity->backend_why };
 	int r = 0;
 
 	for (size_t i = 0; i < handover->n_parts && r == 0; i++)

@@ -12,7 +12,6 @@
 #include "common/base/log.h"
 #include "common/base/secret.h"
 #include "device-plugin/daemon/daemon.h"
-#include "device-plugin/daemon/versions.h"
 #include "device-plugin/tpm/pin.h"
 
 #define HANG_MS 10000 /* the slowest chips need 7.5 s to make an RSA key; we make none (facts: TPM timings) */
@@ -74,6 +73,7 @@ static void set(struct daemon *daemon, int r, const struct error *why)
 	health->since = time(NULL);
 	if (health_is_good(daemon))
 		log_info("the TPM is well", "hold", LOG_NUMBER(health->hold_value));
+	registry_publish_all(daemon);
 }
 
 /* ── secrets that were sealed before a revocation ── */
@@ -115,16 +115,6 @@ static bool is_the_tpms_fault(int code)
 	return code == EAGAIN || code == EBUSY || code == EIO || code == ENODEV || code == ESTALE || code == ECANCELED || code == ENOMEM;
 }
 
-static void passed(struct daemon *daemon, struct secret_entry *entry)
-{
-	struct error err;
-
-	entry->tried = true;
-	if (versions_note(daemon->versions, entry->name, entry->sealed->envelope->version, &err) < 0)
-		log_error("a secret's version cannot be remembered: an earlier one could come back after a restart", "secret", entry->name,
-			  "error", err.message);
-}
-
 static void failed(struct daemon *daemon, struct secret_entry *entry, const struct error *why)
 {
 	entry->tried = true;
@@ -153,7 +143,7 @@ static void on_trial(struct key_wait *wait, int r, const uint8_t *key, const str
 	bool lost = r < 0 && is_the_tpms_fault(err.code);
 	if (entry && entry->sealed == trial->sealed && !lost) {
 		if (r == 0)
-			passed(daemon, entry);
+			registry_opened(daemon, trial->sealed);
 		else
 			failed(daemon, entry, &err);
 		registry_publish(daemon, entry);
@@ -221,8 +211,6 @@ void health_take_hold(struct daemon *daemon, uint64_t value)
 
 static void take_look(struct daemon *daemon, struct health_job *job, int r, const struct error *why)
 {
-	bool was_good = health_is_good(daemon);
-
 	if (*job->description.manufacturer)
 		daemon->health.description = job->description;
 	if (r == 0) {
@@ -230,10 +218,10 @@ static void take_look(struct daemon *daemon, struct health_job *job, int r, cons
 		note_hold(daemon, job->hold_value);
 	}
 	set(daemon, r, why);
-	if (r == 0)
+	if (r == 0) {
 		judge_all(daemon);
-	if (r == 0 || was_good)
 		registry_publish_all(daemon);
+	}
 	health_try_secrets(daemon);
 }
 
@@ -284,10 +272,7 @@ static void check_hanging(struct daemon *daemon)
 		return;
 	error_set(&err, ETIMEDOUT, "the TPM (%s) has not answered a command for %llu s", daemon->settings.tcti,
 		  (unsigned long long)(busy / 1000));
-	bool was_good = health_is_good(daemon);
 	set(daemon, -err.code, &err);
-	if (was_good)
-		registry_publish_all(daemon);
 }
 
 void health_look_now(struct daemon *daemon)

@@ -148,6 +148,21 @@ void registry_changed(struct daemon *daemon, const struct kube_object *before, c
 	health_try_secrets(daemon);
 }
 
+/* ── the TPM has released it ── */
+
+void registry_opened(struct daemon *daemon, const struct sealed *sealed)
+{
+	const char *name = sealed->envelope->name;
+	struct secret_entry *entry = secrets_find(daemon->secrets, name);
+	struct error err;
+
+	if (entry && entry->sealed == sealed)
+		entry->tried = true;
+	if (versions_note(daemon->versions, name, sealed->envelope->version, &err) < 0)
+		log_error("a secret's version cannot be remembered: an earlier one could come back after a restart", "secret", name,
+			  "error", err.message);
+}
+
 /* ── the last pod that had it has gone ── */
 
 void registry_tidy(struct daemon *daemon)

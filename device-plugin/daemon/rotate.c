@@ -16,7 +16,7 @@ void rotate_withdraw_all(struct daemon *daemon, const char *why)
 	struct error err;
 
 	for (struct delivery *at = daemon->deliveries.first; at; at = at->next) {
-		delivery_forget_parts(at);
+		delivery_take_away(at);
 		if (volumes_clear(daemon->volumes, at->device, &err) < 0)
 			log_error("a secret cannot be taken away yet", "device", at->device, "error", err.message);
 		else

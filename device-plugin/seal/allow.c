@@ -47,9 +47,10 @@ static int check_sandbox(const struct envelope *envelope, const struct allow_pod
 		return 0;
 	if (!pod->backend)
 		return error_set(err, EACCES,
-				 "secret \"%s\" needs a VM sandbox, and Holdfast's runtime shim did not start pod \"%s/%s\": set "
-				 "runtimeClassName: holdfast-kata",
-				 envelope->name, pod->namespace, pod->name);
+				 "secret \"%s\" needs a VM sandbox, and nothing proves that pod \"%s/%s\" has one (%s): set runtimeClassName: "
+				 "holdfast-kata",
+				 envelope->name, pod->namespace, pod->name,
+				 pod->backend_why ? pod->backend_why : "Holdfast's runtime shim did not start it");
 	if (strcmp(pod->backend, "vm") != 0 && strcmp(pod->backend, "kata") != 0)
 		return error_set(err, EACCES,
 				 "secret \"%s\" needs a VM sandbox, and pod \"%s/%s\" runs on %s: set runtimeClassName: holdfast-kata",

@@ -9,7 +9,8 @@
 struct allow_pod {
 	const char *namespace, *name, *service_account;
 	const struct kube_labels *labels;
-	const char *backend; /* of the sandbox record: "runc", "kata", "vm"; NULL: there is no record */
+	const char *backend;     /* of the sandbox record: "runc", "kata", "vm"; NULL: there is none that can be believed */
+	const char *backend_why; /* why backend is NULL; may be NULL */
 };
 
 /* 0, or EACCES with one sentence for the pod's events: which secret, which pod, which rule is missing, what to do. */
