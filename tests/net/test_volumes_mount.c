@@ -89,6 +89,9 @@ static void a_tmpfs_that_is_never_swapped_out_is_mounted_with_a_size(void **stat
 
 static void a_kernel_that_knows_no_noswap_has_a_ramfs(void **state)
 {
+	const struct volume_file other = FILE_OF("password", "two");
+	struct error err;
+
 	kernel_knows_noswap = false;
 	must_open(state);
 	assert_int_equal(type_of(DIRECTORY), RAMFS_MAGIC);
@@ -96,6 +99,13 @@ static void a_kernel_that_knows_no_noswap_has_a_ramfs(void **state)
 	reopen(state);
 	assert_content(VOLUME "/password", "one");
 	assert_int_equal(volumes_use(*state).volumes, 1);
+	must_write(*state, &other, 1);
+	assert_int_equal(volumes_sweep(*state, &err), 0);
+	assert_int_equal(volumes_sweep(*state, &err), 0);
+	assert_content(VOLUME "/password", "two");
+	assert_int_equal(versions_of(VOLUME), 1);
+	assert_int_equal(volumes_remove(*state, DEVICE, &err), 0);
+	assert_int_equal(entries_of(DIRECTORY), 0);
 }
 
 static void what_is_mounted_stays_and_is_taken_over_with_what_is_in_it(void **state)

@@ -362,6 +362,20 @@ static void a_container_that_was_given_the_group_needs_no_capability_to_join_it(
 	in_child(go_on_with_the_group_that_was_given, NULL);
 }
 
+static void confine_with_nothing_but_chown(void *nothing)
+{
+	struct error err;
+
+	drop_capabilities();
+	if (confine(&err) < 0 || !a_volume_is_written_replaced_swept_cleared_and_removed() || !a_thread_unseals())
+		_exit(1);
+}
+
+static void a_container_that_was_given_nothing_but_cap_chown_is_enough(void **state)
+{
+	in_child(confine_with_nothing_but_chown, NULL);
+}
+
 static int set_up(void **state)
 {
 	struct tpm *tpm;
@@ -393,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_device_of_the_group_tss_is_opened_without_a_capability_for_it),
 		cmocka_unit_test(another_device_of_that_group_is_all_that_comes_with_it),
 		cmocka_unit_test(what_is_missing_is_said_before_it_is_needed),
+		cmocka_unit_test(a_container_that_was_given_nothing_but_cap_chown_is_enough),
 		cmocka_unit_test(a_container_that_was_given_the_group_needs_no_capability_to_join_it),
 	};
 
