@@ -193,6 +193,9 @@ static int find_nodes(struct invocation *invocation, struct error *err)
 {
 	struct seal_plan *plan = &invocation->plan;
 
+	int r = seal_plan_check(plan, err);
+	if (r < 0)
+		return r;
 	if (plan->n_nodes == 0)
 		return seal_plan_fetch_nodes(plan, uv_default_loop(), invocation->kubeconfig, err);
 	if (invocation->kubeconfig)

@@ -166,7 +166,7 @@ static int fill(struct envelope *envelope, const struct seal_plan *plan, struct 
 	return r < 0 ? r : fill_recipients(envelope, plan, roots, err);
 }
 
-static int check(const struct seal_plan *plan, struct error *err)
+int seal_plan_check(const struct seal_plan *plan, struct error *err)
 {
 	size_t sum = 0;
 
@@ -185,10 +185,6 @@ static int check(const struct seal_plan *plan, struct error *err)
 		return error_set(err, EINVAL, "the files have %zu bytes; a sealed secret holds %d", sum, ENVELOPE_CONTENT_MAX);
 	if (plan->n_allow == 0)
 		return error_set(err, EINVAL, "nobody could have it: give --allow NAMESPACE/SERVICEACCOUNT");
-	if (plan->n_nodes == 0)
-		return error_set(err, EINVAL,
-				 "no node could open it: give --node NODE, whose key the API server has, or --node-key FILE (on the node: "
-				 "holdfast-tpm node-key; or: kubectl get tpmnodes -o yaml)");
 	return 0;
 }
 
@@ -227,9 +223,13 @@ int seal_plan_carry_out(struct seal_plan *plan, struct buf *ret_manifest, struct
 {
 	_cleanup_(secret_free) struct secret content = {};
 
-	int r = check(plan, err);
+	int r = seal_plan_check(plan, err);
 	if (r < 0)
 		return r;
+	if (plan->n_nodes == 0)
+		return error_set(err, EINVAL,
+				 "no node could open it: give --node NODE, whose key the API server has, or --node-key FILE (on the node: "
+				 "holdfast-tpm node-key; or: kubectl get tpmnodes -o yaml)");
 	size_t n = plan->n_wanted ? plan->n_wanted : plan->n_nodes;
 	_cleanup_(envelope_freep) struct envelope *envelope = envelope_new(plan->n_files, plan->n_allow, n);
 	_cleanup_free_ struct tpm2_root_key *roots = calloc(n, sizeof(*roots));

@@ -60,6 +60,9 @@ bool seal_plan_wants(const struct seal_plan *plan, const char *node);
 /* For a person to compare: each node's name and its root key's. */
 void seal_plan_print_roots(const struct seal_plan *plan, struct buf *out);
 
+/* All that can be checked before the keys of the nodes are there. EINVAL says which option to mend. */
+int seal_plan_check(const struct seal_plan *plan, struct error *err) must_check;
+
 /* The manifest. EINVAL says which option to mend. */
 int seal_plan_carry_out(struct seal_plan *plan, struct buf *ret_manifest, struct error *err) must_check;
 

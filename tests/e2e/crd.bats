@@ -149,6 +149,34 @@ refused() {
 
 apply_version() { seal a --from-file pw --version "$1" | k apply -f -; }
 
+# As from an administrator's laptop, which is no part of the cluster.
+seal_by_server() { control net "$HOLDFAST_BUILD/bin/holdfast-tpm" seal a --allow shop/db --from-file pw --kubeconfig "$(control kubeconfig)" "$@"; }
+
+# not_sealed TEXT OPTION...
+not_sealed() {
+	run seal_by_server "${@:2}"
+	[[ $status == 1 && $output == *"$1"* && $output != *ciphertext* ]] || { echo "$output"; return 1; }
+}
+
+@test "seal takes the keys of nodes from the API server" {
+	k apply -f edge-1.yaml -f edge-2.yaml
+	seal_by_server --node edge-1 --node edge-2 >sealed.yaml 2>beside
+	accepted sealed.yaml
+	k create --dry-run=client -o json -f sealed.yaml | jq -e '[.spec.recipients[].node] == ["edge-1", "edge-2"]'
+	grep -qx "  edge-1  $(grep -o '000b[0-9a-f]*' edge-1.yaml | head -n 1)" beside
+	KUBECONFIG=$(control kubeconfig) control net "$HOLDFAST_BUILD/bin/holdfast-tpm" seal a --allow shop/db --from-file pw --node edge-1 >/dev/null
+}
+
+@test "seal says which node has no key in the API server, or is not ready" {
+	k apply -f edge-1.yaml
+	not_sealed '--node edge-2: the cluster has no TPMNode of that name' --node edge-1 --node edge-2
+	k apply --server-side --subresource=status --field-manager holdfast-tpm@edge-1 -f - <<-END
+	{"apiVersion": "tpm.holdfast/v1alpha1", "kind": "TPMNode", "metadata": {"name": "edge-1"}, "status": {"state": "NotReady",
+	 "conditions": [{"type": "Ready", "status": "False", "reason": "Lockout", "message": "the TPM is locked", "lastTransitionTime": "2026-11-25T18:00:00Z"}]}}
+	END
+	not_sealed '--node edge-1: it is not ready: the TPM is locked' --node edge-1
+}
+
 # says NODE [READY]: as each node does, for itself; without READY it has nothing to say any more.
 says() {
 	local entry='{"node": "'$1'", "ready": '${2:-}', "reason": "Locked", "message": "try later", "version": "7", "since": "2026-11-25T18:00:00Z"}'

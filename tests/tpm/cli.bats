@@ -51,7 +51,7 @@ says() {
 @test "what is missing is said, with the option that gives it" {
 	on_node node-key --node edge-1 >edge-1.yaml
 	refused 2 "give --allow NAMESPACE/SERVICEACCOUNT" seal a --node-key edge-1.yaml --from-file pw
-	refused 2 "give --node-key FILE" seal a --from-file pw --allow a/b
+	refused 2 "give --node NODE" seal a --from-file pw --allow a/b
 	refused 2 "give --from-file or --from-secret" seal a --node-key edge-1.yaml --allow a/b
 	refused 2 "give the secret one name" seal --node-key edge-1.yaml --from-file pw --allow a/b
 	refused 2 "--node edge-7: none of the node keys" seal a --node edge-7 --node-key edge-1.yaml --from-file pw --allow a/b
@@ -60,6 +60,32 @@ says() {
 	refused 2 "cannot be a program" seal a --node-key edge-1.yaml --from-file pw --allow a/b --mode 0755
 	refused 1 "No such file" seal a --node-key edge-1.yaml --from-file nothing --allow a/b
 	refused 2 "nothing was measured" seal a --node-key edge-1.yaml --from-file pw --allow a/b --pcr "7=$(printf '0%.0s' {1..64})"
+}
+
+@test "the root keys that it was sealed for are printed beside, to be compared" {
+	on_node node-key --node edge-1 >edge-1.yaml
+	sed 's/edge-1/edge-2/' edge-1.yaml >edge-2.yaml
+	seal a --node-key edge-1.yaml --node-key edge-2.yaml --node edge-2 --from-file pw --allow a/b >sealed.yaml 2>beside
+	grep -qx "  edge-2  $(grep -o '000b[0-9a-f]*' edge-2.yaml | head -n 1)" beside
+	! grep -q 'edge-1' beside sealed.yaml || false
+}
+
+@test "standard input is read for one option only, and by none in vain" {
+	on_node node-key --node edge-1 >edge-1.yaml
+	refused 2 "standard input is read already" seal a --node-key - --from-file pw=- --allow a/b <edge-1.yaml
+	printf '{"kind": "Secret", "data": {"a": "eA=="}}' | seal a --node-key edge-1.yaml --from-secret - --allow a/b | grep -q '"name":"a".*"size":1'
+}
+
+@test "without node keys an API server is asked, and it is said where it was looked for" {
+	HOME=$PWD refused 1 "--node edge-1: cannot ask the API server for its key: cannot open $PWD/.kube/config" \
+		seal a --node edge-1 --from-file pw --allow a/b
+	KUBECONFIG=one:two refused 2 "KUBECONFIG names several files: give one by --kubeconfig" seal a --node edge-1 --from-file pw --allow a/b
+	KUBECONFIG=$PWD/none refused 1 "cannot open $PWD/none" seal a --node edge-1 --from-file pw --allow a/b
+	refused 1 "cannot open here" seal a --node edge-1 --kubeconfig here --from-file pw --allow a/b
+	refused 2 "--node Edge_1: is no name of a node" seal a --node Edge_1 --kubeconfig here --from-file pw --allow a/b
+	refused 2 "give --allow" seal a --node edge-1 --kubeconfig here --from-file pw
+	on_node node-key --node edge-1 >edge-1.yaml
+	refused 2 "exclude each other" seal a --node edge-1 --kubeconfig here --node-key edge-1.yaml --from-file pw --allow a/b
 }
 
 @test "a forged node key is refused" {
