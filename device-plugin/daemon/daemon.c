@@ -230,7 +230,9 @@ static void stop(struct daemon *daemon)
 	bool source_closed = !daemon->source, snapshot_closed = !daemon->snapshot, plugin_closed = !daemon->plugin;
 
 	handover_cancel_all(daemon);
+	uv_run(&daemon->loop, UV_RUN_NOWAIT); /* what the command line waits for goes out */
 	requests_stop(daemon);
+	handover_cancel_all(daemon);
 	if (daemon->collector.timer.data)
 		collect_stop(daemon);
 	if (daemon->health.timer.data)

@@ -147,6 +147,8 @@ int parts_write(const struct handover *handover, struct error *err)
 	struct file_list list = {};
 
 	int r = list_files(handover, &list, err);
+	if (r == 0 && handover->anew)
+		r = volumes_doubt(handover->daemon->volumes, handover->device, err);
 	if (r == 0)
 		r = volumes_write(handover->daemon->volumes, handover->device, handover->resource, list.items, list.n, err);
 	free(list.items);

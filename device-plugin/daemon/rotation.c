@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "common/base/log.h"
 #include "common/base/show.h"
 #include "device-plugin/daemon/requests.h"
 
@@ -191,6 +192,7 @@ static void run(struct rotation *rotation)
 
 	rotation->next = daemon->rotations;
 	daemon->rotations = rotation;
+	log_info("secrets are delivered again, as asked", "containers", LOG_NUMBER(rotation->n));
 	keys_forget(daemon->keys);
 	for (size_t i = 0; i < rotation->n; i++) {
 		const struct delivery *delivery = deliveries_find(&daemon->deliveries, rotation->turns[i].device);

@@ -123,6 +123,25 @@ static int remove_volume(int volumes, const char *device, struct error *err)
 	return shred(volumes, device, SHRED_ALWAYS, err);
 }
 
+static int doubt(int device, int secret, const char *name, struct error *err)
+{
+	return record_remove(device, name, err);
+}
+
+static int doubt_volume(int volumes, const char *device, struct error *err)
+{
+	return each_secret(volumes, device, doubt, err);
+}
+
+int volumes_doubt(struct volumes *volumes, const char *device, struct error *err)
+{
+	int r = volumes_check_name(device, err);
+
+	if (r == 0)
+		r = change(volumes, device, doubt_volume, err);
+	return r < 0 ? error_wrap(err, "cannot look at the volume of device %s", device) : 0;
+}
+
 int volumes_clear(struct volumes *volumes, const char *device, struct error *err)
 {
 	int r = volumes_check_name(device, err);

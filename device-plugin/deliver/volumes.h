@@ -52,6 +52,9 @@ DEFINE_CLEANUP(struct volumes *, volumes_close);
 int volumes_write(struct volumes *volumes, const char *device, const char *secret, const struct volume_file *files, size_t n,
 		  struct error *err) must_check;
 
+/* Somebody may have changed what is in it: the next volumes_write replaces it, also if it should be the same already. 0 if there is none. */
+int volumes_doubt(struct volumes *volumes, const char *device, struct error *err) must_check;
+
 /*
  * To be called every few seconds: overwrites and removes what was replaced before the last call, so that who was reading could end. What
  * is still held open stays until it no longer is, or until the volume is removed or cleared.

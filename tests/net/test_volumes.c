@@ -139,6 +139,21 @@ static void the_same_again_changes_nothing(void **state)
 	assert_int_equal(versions_of(VOLUME), 1);
 }
 
+static void what_somebody_has_changed_by_hand_is_replaced_once_it_is_doubted(void **state)
+{
+	struct error err;
+
+	assert_int_equal(volumes_doubt(*state, DEVICE, &err), 0);
+	must_write(*state, first, ELEMENTS_OF(first));
+	assert_return_code(unlink(VOLUME "/..data/password"), errno);
+	must_write(*state, first, ELEMENTS_OF(first));
+	assert_null(content_of(VOLUME "/password"));
+	assert_int_equal(volumes_doubt(*state, DEVICE, &err), 0);
+	must_write(*state, first, ELEMENTS_OF(first));
+	assert_content(VOLUME "/password", "one");
+	assert_content(VOLUME "/user", "shop");
+}
+
 static void another_owner_mode_or_name_is_another_version(void **state)
 {
 	struct volume_file file = FILE_OF("password", "one");
@@ -465,6 +480,7 @@ int main(void)
 		TEST(a_new_version_takes_the_place_of_the_old_with_all_its_names),
 		TEST(what_a_container_has_mounted_gets_the_new_version),
 		TEST(the_same_again_changes_nothing),
+		TEST(what_somebody_has_changed_by_hand_is_replaced_once_it_is_doubted),
 		TEST(another_owner_mode_or_name_is_another_version),
 		TEST(an_old_version_outlives_one_sweep_and_goes_with_the_next),
 		TEST(what_is_replaced_between_two_sweeps_outlives_the_next),
