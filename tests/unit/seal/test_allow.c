@@ -39,7 +39,12 @@ static const struct row {
 	{ "a VM, by our shim", { "ops", "a", "x", &no_labels, "vm" }, ENVELOPE_VM, NULL },
 	{ "a VM, by Kata's", { "ops", "a", "x", &no_labels, "kata" }, ENVELOPE_VM, NULL },
 	{ "runc where a VM is needed", { "ops", "a", "x", &no_labels, "runc" }, ENVELOPE_VM, "pod \"ops/a\" runs on runc" },
-	{ "nobody knows where it runs", { "ops", "a", "x", &no_labels, NULL }, ENVELOPE_VM, "did not start pod \"ops/a\"" },
+	{ "nobody knows where it runs", { "ops", "a", "x", &no_labels, NULL }, ENVELOPE_VM,
+	  "nothing proves that pod \"ops/a\" has one (Holdfast's runtime shim did not start it)" },
+	{ "a record that is not believed",
+	  { "ops", "a", "x", &no_labels, NULL, "its record is not root's alone" },
+	  ENVELOPE_VM,
+	  "(its record is not root's alone)" },
 	{ "a VM does not make up for the wrong namespace", { "evil", "a", "x", &no_labels, "vm" }, ENVELOPE_VM, "namespace" },
 };
 
