@@ -102,7 +102,7 @@ bool parts_are_there(const struct handover *handover)
 		if (delivery->parts[i] != handover->parts[i].sealed)
 			return false;
 	}
-	return true;
+	return volumes_has(handover->daemon->volumes, handover->device, handover->resource);
 }
 
 struct file_list {

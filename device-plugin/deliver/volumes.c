@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -131,6 +132,15 @@ static int doubt(int device, int secret, const char *name, struct error *err)
 static int doubt_volume(int volumes, const char *device, struct error *err)
 {
 	return each_secret(volumes, device, doubt, err);
+}
+
+bool volumes_has(const struct volumes *volumes, const char *device, const char *secret)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	int n = snprintf(path, sizeof(path), "%s/" DEVICE_VOLUME_ELEMENT "/%s/" VOLUME_LIVE, device, secret);
+	return n > 0 && (size_t)n < sizeof(path) && fstatat(volumes->fd, path, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int volumes_doubt(struct volumes *volumes, const char *device, struct error *err)

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_DELIVER_VOLUMES_H
 #define HOLDFAST_DELIVER_VOLUMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,9 @@ DEFINE_CLEANUP(struct volumes *, volumes_close);
  */
 int volumes_write(struct volumes *volumes, const char *device, const char *secret, const struct volume_file *files, size_t n,
 		  struct error *err) must_check;
+
+/* Whether there is something for pods to read. */
+bool volumes_has(const struct volumes *volumes, const char *device, const char *secret);
 
 /* Somebody may have changed what is in it: the next volumes_write replaces it, also if it should be the same already. 0 if there is none. */
 int volumes_doubt(struct volumes *volumes, const char *device, struct error *err) must_check;

@@ -252,9 +252,9 @@ void serving_pod(struct serving *serving, const char *namespace, const char *nam
 void serving_seal(struct serving *serving, const char *name, const char *content, const char *options)
 {
 	write_file(serving, "content", content);
-	run("%s seal %s --node-key %s/node.yaml --from-file value=%s/content %s > %s/sealed && mv %s/sealed %s/manifests/secret-%s.yaml",
-	    program(), name, serving->directory, serving->directory, options, serving->directory, serving->directory, serving->directory,
-	    name);
+	run("cd %s && %s seal %s --node-key node.yaml --from-file value=content %s >sealed 2>seal.log && mv sealed "
+	    "manifests/secret-%s.yaml",
+	    serving->directory, program(), name, options, name);
 }
 
 void serving_delete(struct serving *serving, const char *file)

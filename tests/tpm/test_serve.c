@@ -172,6 +172,18 @@ static void what_a_pod_had_is_gone_soon_after_it(void **state)
 
 /* ── what comes and goes around it ── */
 
+static void a_volume_that_somebody_emptied_is_made_again(void **state)
+{
+	const char *device = web_with_secret(0);
+	char command[256];
+
+	gets("db", device);
+	snprintf(command, sizeof(command), "rm -rf %s/vol/%s", serving.directory, device);
+	assert_int_equal(system(command), 0);
+	gets("db", device);
+	reads("db", device, "value", "s3cret");
+}
+
 static void a_restart_finds_what_pods_have_and_keeps_it_up_to_date(void **state)
 {
 	const char *device = web_with_secret(0);
@@ -244,6 +256,7 @@ int main(void)
 		TEST(an_earlier_version_is_not_taken_also_after_a_restart),
 		TEST(a_secret_that_is_deleted_is_taken_away),
 		TEST(what_a_pod_had_is_gone_soon_after_it),
+		TEST(a_volume_that_somebody_emptied_is_made_again),
 		TEST(a_restart_finds_what_pods_have_and_keeps_it_up_to_date),
 		TEST(a_kubelet_that_restarts_is_served_again),
 		TEST(without_a_tpm_nothing_is_healthy_and_with_it_all_is_again),
