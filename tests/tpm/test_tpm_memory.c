@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What is left of a content key and of a secret's content in the process's memory, once nobody needs them: nothing. All that the process
- * may write to is searched: heap, stacks, and what the TPM's libraries and OpenSSL have for themselves.
+ * What is left of a content key and of a secret's content in the process's memory, once nobody needs them: nothing. What is searched for
+ * are constants, which are in no memory that can be written to.
  */
 #include "tests/unit/common/cmocka_all.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,60 +12,19 @@
 #include <unistd.h>
 
 #include "common/base/array.h"
-#include "common/base/file.h"
 #include "common/base/secret.h"
 #include "common/sandbox/sandbox.h"
 #include "tests/net/volumes_support.h"
+#include "tests/tpm/memory.h"
 #include "tests/tpm/sealing.h"
 #include "tests/unit/seal/sealed.h"
 
 static struct software_tpm software;
 static struct sealing sealing;
 
-/* Both are constants, and so not in memory that is searched. */
-static bool is_at(const uint8_t *at, const uint8_t *needle, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (at[i] != needle[i])
-			return false;
-	return true;
-}
-
-static size_t count_in(int memory, unsigned long begin, unsigned long end, const uint8_t *needle, size_t n)
-{
-	size_t size = end - begin, found = 0;
-	uint8_t *copy = malloc(size);
-
-	assert_non_null(copy);
-	if (pread(memory, copy, size, (off_t)begin) == (ssize_t)size)
-		for (size_t i = 0; i + n <= size; i++)
-			found += is_at(copy + i, needle, n);
-	explicit_bzero(copy, size);
-	free(copy);
-	return found;
-}
-
 static size_t occurrences(const uint8_t *needle, size_t n)
 {
-	_cleanup_(buf_free) struct buf maps = BUF_MAX(4 * 1024 * 1024);
-	_cleanup_close_ int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-	size_t found = 0;
-	struct error err;
-
-	assert_true(memory >= 0);
-	if (file_read("/proc/self/maps", &maps, &err) < 0)
-		fail_msg("%s", err.message);
-	for (const char *line = buf_text(&maps); *line; line += strcspn(line, "\n") + 1) {
-		unsigned long begin, end;
-		char rights[5];
-
-		assert_int_equal(sscanf(line, "%lx-%lx %4s", &begin, &end, rights), 3);
-		size_t here = strncmp(rights, "rw", 2) == 0 ? count_in(memory, begin, end, needle, n) : 0;
-		if (here)
-			print_error("%zu in %.*s\n", here, (int)strcspn(line, "\n"), line);
-		found += here;
-	}
-	return found;
+	return memory_count(getpid(), needle, n);
 }
 
 static void the_search_finds_what_is_there(void **state)
