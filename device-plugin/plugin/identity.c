@@ -12,7 +12,6 @@
 #define SANDBOXES "/run/holdfast/sandboxes"
 #define PODS_SOCKET "pods-api/pods-api.sock"
 #define GET_POD "/v1alpha1.Pods/GetPod"
-#define PODS_TIMEOUT_MS 1500
 
 static void identifier_unref(struct identifier *identifier)
 {
@@ -37,6 +36,8 @@ static int set_up(struct identifier *identifier, const struct identifier_options
 {
 	const char *kubelet = options->kubelet_directory ? options->kubelet_directory : KUBELET_DIRECTORY;
 
+	if (!kube_store_keeps_identities(options->store))
+		return error_set(err, EINVAL, "the store of pods does not keep who they are");
 	identifier->sandboxes = strdup(options->sandboxes ? options->sandboxes : SANDBOXES);
 	int r = identifier->sandboxes ? 0 : error_nomem(err);
 	if (r == 0)
@@ -47,7 +48,7 @@ static int set_up(struct identifier *identifier, const struct identifier_options
 		r = join(kubelet, PODS_SOCKET, &identifier->pods_socket, err);
 	if (r == 0)
 		r = grpc_client_new(identifier->loop, identifier->pods_socket, &identifier->pods, err);
-	return r < 0 ? r : pod_resources_open(&identifier->resources, identifier->loop, kubelet, err);
+	return r < 0 ? r : pod_resources_open(&identifier->resources, identifier->loop, kubelet, list_timeout_ms(identifier), err);
 }
 
 int identifier_new(uv_loop_t *loop, const struct identifier_options *options, struct identifier **ret, struct error *err)
@@ -56,7 +57,12 @@ int identifier_new(uv_loop_t *loop, const struct identifier_options *options, st
 
 	if (!identifier)
 		return error_nomem(err);
-	*identifier = (struct identifier){ .loop = loop, .store = options->store, .references = 1 };
+	*identifier = (struct identifier){
+		.loop = loop,
+		.store = options->store,
+		.timeout_ms = options->timeout_ms ? options->timeout_ms : IDENTITY_TIMEOUT_MS,
+		.references = 1,
+	};
 	int r = set_up(identifier, options, err);
 	if (r < 0)
 		identifier_close(identifier);
@@ -83,7 +89,7 @@ void query_start(struct identity_query *query, struct identifier *identifier, uv
 	uv_timer_init(identifier->loop, &query->timer);
 	query->timer.data = query;
 	query->identifier = identifier;
-	query->deadline_ms = uv_now(identifier->loop) + IDENTITY_TIMEOUT_MS;
+	query->deadline_ms = uv_now(identifier->loop) + identifier->timeout_ms;
 	query->next = identifier->queries;
 	identifier->queries = query;
 	identifier->references++;
@@ -133,7 +139,7 @@ bool pods_api_is_there(const struct identifier *identifier)
 int pods_api_ask(struct identity_query *query, const char *uid,
 		 void (*answered)(void *context, int r, struct slice answer, const struct error *err), struct error *err)
 {
-	const uint64_t left_ms = query_time_left_ms(query);
+	const uint64_t left_ms = query_time_left_ms(query), most_ms = pods_timeout_ms(query->identifier);
 	Pods__GetRequest request = PODS__GET_REQUEST__INIT;
 
 	request.pod_uid = (char *)uid;
@@ -141,7 +147,7 @@ int pods_api_ask(struct identity_query *query, const char *uid,
 		.client = query->identifier->pods,
 		.path = GET_POD,
 		.message = &request.base,
-		.timeout_ms = left_ms < PODS_TIMEOUT_MS ? left_ms : PODS_TIMEOUT_MS,
+		.timeout_ms = left_ms < most_ms ? left_ms : most_ms,
 		.answered = answered,
 		.context = query,
 	};

@@ -21,15 +21,16 @@
  */
 struct identifier;
 
-#define IDENTITY_TIMEOUT_MS 5000 /* of one query, whatever it waits for */
+#define IDENTITY_TIMEOUT_MS 5000
 
 struct identifier_options {
 	const char *kubelet_directory;  /* NULL: "/var/lib/kubelet"; copied, and so is sandboxes */
 	const char *sandboxes;          /* NULL: "/run/holdfast/sandboxes" */
 	const struct kube_store *store; /* of pods, with their identities; must outlive it */
+	uint64_t timeout_ms;            /* of one query, whatever it waits for; 0: IDENTITY_TIMEOUT_MS */
 };
 
-/* ENAMETOOLONG: kubelet's directory leaves no room for the names of its sockets. */
+/* ENAMETOOLONG: kubelet's directory leaves no room for the names of its sockets. EINVAL: the store does not keep identities. */
 int identifier_new(uv_loop_t *loop, const struct identifier_options *options, struct identifier **ret, struct error *err) must_check;
 /* Every query is cancelled. Freed from the loop, which must run. Accepts NULL. */
 void identifier_close(struct identifier *identifier);
@@ -54,7 +55,7 @@ void identity_free(struct identity *identity); /* accepts NULL */
 DEFINE_CLEANUP(struct identity *, identity_free);
 
 /*
- * `found` is called once, from the loop, after IDENTITY_TIMEOUT_MS at the latest: a pod that the store does not know yet is waited for. r
+ * `found` is called once, from the loop, after timeout_ms at the latest: a pod that the store does not know yet is waited for. r
  * 0: `identity` is the callee's. Else it is not known now whose the device is, and kubelet, which asks again, is to be told the sentence:
  * EAGAIN. The device may have had two pods, the pod may have ended, or one of its name have taken its place. ENOMEM.
  */

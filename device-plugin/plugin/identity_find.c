@@ -6,31 +6,19 @@
  *	                                                         WAITING ──the store has the pod──► found
  *	                                                           └─ every LOOK_AGAIN_MS, until the time is up
  *
- * Each step has less time than what is left, so that a source that hangs costs that time and not the answer. What cannot be settled is said
- * with EAGAIN: kubelet asks again, and by then it has purged its checkpoint, or our watch has caught up.
+ * What cannot be settled is said with EAGAIN: kubelet asks again, and by then it has purged its checkpoint, or our watch has caught up.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/base/array.h"
 #include "device-plugin/plugin/identity_internal.h"
 #include "device-plugin/plugin/sandbox_record.h"
 
 #define LOOK_AGAIN_MS 50
-#define CONTAINERS_BYTES_MAX 1024
-#define ASK_AGAIN "kubelet will ask again"
-
-struct pod_name {
-	const char *namespace, *name;
-};
 
 struct find {
 	struct identity_query query;
-	char *resource, *device;
-	char *uid, *containers;  /* by the checkpoint */
-	struct pod_name *claims; /* pods that have the device by PodResources; without UIDs */
-	size_t n_claims, capacity;
-	struct kube_arena arena; /* of the claims */
+	struct owner owner;
 	void (*found)(void *context, int r, struct identity *identity, const struct error *err);
 	void *context;
 };
@@ -39,12 +27,7 @@ static void find_free(struct identity_query *query)
 {
 	struct find *find = (struct find *)query;
 
-	kube_arena_clear(&find->arena);
-	free(find->claims);
-	free(find->containers);
-	free(find->uid);
-	free(find->resource);
-	free(find->device);
+	owner_clear(&find->owner);
 	free(find);
 }
 
@@ -57,123 +40,6 @@ static void finish(struct find *find, int r, struct identity *identity, const st
 static void refuse(struct find *find, const struct error *err)
 {
 	finish(find, -err->code, NULL, err);
-}
-
-/* ── The checkpoint: which pod ── */
-
-static bool is_it(const struct find *find, const struct checkpoint_device *device)
-{
-	return strcmp(device->device, find->device) == 0 && strcmp(device->resource, find->resource) == 0;
-}
-
-/* A pod's later container may get the device of an init container before it; and each NUMA node has its own entry. */
-static int take_owner(struct find *find, const struct checkpoint_device *owner, struct buf *containers, struct error *err)
-{
-	if (find->uid && strcmp(find->uid, owner->pod_uid) != 0)
-		return error_set(err, EAGAIN, "device %s stands in kubelet's checkpoint for two pods, of UID %s and %s; " ASK_AGAIN,
-				 find->device, find->uid, owner->pod_uid);
-	if (!find->uid)
-		find->uid = strdup(owner->pod_uid);
-	if (!find->uid)
-		return error_nomem(err);
-	if (containers->n == 0)
-		buf_string(containers, owner->container);
-	else if (strcmp(buf_text(containers), owner->container) != 0)
-		buf_printf(containers, ", %s", owner->container);
-	return 0;
-}
-
-static int find_owner(struct find *find, const struct checkpoint *checkpoint, struct error *err)
-{
-	_cleanup_(buf_free) struct buf containers = BUF_MAX(CONTAINERS_BYTES_MAX);
-	int r = 0;
-
-	for (size_t i = 0; i < checkpoint->n && r == 0; i++) {
-		if (is_it(find, &checkpoint->devices[i]))
-			r = take_owner(find, &checkpoint->devices[i], &containers, err);
-	}
-	if (r == 0 && !find->uid)
-		return error_set(err, EAGAIN, "device %s of %s stands for no pod in kubelet's checkpoint %s; " ASK_AGAIN, find->device,
-				 find->resource, find->query.identifier->checkpoint);
-	if (r == 0)
-		r = buf_check(&containers, "the names of the containers that have the device", err);
-	find->containers = r == 0 ? buf_take_text(&containers) : NULL;
-	return r < 0 || find->containers ? r : error_nomem(err);
-}
-
-static int read_checkpoint(struct find *find, struct error *err)
-{
-	_cleanup_(checkpoint_clear) struct checkpoint checkpoint = {};
-
-	int r = checkpoint_load(find->query.identifier->checkpoint, &checkpoint, err);
-	if (r == 0)
-		return find_owner(find, &checkpoint, err);
-	if (r == -ENOMEM)
-		return r;
-	error_wrap(err, "whose device %s is, is not known", find->device);
-	err->code = EAGAIN;
-	return -EAGAIN;
-}
-
-/* ── PodResources: what it is called ── */
-
-static bool container_has(const Podresources__ContainerResources *container, const struct find *find)
-{
-	for (size_t i = 0; i < container->n_devices; i++) {
-		const Podresources__ContainerDevices *devices = container->devices[i];
-		for (size_t j = 0; strcmp(devices->resource_name, find->resource) == 0 && j < devices->n_device_ids; j++) {
-			if (strcmp(devices->device_ids[j], find->device) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool pod_has(const Podresources__PodResources *pod, const struct find *find)
-{
-	for (size_t i = 0; i < pod->n_containers; i++) {
-		if (container_has(pod->containers[i], find))
-			return true;
-	}
-	return false;
-}
-
-static int add_claim(struct find *find, const Podresources__PodResources *pod, struct error *err)
-{
-	struct pod_name claim = {
-		.namespace = kube_arena_string(&find->arena, pod->namespace_),
-		.name = kube_arena_string(&find->arena, pod->name),
-	};
-
-	if (!claim.namespace || !claim.name || !array_room((void **)&find->claims, find->n_claims, &find->capacity, sizeof(claim)))
-		return error_nomem(err);
-	find->claims[find->n_claims++] = claim;
-	return 0;
-}
-
-static int take_claims(struct find *find, const Podresources__ListResponse *list, struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < list->n_pod_resources && r == 0; i++) {
-		if (pod_has(list->pod_resources[i], find))
-			r = add_claim(find, list->pod_resources[i], err);
-	}
-	return r;
-}
-
-/* Nobody, where PodResources is away or does not show this kind of container, contradicts nothing. */
-static int check_claims(const struct find *find, const struct pod_facts *pod, struct error *err)
-{
-	for (size_t i = 0; i < find->n_claims; i++) {
-		if (strcmp(find->claims[i].namespace, pod->namespace) == 0 && strcmp(find->claims[i].name, pod->name) == 0)
-			return 0;
-	}
-	if (find->n_claims == 0)
-		return 0;
-	return error_set(err, EAGAIN,
-			 "device %s is pod \"%s/%s\"'s by kubelet's checkpoint and pod \"%s/%s\"'s by PodResources; " ASK_AGAIN,
-			 find->device, pod->namespace, pod->name, find->claims[0].namespace, find->claims[0].name);
 }
 
 /* ── The pod is known ── */
@@ -196,13 +62,13 @@ static int judge(const struct find *find, const struct pod_facts *pod, struct id
 {
 	_cleanup_(identity_freep) struct identity *identity = NULL;
 
-	int r = check_claims(find, pod, err);
+	int r = owner_check_claims(&find->owner, pod, err);
 	if (r < 0)
 		return r;
 	if (kube_phase_has_ended(pod->phase))
 		return error_set(err, EAGAIN, "pod \"%s/%s\" has ended, by %s: its phase is %s", pod->namespace, pod->name, pod->source,
 				 kube_phase_name(pod->phase));
-	r = identity_of(pod, find->containers, &identity, err);
+	r = identity_of(pod, find->owner.containers, &identity, err);
 	if (r == 0)
 		r = add_backend(find, identity, err);
 	if (r == 0)
@@ -225,15 +91,15 @@ static void settle(struct find *find, const struct pod_facts *pod)
 
 static const struct kube_object *named_in_store(const struct find *find)
 {
-	const struct pod_name *claim = &find->claims[0];
+	const struct pod_name *claim = &find->owner.claims[0];
 
-	return find->n_claims == 1 ? kube_store_get(find->query.identifier->store, KUBE_POD, claim->namespace, claim->name) : NULL;
+	return find->owner.n_claims == 1 ? kube_store_get(find->query.identifier->store, KUBE_POD, claim->namespace, claim->name) : NULL;
 }
 
 /* Objects from files have no UIDs: whoever writes those decides here anyway. */
 static const struct kube_object *look_in_store(const struct find *find)
 {
-	const struct kube_object *pod = pod_in_store(find->query.identifier->store, find->uid);
+	const struct kube_object *pod = pod_in_store(find->query.identifier->store, find->owner.uid);
 	const struct kube_object *named = pod ? NULL : named_in_store(find);
 
 	return named && !*named->uid ? named : pod;
@@ -247,12 +113,12 @@ static void say_unknown(const struct find *find, struct error *err)
 		error_set(err, EAGAIN,
 			  "device %s is of the pod with UID %s, and the pod \"%s/%s\" that this node's daemon knows has UID %s: one has "
 			  "taken the other's place; " ASK_AGAIN,
-			  find->device, find->uid, named->namespace, named->name, named->uid);
-	else if (find->n_claims == 1)
-		error_set(err, EAGAIN, "the pod \"%s/%s\" is not known to this node's daemon yet; " ASK_AGAIN, find->claims[0].namespace,
-			  find->claims[0].name);
+			  find->owner.device, find->owner.uid, named->namespace, named->name, named->uid);
+	else if (find->owner.n_claims == 1)
+		error_set(err, EAGAIN, "the pod \"%s/%s\" is not known to this node's daemon yet; " ASK_AGAIN,
+			  find->owner.claims[0].namespace, find->owner.claims[0].name);
 	else
-		error_set(err, EAGAIN, "the pod of UID %s is not known to this node's daemon yet; " ASK_AGAIN, find->uid);
+		error_set(err, EAGAIN, "the pod of UID %s is not known to this node's daemon yet; " ASK_AGAIN, find->owner.uid);
 }
 
 static void look(uv_timer_t *timer)
@@ -262,7 +128,7 @@ static void look(uv_timer_t *timer)
 	struct error err;
 
 	if (object) {
-		const struct pod_facts pod = pod_of_object(object, find->uid);
+		const struct pod_facts pod = pod_of_object(object, find->owner.uid);
 		settle(find, &pod);
 		return;
 	}
@@ -284,12 +150,12 @@ static void on_pod(void *context, int r, struct slice answer, const struct error
 
 	find->query.call = NULL;
 	if (r == -ENOENT) {
-		error_set(&err, EAGAIN, "device %s was of the pod with UID %s, which kubelet does not know any more", find->device,
-			  find->uid);
+		error_set(&err, EAGAIN, "device %s was of the pod with UID %s, which kubelet does not know any more", find->owner.device,
+			  find->owner.uid);
 		refuse(find, &err);
 		return;
 	}
-	if (r == 0 && pod_of_answer(answer, find->uid, &pod, &err) == 0)
+	if (r == 0 && pod_of_answer(answer, find->owner.uid, &pod, &err) == 0)
 		settle(find, &pod);
 	else
 		look(&find->query.timer);
@@ -297,7 +163,7 @@ static void on_pod(void *context, int r, struct slice answer, const struct error
 
 static void ask_who_it_is(struct find *find)
 {
-	if (!pods_api_is_there(find->query.identifier) || pods_api_ask(&find->query, find->uid, on_pod, NULL) < 0)
+	if (!pods_api_is_there(find->query.identifier) || pods_api_ask(&find->query, find->owner.uid, on_pod, NULL) < 0)
 		look(&find->query.timer);
 }
 
@@ -307,7 +173,7 @@ static void on_list(struct pod_resources_wait *wait, const Podresources__ListRes
 	struct error err;
 
 	uv_timer_stop(&find->query.timer);
-	if (list && take_claims(find, list, &err) < 0)
+	if (list && owner_add_claims(&find->owner, list, &err) < 0)
 		refuse(find, &err);
 	else
 		ask_who_it_is(find);
@@ -321,12 +187,22 @@ static void list_is_late(uv_timer_t *timer)
 	ask_who_it_is(find);
 }
 
+/* Whatever is wrong with the checkpoint: kubelet asks again, and somebody may have put it right by then. */
+static void say_not_known(const struct find *find, struct error *err)
+{
+	if (err->code == ENOMEM || err->code == EAGAIN)
+		return;
+	error_wrap(err, "whose device %s is cannot be found out", find->owner.device);
+	err->code = EAGAIN;
+}
+
 static void begin(uv_timer_t *timer)
 {
 	struct find *find = timer->data;
 	struct error err;
 
-	if (read_checkpoint(find, &err) < 0) {
+	if (owner_read_checkpoint(&find->owner, find->query.identifier->checkpoint, &err) < 0) {
+		say_not_known(find, &err);
 		refuse(find, &err);
 		return;
 	}
@@ -334,7 +210,7 @@ static void begin(uv_timer_t *timer)
 	if (pod_resources_list(&find->query.identifier->resources, &find->query.listing, NULL) < 0)
 		ask_who_it_is(find);
 	else
-		uv_timer_start(timer, list_is_late, POD_RESOURCES_TIMEOUT_MS, 0);
+		uv_timer_start(timer, list_is_late, list_timeout_ms(find->query.identifier), 0);
 }
 
 int identity_find(struct identifier *identifier, const char *resource, const char *device,
@@ -348,11 +224,10 @@ int identity_find(struct identifier *identifier, const char *resource, const cha
 	find->query.free = find_free;
 	find->found = found;
 	find->context = context;
-	find->resource = strdup(resource);
-	find->device = strdup(device);
-	if (!find->resource || !find->device) {
+	int r = owner_init(&find->owner, resource, device, err);
+	if (r < 0) {
 		find_free(&find->query);
-		return error_nomem(err);
+		return r;
 	}
 	query_start(&find->query, identifier, begin);
 	*ret = &find->query;

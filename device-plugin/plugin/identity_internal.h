@@ -7,7 +7,8 @@
 #include "device-plugin/plugin/identity.h"
 #include "device-plugin/plugin/pod_resources.h"
 
-/* For the files of identity*.c: identity.c has what all queries share, _find and _live are the two kinds, _pod knows what a pod is. */
+/* For the files of identity*.c: identity.c has what all queries share, _find and _live are the two kinds; _owner knows which pod has a
+ * device, and _pod who that is. */
 
 struct identifier {
 	uv_loop_t *loop;
@@ -16,6 +17,7 @@ struct identifier {
 	char *pods_socket;
 	char *sandboxes;
 	const struct kube_store *store;
+	uint64_t timeout_ms;
 	struct pod_resources resources;
 	struct grpc_client *pods; /* the Kubelet Pods API */
 	struct identity_query *queries;
@@ -31,6 +33,20 @@ struct identity_query {
 	struct pod_resources_wait listing;
 	void (*free)(struct identity_query *query);
 };
+
+/*
+ * What each source may cost of a query's time, so that one that hangs does not cost the answer. The rest is for the store, which may hear
+ * of the pod later than kubelet.
+ */
+static inline uint64_t list_timeout_ms(const struct identifier *identifier)
+{
+	return identifier->timeout_ms * 4 / 10;
+}
+
+static inline uint64_t pods_timeout_ms(const struct identifier *identifier)
+{
+	return identifier->timeout_ms * 3 / 10;
+}
 
 /* `begin` is called from the loop. The query is not the caller's any more: it ends by query_end or identity_cancel. */
 void query_start(struct identity_query *query, struct identifier *identifier, uv_timer_cb begin);
@@ -70,5 +86,29 @@ const struct kube_object *pod_in_store(const struct kube_store *store, const cha
 
 /* Copies all of it. */
 int identity_of(const struct pod_facts *pod, const char *container, struct identity **ret, struct error *err) must_check;
+
+/* ── Which pod has a device ── */
+
+#define ASK_AGAIN "kubelet will ask again"
+
+struct pod_name {
+	const char *namespace, *name;
+};
+
+struct owner {
+	const char *resource, *device;
+	const char *uid, *containers; /* by the checkpoint; NULL before */
+	struct pod_name *claims;      /* pods that have the device by PodResources, which tells of no UID */
+	size_t n_claims, capacity;
+	struct kube_arena arena;
+};
+
+int owner_init(struct owner *owner, const char *resource, const char *device, struct error *err) must_check;
+void owner_clear(struct owner *owner);
+/* EAGAIN: no pod stands there, or more than one. Else as checkpoint_load. */
+int owner_read_checkpoint(struct owner *owner, const char *path, struct error *err) must_check;
+int owner_add_claims(struct owner *owner, const Podresources__ListResponse *list, struct error *err) must_check;
+/* EAGAIN: PodResources names others. If it names nobody, it is away or does not show such a container, and contradicts nothing. */
+int owner_check_claims(const struct owner *owner, const struct pod_facts *pod, struct error *err) must_check;
 
 #endif

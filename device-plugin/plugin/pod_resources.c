@@ -8,11 +8,12 @@
 
 static void begin_round(struct pod_resources *resources);
 
-int pod_resources_open(struct pod_resources *resources, uv_loop_t *loop, const char *kubelet_directory, struct error *err)
+int pod_resources_open(struct pod_resources *resources, uv_loop_t *loop, const char *kubelet_directory, uint64_t timeout_ms,
+		       struct error *err)
 {
 	_cleanup_(buf_free) struct buf path = BUF_MAX(PATH_BYTES_MAX);
 
-	*resources = (struct pod_resources){ .loop = loop };
+	*resources = (struct pod_resources){ .loop = loop, .timeout_ms = timeout_ms };
 	buf_printf(&path, "%s/" POD_RESOURCES_SOCKET, kubelet_directory);
 	int r = buf_check(&path, "the path of kubelet's socket", err);
 	return r < 0 ? r : grpc_client_new(loop, buf_text(&path), &resources->client, err);
@@ -77,7 +78,7 @@ static int ask(struct pod_resources *resources, struct error *err)
 {
 	Podresources__ListRequest request = PODRESOURCES__LIST_REQUEST__INIT;
 	const struct kubelet_question question = {
-		resources->client, LIST, &request.base, POD_RESOURCES_TIMEOUT_MS, on_answer, resources,
+		resources->client, LIST, &request.base, resources->timeout_ms, on_answer, resources,
 	};
 
 	return kubelet_call(resources->loop, &question, &resources->call, err);

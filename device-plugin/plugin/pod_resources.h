@@ -12,13 +12,13 @@
 struct pod_resources {
 	uv_loop_t *loop;
 	struct grpc_client *client;
+	uint64_t timeout_ms;
 	struct kubelet_call *call; /* under way; NULL: none */
 	unsigned round;            /* whose answer it is, or the next one will be */
 	struct pod_resources_wait *waiting;
 };
 
 #define POD_RESOURCES_SOCKET "pod-resources/kubelet.sock"
-#define POD_RESOURCES_TIMEOUT_MS 2000
 
 struct pod_resources_wait {
 	/* Once, from the loop. `list` is valid until it returns; NULL: there is none, and `err` says why. */
@@ -29,7 +29,8 @@ struct pod_resources_wait {
 	unsigned round;
 };
 
-int pod_resources_open(struct pod_resources *resources, uv_loop_t *loop, const char *kubelet_directory, struct error *err) must_check;
+int pod_resources_open(struct pod_resources *resources, uv_loop_t *loop, const char *kubelet_directory, uint64_t timeout_ms,
+		       struct error *err) must_check;
 /* Nobody must wait. It must stay where it is until the loop has run once. */
 void pod_resources_close(struct pod_resources *resources);
 
