@@ -8,6 +8,7 @@
 
 #include "common/json/yaml.h"
 #include "common/kube/syntax.h"
+#include "device-plugin/plugin/device.h"
 
 void seal_plan_clear(struct seal_plan *plan)
 {
@@ -177,15 +178,13 @@ int seal_plan_check(const struct seal_plan *plan, struct error *err)
 				return error_set(err, EINVAL, "file \"%s\" is given twice", plan->files[i].name);
 		}
 	}
-	if (!kube_syntax_name(plan->name))
-		return error_set(err, EINVAL, "\"%.80s\" is no name for a secret: %s", plan->name, KUBE_NAME_HINT);
 	if (plan->n_files == 0)
 		return error_set(err, EINVAL, "there is nothing to seal: give --from-file or --from-secret");
 	if (sum > ENVELOPE_CONTENT_MAX)
 		return error_set(err, EINVAL, "the files have %zu bytes; a sealed secret holds %d", sum, ENVELOPE_CONTENT_MAX);
 	if (plan->n_allow == 0)
 		return error_set(err, EINVAL, "nobody could have it: give --allow NAMESPACE/SERVICEACCOUNT");
-	return 0;
+	return device_check_secret(plan->name, err);
 }
 
 static int join(const struct seal_plan *plan, struct secret *ret, struct error *err)

@@ -58,6 +58,8 @@ says() {
 	refused 2 "does not say NAMESPACE/SERVICEACCOUNT" seal a --node-key edge-1.yaml --from-file pw --allow shop
 	refused 2 "go together" seal a --node-key edge-1.yaml --from-file pw --allow a/b --signed-pcr 11
 	refused 2 "cannot be a program" seal a --node-key edge-1.yaml --from-file pw --allow a/b --mode 0755
+	refused 2 "tpm.holdfast/secrets is the resource for a list of secrets" seal secrets --node-key edge-1.yaml --from-file pw --allow a/b
+	refused 2 "is no name of a secret" seal Bad_Name --node-key edge-1.yaml --from-file pw --allow a/b
 	refused 1 "No such file" seal a --node-key edge-1.yaml --from-file nothing --allow a/b
 	refused 2 "nothing was measured" seal a --node-key edge-1.yaml --from-file pw --allow a/b --pcr "7=$(printf '0%.0s' {1..64})"
 }
