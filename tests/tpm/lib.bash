@@ -2,7 +2,10 @@
 # shellcheck shell=bash
 # Each test has a software TPM, in a network namespace of its own, and a file `pw` to seal.
 
-setup() {
+setup() { lib_setup; }
+teardown() { lib_teardown; }
+
+lib_setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 	NETNS=hf-tpm-$BATS_TEST_NUMBER-$$
 	ip netns add "$NETNS"
@@ -33,7 +36,7 @@ stop_tpm() {
 	rm -f swtpm.pid
 }
 
-teardown() {
+lib_teardown() {
 	stop_tpm
 	ip netns delete "$NETNS"
 }
