@@ -22,7 +22,7 @@ setup() {
 	END
 	in_net "$HOLDFAST_BUILD/bin/holdfast-tpm" serve --config holdfast.yaml >log 2>&1 3>&- &
 	DAEMON=$!
-	until metrics >/dev/null; do kill -0 "$DAEMON"; done
+	until metrics >/dev/null; do kill -0 "$DAEMON" || { cat log; return 1; }; done
 }
 
 teardown() {

@@ -334,6 +334,40 @@ void serving_remove(struct serving *serving)
 	run("umount %s/vol 2>/dev/null; rm -rf %s", serving->directory, serving->directory);
 }
 
+/* ── the command line ── */
+
+pid_t serving_command_begin(struct serving *serving, const char *arguments)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), "exec %s %s --socket %s/tpm.sock >%s/output 2>&1", program(), arguments, serving->directory,
+		 serving->directory);
+	pid_t child = fork();
+	assert_return_code(child, errno);
+	if (child > 0)
+		return child;
+	execl("/bin/sh", "sh", "-c", command, NULL);
+	_exit(127);
+}
+
+int serving_command_end(struct serving *serving, pid_t command, struct buf *out)
+{
+	char path[128];
+	struct error err;
+	int status;
+
+	WAIT_FOR(serving, waitpid(command, &status, WNOHANG) == command);
+	snprintf(path, sizeof(path), "%s/output", serving->directory);
+	if (file_read(path, out, &err) < 0)
+		fail_msg("%s", err.message);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int serving_command(struct serving *serving, const char *arguments, struct buf *out)
+{
+	return serving_command_end(serving, serving_command_begin(serving, arguments), out);
+}
+
 /* ── what is there ── */
 
 static struct fake_resource *find_resource(struct serving *serving, const char *secret)

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_TESTS_TPM_SERVING_H
 #define HOLDFAST_TESTS_TPM_SERVING_H
 
+#include "common/base/buf.h"
 #include "tests/tpm/software_tpm.h"
 #include "tests/unit/device_plugin/fake_kubelet.h"
 
@@ -51,6 +52,11 @@ void serving_take(struct serving *serving, const char *pod);
 struct fake_resource *serving_wait_offered(struct serving *serving, const char *secret, unsigned n_healthy);
 /* PreStartContainer; waits for the answer. */
 struct fake_answer serving_start_container(struct serving *serving, const char *secret, const char *device);
+
+/* Runs `holdfast-tpm ARGUMENTS --socket …`; its exit code, and what it printed on both channels behind `out`. */
+int serving_command(struct serving *serving, const char *arguments, struct buf *out);
+pid_t serving_command_begin(struct serving *serving, const char *arguments);
+int serving_command_end(struct serving *serving, pid_t command, struct buf *out);
 
 /* What the pod would read; NULL: nothing is there. The caller's. */
 char *serving_read(const struct serving *serving, const char *secret, const char *device, const char *file) must_check;
