@@ -17,7 +17,7 @@
 #include "device-plugin/daemon/handover.h"
 #include "device-plugin/daemon/versions.h"
 
-#define KINDS (1u << KUBE_POD | 1u << KUBE_TPM_SECRET | KUBE_POD_IDENTITIES)
+#define KINDS (1u << KUBE_POD | 1u << KUBE_TPM_SECRET | 1u << KUBE_TPM_NODE | KUBE_POD_IDENTITIES)
 #define WORKER_GRACE_MS 2000
 
 /* ── objects ── */
@@ -36,6 +36,8 @@ static void on_changed(void *context, const struct kube_object *before, const st
 		kube_snapshot_changed(daemon->snapshot, true);
 	if (object->kind == KUBE_TPM_SECRET)
 		registry_changed(daemon, before, after);
+	else if (object->kind == KUBE_TPM_NODE)
+		publish_node_changed(daemon, before);
 	else if (is_ours(daemon, object))
 		collect_soon(daemon);
 }

@@ -161,6 +161,8 @@ void publish_stop(struct daemon *daemon);
 /* Soon. */
 void publish_changed(struct daemon *daemon);
 /* The object is gone. */
+/* The TPMNode of this node has been changed or removed; `before` NULL: it is new. */
+void publish_node_changed(struct daemon *daemon, const struct kube_object *before);
 void publish_forget(struct daemon *daemon, const char *secret);
 
 /* ── show_status.c ── */

@@ -70,11 +70,16 @@ static void put(struct daemon *daemon, const struct buf *path, const struct buf 
 	}
 }
 
+static void print_node_path(const struct daemon *daemon, const char *suffix, struct buf *out)
+{
+	buf_printf(out, PUBLICATION_API "/tpmnodes/%s%s", daemon->settings.node_name, suffix);
+}
+
 static void publish_key(struct daemon *daemon)
 {
 	_cleanup_(buf_free) struct buf path = BUF_MAX(512), body = BUF_MAX(BODY_MAX);
 
-	buf_printf(&path, PUBLICATION_API "/tpmnodes/%s", daemon->settings.node_name);
+	print_node_path(daemon, "", &path);
 	publication_print_node(&daemon->health.node_key, &body);
 	put(daemon, &path, &body);
 }
@@ -117,9 +122,22 @@ static void publish_state(struct daemon *daemon)
 		.message = why->code ? why->message : "",
 		.since = daemon->health.since,
 	};
-	buf_printf(&path, PUBLICATION_API "/tpmnodes/%s/status", daemon->settings.node_name);
+	print_node_path(daemon, "/status", &path);
 	publication_print_node_status(&node, &body);
 	put(daemon, &path, &body);
+}
+
+/* By somebody else, perhaps; where it was us, to say it again changes nothing in the server, and nobody hears of it. */
+void publish_node_changed(struct daemon *daemon, const struct kube_object *before)
+{
+	_cleanup_(buf_free) struct buf key = BUF_MAX(512), state = BUF_MAX(512);
+
+	if (!before || !daemon->source)
+		return;
+	print_node_path(daemon, "", &key);
+	print_node_path(daemon, "/status", &state);
+	kube_source_publish_again(daemon->source, buf_text(&key));
+	kube_source_publish_again(daemon->source, buf_text(&state));
 }
 
 /* ── The secrets ── */
