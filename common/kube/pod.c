@@ -176,12 +176,8 @@ static int read_spec(struct kube_arena *arena, const struct json_view *at, struc
 	return r;
 }
 
-/*
- * Anybody writes annotations on his own pod. A senseless one is ignored: refusing the object would freeze what we know of its labels
- * and addresses.
- */
-static int read_annotation(struct kube_arena *arena, const struct json_view *at, const char *key, size_t bytes_max, char **ret,
-			   struct error *err)
+int kube_read_annotation(struct kube_arena *arena, const struct json_view *at, const char *key, size_t bytes_max, char **ret,
+			 struct error *err)
 {
 	struct json_view metadata, annotations, value;
 
@@ -270,7 +266,7 @@ int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct k
 
 	int r = read_spec(arena, at, &pod, err);
 	if (r == 0)
-		r = read_annotation(arena, at, KUBE_CONFIG_HASH, KUBE_TEXT_MAX, &pod.config_hash, err);
+		r = kube_read_annotation(arena, at, KUBE_CONFIG_HASH, KUBE_TEXT_MAX, &pod.config_hash, err);
 	if (r == 0 && json_member(at, "status", &status)) {
 		r = json_expect_object(&status, err);
 		if (r == 0)
@@ -282,36 +278,6 @@ int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct k
 		return r;
 	*ret = pod;
 	return 0;
-}
-
-/* The API server fills serviceAccountName in from its deprecated name, or with "default". A manifest that it never saw may have neither. */
-static int read_service_account(struct kube_arena *arena, const struct json_view *at, char **ret, struct error *err)
-{
-	static const char *const keys[] = { "serviceAccountName", "serviceAccount" };
-	static char usual[] = "default";
-	struct json_view spec, member;
-	int r = 0;
-
-	*ret = usual; /* not copied: most pods have it */
-	if (!json_member(at, "spec", &spec))
-		return 0;
-	for (size_t i = 0; i < ELEMENTS_OF(keys); i++) {
-		const char *text = NULL;
-		if (json_member(&spec, keys[i], &member))
-			r = json_expect_string(&member, &text, err);
-		if (r < 0)
-			return r;
-		if (text && *text)
-			return strcmp(text, usual) == 0 ? 0 : kube_read_string(arena, &spec, keys[i], KUBE_TEXT_MAX, ret, err);
-	}
-	return 0;
-}
-
-int kube_pod_read_identity(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
-{
-	int r = read_service_account(arena, at, &pod->service_account, err);
-
-	return r < 0 ? r : read_annotation(arena, at, KUBE_SECRETS, KUBE_SECRETS_MAX, &pod->secrets, err);
 }
 
 bool kube_pod_has_uid(const struct kube_object *pod, const char *uid)

@@ -31,6 +31,13 @@ int kube_selector_read(struct kube_arena *arena, const struct json_view *at, str
 
 #define KUBE_CONFIG_HASH "kubernetes.io/config.hash" /* beside KUBE_SECRETS the annotation of a pod that is read */
 int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err) must_check;
+/*
+ * The annotation `key`, NULL if it has none. Anybody writes annotations on his own pod: one that is no string, or longer than `bytes_max`,
+ * is ignored, since refusing the object would freeze what we know of its labels and addresses.
+ */
+int kube_read_annotation(struct kube_arena *arena, const struct json_view *at, const char *key, size_t bytes_max, char **ret,
+			 struct error *err) must_check;
+
 /* Service account and secrets, which kube_pod_read leaves out. */
 int kube_pod_read_identity(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err) must_check;
 int kube_service_read(struct kube_arena *arena, const struct json_view *at, struct kube_service *ret, struct error *err) must_check;
