@@ -2,7 +2,7 @@
 /*
  * A record gives rights (secrets that only a VM may have), so one that cannot be believed is as good as none, and two that differ are
  * worse. A file of another pod that is broken must not keep this pod from starting, though; so what is wrong with it is told only when
- * nothing better was found.
+ * nothing better was found. That we lack memory or descriptors says nothing of the file, and must not look as if there were no record.
  *
  * A record outlives its sandbox if the shim is killed. Its process id may then be somebody else's, which is no harm: pods have UIDs of
  * their own for ever, and a new sandbox of the same pod has the same runtime class and a record of its own.
@@ -23,7 +23,7 @@
 #include "common/json/json.h"
 
 #define SUFFIX ".json"
-#define STAT_BYTES_MAX 4096
+#define STAT_BYTES_MAX 256 /* the name has 64 at most */
 
 static const char *const backend_names[SANDBOX_BACKENDS] = {
 	[SANDBOX_RUNC] = "runc",
@@ -34,6 +34,11 @@ static const char *const backend_names[SANDBOX_BACKENDS] = {
 const char *sandbox_backend_name(enum sandbox_backend backend)
 {
 	return backend_names[backend];
+}
+
+bool sandbox_record_is_shortage(int code)
+{
+	return code == ENOMEM || code == EMFILE || code == ENFILE;
 }
 
 /* ── The text of a record ── */
@@ -161,16 +166,17 @@ static int load(int directory, const char *name, struct sandbox_record *ret, str
 }
 
 /* Its state in /proc/<pid>/stat: behind the name, which may have anything in it, and whose end is the last parenthesis. */
-static bool process_lives(int pid)
+static int process_lives(int pid, bool *ret, struct error *err)
 {
-	_cleanup_(buf_free) struct buf text = BUF_MAX(STAT_BYTES_MAX);
-	char path[64];
+	char path[64], text[STAT_BYTES_MAX] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (file_read(path, &text, NULL) < 0)
-		return false;
-	const char *name_end = strrchr(buf_text(&text), ')');
-	return name_end && name_end[1] == ' ' && name_end[2] && !strchr("ZX", name_end[2]);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && sandbox_record_is_shortage(errno))
+		return error_errno(err, errno, "cannot open %s", path);
+	const char *name_end = fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? strrchr(text, ')') : NULL;
+	*ret = name_end && name_end[1] == ' ' && name_end[2] && !strchr("ZX", name_end[2]);
+	return 0;
 }
 
 /* ── The directory ── */
@@ -192,10 +198,14 @@ static void doubt(struct search *search, const struct error *err)
 static int take_record(struct search *search, const char *file, const struct sandbox_record *record, struct error *err)
 {
 	struct error stale;
+	bool lives;
 
 	if (strcmp(record->pod_uid, search->pod_uid) != 0)
 		return 0;
-	if (!process_lives(record->shim_pid)) {
+	int r = process_lives(record->shim_pid, &lives, err);
+	if (r < 0)
+		return r;
+	if (!lives) {
 		error_set(&stale, ESTALE, "%s is out of date: shim %d does not live any more", SHOW(slice_string(file)), record->shim_pid);
 		doubt(search, &stale);
 		return 0;
@@ -216,13 +226,15 @@ static int look_at(struct search *search, int directory, const char *file, struc
 {
 	const size_t n = strlen(file), n_suffix = strlen(SUFFIX);
 	struct sandbox_record record;
-	struct error why;
+	struct error why = {};
 
 	if (n <= n_suffix || strcmp(file + n - n_suffix, SUFFIX) != 0)
 		return 0;
 	if (++search->n_files > SANDBOX_RECORDS_MAX)
 		return error_set(err, E2BIG, "more than %d records: remove those of sandboxes that are gone", SANDBOX_RECORDS_MAX);
 	int r = load(directory, file, &record, &why);
+	if (r < 0 && sandbox_record_is_shortage(why.code))
+		return error_set(err, why.code, "%s", why.message);
 	if (r < 0)
 		doubt(search, &why);
 	return r == 0 ? take_record(search, file, &record, err) : 0;

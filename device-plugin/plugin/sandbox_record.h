@@ -35,9 +35,10 @@ int sandbox_record_parse(struct slice text, struct sandbox_record *ret, struct e
 /*
  * What the pod of this UID runs on. Only records that our own user alone can have written are believed, of sandboxes whose shim lives.
  * ENOENT: there is none, and if a file was not believed, `err` says why. EACCES: the records contradict each other or the pod's name, or
- * somebody else may write into the directory. E2BIG: too many files.
+ * somebody else may write into the directory. E2BIG: too many files. ENOMEM, EMFILE, ENFILE: nothing can be said now.
  */
 int sandbox_record_find(const char *directory, const char *pod_uid, const char *namespace, const char *name, enum sandbox_backend *ret,
 			struct error *err) must_check;
+bool sandbox_record_is_shortage(int code); /* the last three */
 
 #endif

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -284,6 +285,32 @@ static void test_a_directory_without_end_is_not_searched(void **state)
 	expect_none(E2BIG, "more than 4096 records");
 }
 
+/* A record that cannot be read now must not look like one that is not there: that would be a refusal for good. */
+static void test_without_descriptors_nothing_can_be_said(void **state)
+{
+	struct rlimit before, few;
+	enum sandbox_backend backend;
+	struct error err;
+	int r[3];
+
+	write_record("a.json", UID, "db-0", "vm", getpid());
+	int lowest = open("/", O_RDONLY | O_CLOEXEC);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	for (int i = 0; i < 3; i++) {
+		few.rlim_cur = (rlim_t)(lowest + i);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		r[i] = sandbox_record_find(directory, UID, "shop", "db-0", &backend, &err);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	}
+	assert_int_equal(r[0], -EMFILE);
+	assert_int_equal(r[1], -EMFILE);
+	assert_int_equal(r[2], 0);
+	assert_true(sandbox_record_is_shortage(EMFILE));
+	assert_false(sandbox_record_is_shortage(ENOENT));
+}
+
 /* ── The text ── */
 
 static void test_a_text_that_is_not_as_the_shim_writes_it_is_no_record(void **state)
@@ -355,6 +382,7 @@ int main(void)
 		CASE(test_a_directory_that_others_may_write_into_is_not_believed),
 		CASE(test_a_link_to_a_directory_is_not_followed),
 		CASE(test_a_directory_without_end_is_not_searched),
+		CASE(test_without_descriptors_nothing_can_be_said),
 		cmocka_unit_test(test_a_text_that_is_not_as_the_shim_writes_it_is_no_record),
 		cmocka_unit_test(test_a_name_that_is_too_long_is_no_name),
 	};
