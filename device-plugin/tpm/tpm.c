@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <tss2/tss2_sys.h>
 #include <tss2/tss2_tctildr.h>
 
 #include "device-plugin/tpm/internal.h"
@@ -23,6 +24,31 @@ static int no_tpm(struct error *err, const char *tcti, TSS2_RC rc)
 	return error_set(err, r == -EACCES ? EACCES : ENODEV, "there is no TPM at \"%s\": %s", tcti, inner.message);
 }
 
+static void flush_from(TSS2_SYS_CONTEXT *sys, TPM2_HANDLE first)
+{
+	TPMS_CAPABILITY_DATA loaded;
+	TPMI_YES_NO more;
+
+	if (Tss2_Sys_GetCapability(sys, NULL, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, &more, &loaded, NULL) != TSS2_RC_SUCCESS)
+		return;
+	for (UINT32 i = 0; i < loaded.data.handles.count; i++)
+		Tss2_Sys_FlushContext(sys, loaded.data.handles.handle[i]);
+}
+
+/*
+ * A TPM without a resource manager keeps what a program that was killed or cut off had loaded, and soon has no room left. Nobody else has
+ * it open now; and behind a resource manager we see nothing but our own.
+ */
+static void flush_leftovers(struct tpm *tpm)
+{
+	TSS2_SYS_CONTEXT *sys;
+
+	if (Esys_GetSysContext(tpm->esys, &sys) != TSS2_RC_SUCCESS)
+		return;
+	flush_from(sys, TPM2_TRANSIENT_FIRST);
+	flush_from(sys, TPM2_LOADED_SESSION_FIRST);
+}
+
 /* A start that was made already (by the firmware, by the resource manager) is no error. */
 int tpm_open(const char *tcti, struct tpm **ret, struct error *err)
 {
@@ -38,6 +64,7 @@ int tpm_open(const char *tcti, struct tpm **ret, struct error *err)
 	rc = Esys_Startup(tpm->esys, TPM2_SU_CLEAR);
 	if (rc != TSS2_RC_SUCCESS && rc != TPM2_RC_INITIALIZE)
 		return no_tpm(err, tcti, rc);
+	flush_leftovers(tpm);
 	*ret = TAKE_PTR(tpm);
 	return 0;
 }
