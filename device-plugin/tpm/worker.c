@@ -109,12 +109,21 @@ static int try_once(struct tpm_worker *worker, struct tpm **tpm, struct tpm_job 
 	return r;
 }
 
+/* A connection that was there before may have broken long ago, as when the TPM's own service was restarted. */
+static int try_connected(struct tpm_worker *worker, struct tpm **tpm, struct tpm_job *job)
+{
+	bool was_open = *tpm;
+	int r = try_once(worker, tpm, job);
+
+	return was_open && is_lost(r) ? try_once(worker, tpm, job) : r;
+}
+
 static void run_job(struct tpm_worker *worker, struct tpm **tpm, struct tpm_job *job)
 {
 	uint64_t pause = TPM_FIRST_PAUSE_MS;
 
 	for (int i = 1; i <= TPM_TRIES; i++) {
-		job->result = try_once(worker, tpm, job);
+		job->result = try_connected(worker, tpm, job);
 		if (job->result != -EAGAIN || i == TPM_TRIES)
 			return;
 		sleep_ms(pause);

@@ -17,7 +17,10 @@ struct tpm_worker;
 #define TPM_FIRST_PAUSE_MS 20 /* between two tries; doubles */
 
 struct tpm_job {
-	/* On the worker's thread; `tpm` is open. Must not touch anything that the loop's thread may touch. */
+	/*
+	 * On the worker's thread; `tpm` is open. Called again if the TPM was busy, or its connection turned out to be broken. Must not
+	 * touch anything that the loop's thread may touch.
+	 */
 	int (*run)(struct tpm_job *job, struct tpm *tpm, struct error *err);
 	/* On the loop's thread, once, with what `run` returned; or with ENODEV if there is no TPM, or ECANCELED after tpm_worker_stop. */
 	void (*done)(struct tpm_job *job, int r, const struct error *err);

@@ -114,8 +114,8 @@ static void a_busy_tpm_is_asked_again_and_not_for_ever(void **state)
 {
 	struct check check = make_check();
 
-	/* The TPM's start, the root key, then the counter: the first try of the job fails there. */
-	faulty_tcti = (struct faulty_tcti){ .fail_at = 4, .fail_n = 1, .code = TPM2_RC_NV_RATE };
+	/* The TPM's start, what it has loaded (twice), the root key, then the counter: the first try of the job fails there. */
+	faulty_tcti = (struct faulty_tcti){ .fail_at = 6, .fail_n = 1, .code = TPM2_RC_NV_RATE };
 	submit(&check);
 	run_until(1);
 	assert_int_equal(check.r, 0);
@@ -132,7 +132,7 @@ static void a_lockout_is_never_hammered(void **state)
 {
 	struct check check = make_check();
 
-	faulty_tcti = (struct faulty_tcti){ .fail_at = 3, .fail_n = 1000, .code = TPM2_RC_LOCKOUT };
+	faulty_tcti = (struct faulty_tcti){ .fail_at = 5, .fail_n = 1000, .code = TPM2_RC_LOCKOUT };
 	submit(&check);
 	run_until(1);
 	assert_int_equal(check.r, -EBUSY);
