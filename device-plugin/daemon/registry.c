@@ -72,6 +72,8 @@ void registry_publish_all(struct daemon *daemon)
 /* In place of what was there. */
 static void replace(struct secret_entry *entry, struct sealed *sealed)
 {
+	if (sealed && entry->sealed && entry->state == SECRET_USABLE)
+		log_info("a secret has another version", "secret", entry->name, "version", LOG_NUMBER(sealed->envelope->version));
 	sealed_unref(entry->sealed);
 	entry->sealed = sealed;
 	entry->tried = false;
