@@ -72,24 +72,6 @@ static void on_tick(uv_timer_t *timer)
 {
 }
 
-struct deadline {
-	uv_timer_t timer;
-	uint64_t ends;
-};
-
-static void deadline_begin(struct serving *serving, struct deadline *deadline)
-{
-	uv_timer_init(&serving->loop, &deadline->timer);
-	uv_timer_start(&deadline->timer, on_tick, 5, 5);
-	deadline->ends = uv_hrtime() + (uint64_t)WAIT_S * 1000000000;
-}
-
-static void deadline_end(struct serving *serving, struct deadline *deadline)
-{
-	uv_close((uv_handle_t *)&deadline->timer, NULL);
-	uv_run(&serving->loop, UV_RUN_NOWAIT);
-}
-
 static void print_log(const struct serving *serving)
 {
 	char command[256];
@@ -98,23 +80,14 @@ static void print_log(const struct serving *serving)
 	(void)!system(command);
 }
 
-static void turn(struct serving *serving, const struct deadline *deadline, const char *what)
+void serving_turn(struct serving *serving, uint64_t began_ns, const char *what)
 {
 	uv_run(&serving->loop, UV_RUN_ONCE);
-	if (uv_hrtime() < deadline->ends)
+	if (uv_hrtime() - began_ns < (uint64_t)WAIT_S * 1000000000)
 		return;
 	print_log(serving);
 	fail_msg("waited %d s for %s", WAIT_S, what);
 }
-
-#define WAIT_FOR(serving, condition)                                                                                                       \
-	do {                                                                                                                               \
-		struct deadline _deadline;                                                                                                 \
-		deadline_begin((serving), &_deadline);                                                                                     \
-		while (!(condition))                                                                                                       \
-			turn((serving), &_deadline, #condition);                                                                           \
-		deadline_end((serving), &_deadline);                                                                                       \
-	} while (0)
 
 /* ── kubelet ── */
 
@@ -272,8 +245,8 @@ static void write_config(const struct serving *serving)
 	buf_printf(&text,
 		   "secrets:\n  nodeName: " SERVING_NODE "\n  source:\n    directory: %s/manifests\n  tcti: \"%s\"\n  stateDir: %s/state\n"
 		   "  volumes: %s/vol\n  kubeletDir: %s/kubelet\n  sandboxes: %s/sandboxes\n  socket: %s/tpm.sock\n"
-		   "  metricsAddress: \"off\"\n  healthInterval: 1s\n  healthyAfter: 0s\n%s",
-		   at, serving->tpm.tcti, at, at, at, at, at, serving->extra ? serving->extra : "");
+		   "  metricsAddress: \"off\"\n  healthInterval: %s\n  healthyAfter: 0s\n%s",
+		   at, serving->tcti, at, at, at, at, at, serving->health_interval, serving->extra ? serving->extra : "");
 	write_file(serving, "holdfast.yaml", buf_text(&text));
 }
 
@@ -312,12 +285,15 @@ void serving_end(struct serving *serving, int number)
 
 void serving_make(struct serving *serving)
 {
-	*serving = (struct serving){ .directory = "/tmp/holdfast-serve.XXXXXX" };
+	*serving = (struct serving){ .directory = "/tmp/holdfast-serve.XXXXXX", .health_interval = "1s" };
 	assert_non_null(mkdtemp(serving->directory));
 	run("cd %s && mkdir -p manifests sandboxes kubelet/device-plugins kubelet/pod-resources kubelet/pods && chmod 700 sandboxes",
 	    serving->directory);
 	assert_int_equal(uv_loop_init(&serving->loop), 0);
+	uv_timer_init(&serving->loop, &serving->tick);
+	uv_timer_start(&serving->tick, on_tick, 5, 5);
 	software_tpm_make(&serving->tpm);
+	serving->tcti = serving->tpm.tcti;
 	run("%s node-key --node " SERVING_NODE " --tcti %s --state-dir %s/state > %s/node.yaml", program(), serving->tpm.tcti,
 	    serving->directory, serving->directory);
 	start_kubelet(serving);
@@ -327,6 +303,7 @@ void serving_remove(struct serving *serving)
 {
 	serving_end(serving, SIGTERM);
 	stop_kubelet(serving);
+	uv_close((uv_handle_t *)&serving->tick, NULL);
 	uv_run(&serving->loop, UV_RUN_DEFAULT);
 	fake_kubelet_free(serving->kubelet);
 	assert_int_equal(uv_loop_close(&serving->loop), 0);
@@ -356,7 +333,7 @@ int serving_command_end(struct serving *serving, pid_t command, struct buf *out)
 	struct error err;
 	int status;
 
-	WAIT_FOR(serving, waitpid(command, &status, WNOHANG) == command);
+	SERVING_WAIT(serving, waitpid(command, &status, WNOHANG) == command);
 	snprintf(path, sizeof(path), "%s/output", serving->directory);
 	if (file_read(path, out, &err) < 0)
 		fail_msg("%s", err.message);
@@ -387,7 +364,7 @@ static bool is_offered(struct serving *serving, const char *secret, unsigned n_h
 
 struct fake_resource *serving_wait_offered(struct serving *serving, const char *secret, unsigned n_healthy)
 {
-	WAIT_FOR(serving, is_offered(serving, secret, n_healthy));
+	SERVING_WAIT(serving, is_offered(serving, secret, n_healthy));
 	return find_resource(serving, secret);
 }
 
@@ -396,8 +373,24 @@ struct fake_answer serving_start_container(struct serving *serving, const char *
 	struct fake_answer answer = { .ended = false };
 
 	fake_kubelet_start_container(find_resource(serving, secret), &device, 1, &answer);
-	WAIT_FOR(serving, answer.ended);
+	SERVING_WAIT(serving, answer.ended);
 	return answer;
+}
+
+void serving_hands_out(struct serving *serving, const char *secret, const char *device)
+{
+	struct fake_answer answer = serving_start_container(serving, secret, device);
+
+	if (answer.status != RPC_OK)
+		fail_msg("%s", answer.words);
+}
+
+void serving_refuses(struct serving *serving, const char *secret, const char *device, const char *words)
+{
+	struct fake_answer answer = serving_start_container(serving, secret, device);
+
+	if (answer.status == RPC_OK || !strstr(answer.words, words))
+		fail_msg("status %d: \"%s\", and not \"%s\"", answer.status, answer.words, words);
 }
 
 char *serving_read(const struct serving *serving, const char *secret, const char *device, const char *file)
@@ -410,6 +403,14 @@ char *serving_read(const struct serving *serving, const char *secret, const char
 	return file_read(path, &text, &err) == 0 ? buf_take_text(&text) : NULL;
 }
 
+void serving_reads(const struct serving *serving, const char *secret, const char *device, const char *file, const char *content)
+{
+	_cleanup_free_ char *text = serving_read(serving, secret, device, file);
+
+	if (content ? !text || strcmp(text, content) != 0 : text != NULL)
+		fail_msg("%s is \"%s\"", file, text ? text : "not there");
+}
+
 static bool reads(const struct serving *serving, const char *secret, const char *device, const char *file, const char *content)
 {
 	_cleanup_free_ char *text = serving_read(serving, secret, device, file);
@@ -419,7 +420,7 @@ static bool reads(const struct serving *serving, const char *secret, const char 
 
 void serving_wait_reads(struct serving *serving, const char *secret, const char *device, const char *file, const char *content)
 {
-	WAIT_FOR(serving, reads(serving, secret, device, file, content));
+	SERVING_WAIT(serving, reads(serving, secret, device, file, content));
 }
 
 static bool log_has(const struct serving *serving, const char *text)
@@ -434,5 +435,5 @@ static bool log_has(const struct serving *serving, const char *text)
 
 void serving_wait_log(struct serving *serving, const char *text)
 {
-	WAIT_FOR(serving, log_has(serving, text));
+	SERVING_WAIT(serving, log_has(serving, text));
 }

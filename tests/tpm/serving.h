@@ -14,10 +14,13 @@ struct serving {
 	char directory[64];
 	struct software_tpm tpm;
 	uv_loop_t loop;
+	uv_timer_t tick; /* so that no wait is longer than that */
 	struct fake_kubelet *kubelet;
 	struct grpc_server *pod_resources;
-	pid_t daemon;      /* 0: not running */
-	const char *extra; /* more lines of its section in holdfast.yaml; NULL: none */
+	pid_t daemon;                /* 0: not running */
+	const char *tcti;            /* the TPM's own, unless a test puts something between */
+	const char *health_interval; /* "1s" */
+	const char *extra;           /* more lines of its section in holdfast.yaml; NULL: none */
 	struct serving_device {
 		char pod[64], namespace[64], uid[64], container[64], resource[96], device[24];
 	} devices[256];
@@ -48,6 +51,14 @@ const char *serving_give(struct serving *serving, const char *namespace, const c
 /* The pod has gone, with all its devices. */
 void serving_take(struct serving *serving, const char *pod);
 
+/* Runs the loop until it is so. */
+#define SERVING_WAIT(serving, condition)                                                                                                   \
+	do {                                                                                                                               \
+		for (uint64_t _began = uv_hrtime(); !(condition);)                                                                         \
+			serving_turn((serving), _began, #condition);                                                                       \
+	} while (0)
+void serving_turn(struct serving *serving, uint64_t began_ns, const char *what);
+
 /* Runs the loop until kubelet has the resource, in that many healthy slots. */
 struct fake_resource *serving_wait_offered(struct serving *serving, const char *secret, unsigned n_healthy);
 /* PreStartContainer; waits for the answer. */
@@ -57,9 +68,15 @@ struct fake_answer serving_start_container(struct serving *serving, const char *
 int serving_command(struct serving *serving, const char *arguments, struct buf *out);
 pid_t serving_command_begin(struct serving *serving, const char *arguments);
 int serving_command_end(struct serving *serving, pid_t command, struct buf *out);
+/* As serving_start_container, and kubelet may start it. */
+void serving_hands_out(struct serving *serving, const char *secret, const char *device);
+/* As serving_start_container, and the sentence for the pod's events has these words. */
+void serving_refuses(struct serving *serving, const char *secret, const char *device, const char *words);
 
 /* What the pod would read; NULL: nothing is there. The caller's. */
 char *serving_read(const struct serving *serving, const char *secret, const char *device, const char *file) must_check;
+/* It reads that now; NULL: nothing. */
+void serving_reads(const struct serving *serving, const char *secret, const char *device, const char *file, const char *content);
 /* Runs the loop until it reads that; NULL: nothing. */
 void serving_wait_reads(struct serving *serving, const char *secret, const char *device, const char *file, const char *content);
 /* Runs the loop until the daemon's log has this. */

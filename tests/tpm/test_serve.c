@@ -32,38 +32,14 @@ static const char *web_with_secret(unsigned slot)
 	return device;
 }
 
-static void gets(const char *secret, const char *device)
-{
-	struct fake_answer answer = serving_start_container(&serving, secret, device);
-
-	if (answer.status != RPC_OK)
-		fail_msg("%s", answer.words);
-}
-
-static void is_refused(const char *secret, const char *device, const char *words)
-{
-	struct fake_answer answer = serving_start_container(&serving, secret, device);
-
-	if (answer.status == RPC_OK || !strstr(answer.words, words))
-		fail_msg("status %d: \"%s\", and not \"%s\"", answer.status, answer.words, words);
-}
-
-static void reads(const char *secret, const char *device, const char *file, const char *content)
-{
-	_cleanup_free_ char *text = serving_read(&serving, secret, device, file);
-
-	if (!text || strcmp(text, content) != 0)
-		fail_msg("%s is \"%s\"", file, text ? text : "not there");
-}
-
 /* ── who gets it ── */
 
 static void a_pod_that_is_allowed_reads_its_secret(void **state)
 {
 	const char *device = web_with_secret(3);
 
-	gets("db", device);
-	reads("db", device, "value", "s3cret");
+	serving_hands_out(&serving, "db", device);
+	serving_reads(&serving, "db", device, "value", "s3cret");
 }
 
 static void another_namespace_and_another_account_are_refused_by_name(void **state)
@@ -71,8 +47,8 @@ static void another_namespace_and_another_account_are_refused_by_name(void **sta
 	web_with_secret(0);
 	serving_pod(&serving, "evil", "thief", "web", NULL);
 	serving_pod(&serving, "shop", "clerk", "clerk", NULL);
-	is_refused("db", serving_give(&serving, "evil", "thief", "db", 1), "not for namespace \"evil\"");
-	is_refused("db", serving_give(&serving, "shop", "clerk", "db", 2), "not for service account \"shop/clerk\"");
+	serving_refuses(&serving, "db", serving_give(&serving, "evil", "thief", "db", 1), "not for namespace \"evil\"");
+	serving_refuses(&serving, "db", serving_give(&serving, "shop", "clerk", "db", 2), "not for service account \"shop/clerk\"");
 }
 
 static void a_secret_for_vms_is_refused_to_a_pod_without_a_record(void **state)
@@ -81,7 +57,7 @@ static void a_secret_for_vms_is_refused_to_a_pod_without_a_record(void **state)
 	serving_pod(&serving, "shop", "web", "web", NULL);
 	serving_start(&serving);
 	serving_wait_offered(&serving, "vm", 16);
-	is_refused("vm", serving_give(&serving, "shop", "web", "vm", 0), "needs a VM sandbox");
+	serving_refuses(&serving, "vm", serving_give(&serving, "shop", "web", "vm", 0), "needs a VM sandbox");
 }
 
 static void a_pod_that_names_several_gets_all_or_nothing(void **state)
@@ -96,14 +72,14 @@ static void a_pod_that_names_several_gets_all_or_nothing(void **state)
 	serving_wait_offered(&serving, "secrets", 16);
 	serving_wait_offered(&serving, "a", 16);
 	serving_wait_offered(&serving, "b", 16);
-	is_refused("secrets", serving_give(&serving, "shop", "plain", "secrets", 0), "set its annotation holdfast/secrets");
+	serving_refuses(&serving, "secrets", serving_give(&serving, "shop", "plain", "secrets", 0), "set its annotation holdfast/secrets");
 	const char *device = serving_give(&serving, "shop", "greedy", "secrets", 1);
-	is_refused("secrets", device, "\"c\" is not for service account \"shop/web\"");
+	serving_refuses(&serving, "secrets", device, "\"c\" is not for service account \"shop/web\"");
 	assert_null(serving_read(&serving, "secrets", device, "a/value"));
 	device = serving_give(&serving, "shop", "both", "secrets", 2);
-	gets("secrets", device);
-	reads("secrets", device, "a/value", "one");
-	reads("secrets", device, "b/value", "two");
+	serving_hands_out(&serving, "secrets", device);
+	serving_reads(&serving, "secrets", device, "a/value", "one");
+	serving_reads(&serving, "secrets", device, "b/value", "two");
 }
 
 static void a_device_that_nobody_has_gets_nothing(void **state)
@@ -111,7 +87,7 @@ static void a_device_that_nobody_has_gets_nothing(void **state)
 	const char *device = web_with_secret(0);
 
 	serving_take(&serving, "web");
-	is_refused("db", device, "");
+	serving_refuses(&serving, "db", device, "");
 	assert_null(serving_read(&serving, "db", device, "value"));
 }
 
@@ -121,7 +97,7 @@ static void a_new_version_reaches_a_pod_that_runs(void **state)
 {
 	const char *device = web_with_secret(0);
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 2");
 	serving_wait_reads(&serving, "db", device, "value", "n3w");
 }
@@ -130,7 +106,7 @@ static void a_version_that_no_longer_names_the_pod_takes_it_away(void **state)
 {
 	const char *device = web_with_secret(0);
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	serving_seal(&serving, "db", "n3w", "--allow shop/other --version 2");
 	serving_wait_reads(&serving, "db", device, "value", NULL);
 }
@@ -139,31 +115,31 @@ static void an_earlier_version_is_not_taken_also_after_a_restart(void **state)
 {
 	const char *device = web_with_secret(0);
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 7");
 	serving_wait_reads(&serving, "db", device, "value", "n3w");
 	serving_end(&serving, SIGKILL);
 	serving_seal(&serving, "db", "old", "--allow shop/web --version 6");
 	serving_start(&serving);
 	serving_wait_log(&serving, "version 7 was here before");
-	reads("db", device, "value", "n3w");
+	serving_reads(&serving, "db", device, "value", "n3w");
 }
 
 static void a_secret_that_is_deleted_is_taken_away(void **state)
 {
 	const char *device = web_with_secret(0);
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	serving_delete(&serving, "secret-db.yaml");
 	serving_wait_reads(&serving, "db", device, "value", NULL);
-	is_refused("db", device, "was deleted");
+	serving_refuses(&serving, "db", device, "was deleted");
 }
 
 static void what_a_pod_had_is_gone_soon_after_it(void **state)
 {
 	const char *device = web_with_secret(0);
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	serving_take(&serving, "web");
 	serving_delete(&serving, "pod-shop-web.json");
 	serving_wait_log(&serving, "was overwritten and removed");
@@ -177,20 +153,20 @@ static void a_volume_that_somebody_emptied_is_made_again(void **state)
 	const char *device = web_with_secret(0);
 	char command[256];
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	snprintf(command, sizeof(command), "rm -rf %s/vol/%s", serving.directory, device);
 	assert_int_equal(system(command), 0);
-	gets("db", device);
-	reads("db", device, "value", "s3cret");
+	serving_hands_out(&serving, "db", device);
+	serving_reads(&serving, "db", device, "value", "s3cret");
 }
 
 static void a_restart_finds_what_pods_have_and_keeps_it_up_to_date(void **state)
 {
 	const char *device = web_with_secret(0);
 
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	serving_end(&serving, SIGKILL);
-	reads("db", device, "value", "s3cret");
+	serving_reads(&serving, "db", device, "value", "s3cret");
 	serving_start(&serving);
 	serving_wait_offered(&serving, "db", 16);
 	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 2");
@@ -203,7 +179,7 @@ static void a_kubelet_that_restarts_is_served_again(void **state)
 
 	serving_restart_kubelet(&serving);
 	serving_wait_offered(&serving, "db", 16);
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 }
 
 static void without_a_tpm_nothing_is_healthy_and_with_it_all_is_again(void **state)
@@ -213,11 +189,11 @@ static void without_a_tpm_nothing_is_healthy_and_with_it_all_is_again(void **sta
 
 	software_tpm_kill(&serving.tpm);
 	serving_wait_offered(&serving, "db", 0);
-	is_refused("db", device, "TPM");
+	serving_refuses(&serving, "db", device, "TPM");
 	software_tpm_start_at(&serving.tpm, port);
 	serving_wait_offered(&serving, "db", 16);
-	gets("db", device);
-	reads("db", device, "value", "s3cret");
+	serving_hands_out(&serving, "db", device);
+	serving_reads(&serving, "db", device, "value", "s3cret");
 }
 
 static void sixty_pods_at_once_need_one_unsealing(void **state)

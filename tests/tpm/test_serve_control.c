@@ -61,22 +61,6 @@ static const char *pod_with(const char *pod, const char *secret, unsigned slot)
 	return serving_give(&serving, "shop", pod, secret, slot);
 }
 
-static void gets(const char *secret, const char *device)
-{
-	struct fake_answer answer = serving_start_container(&serving, secret, device);
-
-	if (answer.status != RPC_OK)
-		fail_msg("%s", answer.words);
-}
-
-static void reads(const char *secret, const char *device, const char *content)
-{
-	_cleanup_free_ char *text = serving_read(&serving, secret, device, "value");
-
-	if (content ? !text || strcmp(text, content) != 0 : text != NULL)
-		fail_msg("it is \"%s\"", text ? text : "not there");
-}
-
 /* As root on the node could. */
 static void change_by_hand(const char *secret, const char *device, const char *content)
 {
@@ -98,7 +82,7 @@ static void list_says_which_pods_have_a_secret_and_its_version(void **state)
 	start_with("db");
 	says(0, "list", "db      7");
 	says_too("usable    0/16   -");
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	says(0, "list db", "usable    1/16   shop/web");
 	says(0, "list -o json",
 	     "{\"node\":\"edge-1\",\"secrets\":[{\"name\":\"db\",\"version\":\"7\",\"state\":\"usable\",\"usable\":true,"
@@ -137,7 +121,7 @@ static void status_says_that_all_is_well(void **state)
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
 	const char *device = pod_with("web", "db", 0);
 	start_with("db");
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	says(0, "status", "on node edge-1, up ");
 	says_too(": ready\n");
 	says_too("IBM SW   TPM, firmware ");
@@ -195,19 +179,19 @@ static void rotate_gives_back_what_was_lost_or_changed_by_hand(void **state)
 	const char *first = pod_with("web", "db", 0), *second = pod_with("api", "db", 1), *third = pod_with("cron", "other", 0);
 	start_with("db");
 	serving_wait_offered(&serving, "other", 16);
-	gets("db", first);
-	gets("db", second);
-	gets("other", third);
+	serving_hands_out(&serving, "db", first);
+	serving_hands_out(&serving, "db", second);
+	serving_hands_out(&serving, "other", third);
 	change_by_hand("db", first, NULL);
 	change_by_hand("db", second, "forged");
 	change_by_hand("other", third, "forged");
 	says(0, "rotate db", "shop/web (main): delivered again");
 	says_too("shop/api (main): delivered again");
-	reads("db", first, "s3cret");
-	reads("db", second, "s3cret");
-	reads("other", third, "forged");
+	serving_reads(&serving, "db", first, "value", "s3cret");
+	serving_reads(&serving, "db", second, "value", "s3cret");
+	serving_reads(&serving, "other", third, "value", "forged");
 	says(0, "rotate --all -o json", "\"name\":\"cron\",\"container\":\"main\",\"delivered\":true");
-	reads("other", third, "0ther");
+	serving_reads(&serving, "other", third, "value", "0ther");
 }
 
 static void rotate_without_anybody_to_deliver_to_says_so(void **state)
@@ -223,10 +207,10 @@ static void rotate_says_for_each_pod_why_it_failed_and_takes_nothing_away(void *
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
 	const char *device = pod_with("web", "db", 0);
 	start_with("db");
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	software_tpm_kill(&serving.tpm);
 	says(1, "rotate db", "shop/web (main): NOT delivered: ");
-	reads("db", device, "s3cret");
+	serving_reads(&serving, "db", device, "value", "s3cret");
 }
 
 static void rotate_is_answered_when_the_daemon_ends(void **state)
@@ -234,7 +218,7 @@ static void rotate_is_answered_when_the_daemon_ends(void **state)
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
 	const char *device = pod_with("web", "db", 0);
 	start_with("db");
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	software_tpm_hang(&serving.tpm);
 	pid_t command = serving_command_begin(&serving, "rotate db");
 	serving_wait_log(&serving, "secrets are delivered again, as asked");
@@ -261,18 +245,18 @@ static void revoke_takes_everything_away_and_sealing_again_gives_it_back(void **
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web --version 1");
 	const char *device = pod_with("web", "db", 0);
 	start_with("db");
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	says(0, "revoke --yes", "cannot be opened any more (hold counter 2)");
 	says_too("the volumes of 1 running containers were overwritten and emptied");
-	reads("db", device, NULL);
+	serving_reads(&serving, "db", device, "value", NULL);
 	says(1, "list", "it was revoked; seal it again");
 	assert_int_not_equal(serving_start_container(&serving, "db", device).status, RPC_OK);
 	says(0, "node-key", "\"value\":\"2\"");
 	take_node_key();
 	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 2");
 	serving_wait_offered(&serving, "db", 16);
-	gets("db", device);
-	reads("db", device, "n3w");
+	serving_hands_out(&serving, "db", device);
+	serving_reads(&serving, "db", device, "value", "n3w");
 }
 
 static void revoke_without_a_tpm_says_that_it_is_not_done(void **state)
@@ -280,11 +264,11 @@ static void revoke_without_a_tpm_says_that_it_is_not_done(void **state)
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
 	const char *device = pod_with("web", "db", 0);
 	start_with("db");
-	gets("db", device);
+	serving_hands_out(&serving, "db", device);
 	software_tpm_kill(&serving.tpm);
 	says(1, "revoke --yes", "holdfast-tpm: ");
 	says_not("revoked");
-	reads("db", device, "s3cret");
+	serving_reads(&serving, "db", device, "value", "s3cret");
 }
 
 static void the_node_key_is_the_daemons_to_print_while_it_runs(void **state)

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `holdfast-tpm serve` with a TPM that is slow, hangs, is cut off, locked out or another one, at each command of a pod's start. */
+#include "tests/unit/common/cmocka_all.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/tpm/serving.h"
+#include "tests/tpm/tpm_wire.h"
+#include <tss2/tss2_tpm2_types.h>
+
+static struct serving serving;
+static struct tpm_wire wire;
+static struct fake_resource *resource;
+
+/* No look at the TPM's health but the first, and no key that serves twice: each start is an unsealing, and nothing else is. */
+static int set_up(void **state)
+{
+	serving_make(&serving);
+	tpm_wire_make(&wire, &serving.tpm);
+	serving.tcti = wire.tcti;
+	serving.health_interval = "1h";
+	serving.extra = "  slots: 100\n  reuse: 0s\n";
+	serving_seal(&serving, "db", "s3cret", "--allow shop/web --version 1");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	serving_remove(&serving);
+	tpm_wire_remove(&wire);
+	return 0;
+}
+
+static const char *new_pod(void)
+{
+	unsigned slot = (unsigned)serving.n_devices;
+	char name[16];
+
+	snprintf(name, sizeof(name), "web-%u", slot);
+	serving_pod(&serving, "shop", name, "web", NULL);
+	return serving_give(&serving, "shop", name, "db", slot);
+}
+
+static void hands_out(const char *device)
+{
+	serving_hands_out(&serving, "db", device);
+	serving_reads(&serving, "db", device, "value", "s3cret");
+}
+
+static void start_daemon(void)
+{
+	serving_start(&serving);
+	resource = serving_wait_offered(&serving, "db", 100);
+	hands_out(new_pod()); /* with it the trial of the new version is over, too */
+}
+
+static unsigned commands_of_a_start(void)
+{
+	unsigned before = tpm_wire_sent(&wire);
+
+	hands_out(new_pod());
+	return tpm_wire_sent(&wire) - before;
+}
+
+/* Its start waits for the TPM, which hangs at its n-th command. */
+static void start_and_hang(const char *device, unsigned n, struct fake_answer *answer)
+{
+	tpm_wire_hang_at(&wire, n);
+	fake_kubelet_start_container(resource, &device, 1, answer);
+	SERVING_WAIT(&serving, tpm_wire_hangs(&wire));
+}
+
+/* ── slow ── */
+
+static void sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing(void **state)
+{
+	enum { PODS = 60 };
+	struct fake_answer answers[PODS];
+	const char *devices[PODS];
+
+	start_daemon();
+	unsigned n = commands_of_a_start();
+	for (unsigned i = 0; i < PODS; i++)
+		devices[i] = new_pod();
+	tpm_wire_slow_down(&wire, 300);
+	unsigned before = tpm_wire_sent(&wire);
+	for (unsigned i = 0; i < PODS; i++)
+		fake_kubelet_start_container(resource, &devices[i], 1, &answers[i]);
+	for (unsigned i = 0; i < PODS; i++) {
+		SERVING_WAIT(&serving, answers[i].ended);
+		assert_int_equal(answers[i].status, RPC_OK);
+		serving_reads(&serving, "db", devices[i], "value", "s3cret");
+	}
+	assert_int_equal(tpm_wire_sent(&wire) - before, n);
+}
+
+static void a_container_that_starts_again_needs_no_tpm(void **state)
+{
+	start_daemon();
+	const char *device = new_pod();
+	hands_out(device);
+	unsigned before = tpm_wire_sent(&wire);
+	hands_out(device);
+	assert_int_equal(tpm_wire_sent(&wire), before);
+}
+
+/* ── hanging ── */
+
+static void a_tpm_that_hangs_at_any_command_holds_up_nothing_else(void **state)
+{
+	_cleanup_(buf_free) struct buf output = BUF_MAX(1024 * 1024);
+	struct fake_answer start, allocation;
+
+	start_daemon();
+	unsigned n = commands_of_a_start();
+	for (unsigned i = 1; i <= n; i++) {
+		const char *device = new_pod();
+		start_and_hang(device, i, &start);
+		fake_kubelet_allocate(resource, &device, 1, &allocation);
+		SERVING_WAIT(&serving, allocation.ended);
+		assert_int_equal(allocation.status, RPC_OK);
+		assert_int_equal(serving_command(&serving, "status", &output), 0);
+		assert_false(start.ended);
+		tpm_wire_resume(&wire);
+		SERVING_WAIT(&serving, start.ended);
+		if (start.status != RPC_OK)
+			fail_msg("command %u: %s", i, start.words);
+		serving_reads(&serving, "db", device, "value", "s3cret");
+	}
+}
+
+static void who_waits_too_long_hears_of_it_and_has_the_secret_when_kubelet_asks_again(void **state)
+{
+	struct fake_answer answer;
+
+	start_daemon();
+	const char *device = new_pod();
+	start_and_hang(device, 1, &answer);
+	SERVING_WAIT(&serving, answer.ended);
+	assert_int_not_equal(answer.status, RPC_OK);
+	assert_non_null(strstr(answer.words, "kubelet will ask again"));
+	tpm_wire_resume(&wire);
+	serving_wait_reads(&serving, "db", device, "value", "s3cret");
+	unsigned before = tpm_wire_sent(&wire);
+	hands_out(device);
+	assert_int_equal(tpm_wire_sent(&wire), before);
+}
+
+static void nothing_is_healthy_while_the_tpm_hangs(void **state)
+{
+	struct fake_answer answer;
+
+	serving.health_interval = "1s";
+	start_daemon();
+	start_and_hang(new_pod(), 1, &answer);
+	serving_wait_offered(&serving, "db", 0);
+	tpm_wire_resume(&wire);
+	serving_wait_offered(&serving, "db", 100);
+	SERVING_WAIT(&serving, answer.ended);
+	assert_int_equal(answer.status, RPC_OK);
+}
+
+static void the_daemon_ends_although_the_tpm_hangs_and_tells_who_waits(void **state)
+{
+	struct fake_answer answer;
+
+	start_daemon();
+	const char *device = new_pod();
+	start_and_hang(device, 1, &answer);
+	serving_end(&serving, SIGTERM);
+	SERVING_WAIT(&serving, answer.ended);
+	assert_non_null(strstr(answer.words, "kubelet will ask again"));
+	tpm_wire_resume(&wire);
+	serving_start(&serving);
+	serving_wait_offered(&serving, "db", 100);
+	hands_out(device);
+}
+
+/* ── cut off ── */
+
+static void a_tpm_that_is_cut_off_at_any_command_costs_no_pod_its_start(void **state)
+{
+	start_daemon();
+	unsigned n = commands_of_a_start();
+	for (unsigned i = 1; i <= n; i++) {
+		tpm_wire_cut_at(&wire, i);
+		hands_out(new_pod());
+		hands_out(new_pod()); /* a break after the last answer that counts is noticed here */
+	}
+}
+
+static void a_daemon_that_is_killed_at_any_command_hands_it_out_when_it_is_back(void **state)
+{
+	struct fake_answer answer;
+
+	start_daemon();
+	unsigned n = commands_of_a_start();
+	for (unsigned i = 1; i <= n; i++) {
+		const char *device = new_pod();
+		start_and_hang(device, i, &answer);
+		serving_end(&serving, SIGKILL);
+		tpm_wire_resume(&wire);
+		SERVING_WAIT(&serving, answer.ended);
+		serving_start(&serving);
+		serving_wait_offered(&serving, "db", 100);
+		hands_out(device);
+	}
+}
+
+/* ── refusing ── */
+
+static void a_lockout_is_said_and_tried_once_for_each_start(void **state)
+{
+	start_daemon();
+	unsigned before = tpm_wire_sent(&wire);
+	tpm_wire_answer(&wire, TPM2_RC_LOCKOUT);
+	const char *device = new_pod();
+	serving_refuses(&serving, "db", device, "lockout");
+	assert_int_equal(tpm_wire_sent(&wire) - before, 1);
+	tpm_wire_answer(&wire, 0);
+	hands_out(device);
+}
+
+static void another_tpm_gives_nothing_and_is_called_what_it_is(void **state)
+{
+	struct software_tpm enrolled = serving.tpm;
+
+	serving.health_interval = "1s";
+	start_daemon();
+	software_tpm_kill(&enrolled);
+	software_tpm_make_other(&serving.tpm);
+	tpm_wire_reconnect(&wire, &serving.tpm);
+	serving_wait_offered(&serving, "db", 0);
+	serving_refuses(&serving, "db", new_pod(), "replaced by another");
+	software_tpm_remove(&enrolled);
+}
+
+static void without_a_tpm_at_the_start_everything_comes_with_it(void **state)
+{
+	serving.health_interval = "1s";
+	software_tpm_kill(&serving.tpm);
+	serving_start(&serving);
+	resource = serving_wait_offered(&serving, "db", 0);
+	const char *device = new_pod();
+	serving_refuses(&serving, "db", device, "TPM");
+	software_tpm_start(&serving.tpm);
+	tpm_wire_reconnect(&wire, &serving.tpm);
+	serving_wait_offered(&serving, "db", 100);
+	hands_out(device);
+}
+
+/* ── what changes meanwhile ── */
+
+static void a_secret_that_is_deleted_while_a_pod_starts_does_not_stay_there(void **state)
+{
+	struct fake_answer answer;
+
+	start_daemon();
+	unsigned n = commands_of_a_start();
+	for (unsigned i = 1; i <= n; i++) {
+		const char *device = new_pod();
+		start_and_hang(device, i, &answer);
+		serving_delete(&serving, "secret-db.yaml");
+		serving_wait_offered(&serving, "db", 0);
+		tpm_wire_resume(&wire);
+		SERVING_WAIT(&serving, answer.ended);
+		serving_wait_reads(&serving, "db", device, "value", NULL);
+		serving_seal(&serving, "db", "s3cret", "--allow shop/web --version 2");
+		serving_wait_offered(&serving, "db", 100);
+		hands_out(device);
+	}
+}
+
+static void a_secret_that_is_replaced_while_a_pod_starts_is_the_new_one(void **state)
+{
+	struct fake_answer answer;
+
+	start_daemon();
+	const char *device = new_pod();
+	start_and_hang(device, 1, &answer);
+	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 2");
+	serving_wait_log(&serving, "version=2");
+	tpm_wire_resume(&wire);
+	SERVING_WAIT(&serving, answer.ended);
+	serving_wait_reads(&serving, "db", device, "value", "n3w");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing),
+		TEST(a_container_that_starts_again_needs_no_tpm),
+		TEST(a_tpm_that_hangs_at_any_command_holds_up_nothing_else),
+		TEST(who_waits_too_long_hears_of_it_and_has_the_secret_when_kubelet_asks_again),
+		TEST(nothing_is_healthy_while_the_tpm_hangs),
+		TEST(the_daemon_ends_although_the_tpm_hangs_and_tells_who_waits),
+		TEST(a_tpm_that_is_cut_off_at_any_command_costs_no_pod_its_start),
+		TEST(a_daemon_that_is_killed_at_any_command_hands_it_out_when_it_is_back),
+		TEST(a_lockout_is_said_and_tried_once_for_each_start),
+		TEST(another_tpm_gives_nothing_and_is_called_what_it_is),
+		TEST(without_a_tpm_at_the_start_everything_comes_with_it),
+		TEST(a_secret_that_is_deleted_while_a_pod_starts_does_not_stay_there),
+		TEST(a_secret_that_is_replaced_while_a_pod_starts_is_the_new_one),
+	};
+
+	serving_isolate();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
