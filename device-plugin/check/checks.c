@@ -12,6 +12,7 @@ const struct checkup_row checks[] = {
 	{ "sandbox-records", check_sandbox_records },
 	{ "volumes", check_volumes, true },
 	{ "swap", check_swap, true },
+	{ "locked-memory", check_locked_memory, true },
 	{ "directories", check_directories },
 	{ "clock", checkup_clock, true },
 	{ "daemon", check_daemon, true },

@@ -31,6 +31,7 @@ void check_sandbox_records(struct checkup *checkup);
 /* ── memory.c: where plaintext is ── */
 void check_volumes(struct checkup *checkup);
 void check_swap(struct checkup *checkup);
+void check_locked_memory(struct checkup *checkup);
 
 /* ── daemon.c ── */
 void check_configuration(struct checkup *checkup);

@@ -7,6 +7,7 @@
 
 #include "common/base/cleanup.h"
 #include "device-plugin/check/checks.h"
+#include "device-plugin/daemon/confine.h"
 
 /* A file system that is made and never mounted. 0, or a positive errno. */
 static int try_tmpfs_without_swap(void)
@@ -59,4 +60,17 @@ void check_swap(struct checkup *checkup)
 			     "this machine can hibernate: the image of its memory on the disk would have the secrets in it");
 	else
 		checkup_ok(checkup, "swap is on; neither the secrets' volumes nor the daemon's locked memory go there");
+}
+
+/* As far as this process tells: the daemon may have been started with other limits. */
+void check_locked_memory(struct checkup *checkup)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_max < CONFINE_LOCKED_MEMORY)
+		checkup_warn(checkup, "LimitMEMLOCK=8M in its unit, or ulimit -l 8192",
+			     "only %llu KiB of memory may be locked here: the daemon needs %llu MiB for keys, and does not start with less",
+			     (unsigned long long)limit.rlim_max >> 10, (unsigned long long)CONFINE_LOCKED_MEMORY >> 20);
+	else
+		checkup_ok(checkup, "%llu MiB of memory for keys may be locked", (unsigned long long)CONFINE_LOCKED_MEMORY >> 20);
 }

@@ -25,7 +25,6 @@
 
 #define ADDRESS_SPACE_MAX (UINT64_C(1) << 30)
 #define OPEN_FILES_MAX 4096
-#define LOCKED_MEMORY_MAX (UINT64_C(8) << 20)
 
 /* F_SETLEASE and F_GETLEASE */
 #define FCNTL_LEASE 1, UINT64_C(0xfffffffe), F_SETLEASE
@@ -91,7 +90,7 @@ int confine_enter(const char *tcti, enum sandbox_filter filter, struct error *er
 		.capabilities = UINT64_C(1) << CAP_CHOWN,
 		.address_space = ADDRESS_SPACE_MAX,
 		.open_files = OPEN_FILES_MAX,
-		.locked_memory = LOCKED_MEMORY_MAX,
+		.locked_memory = CONFINE_LOCKED_MEMORY,
 		.calls = calls,
 		.n_calls = ELEMENTS_OF(calls),
 		.filter = filter,

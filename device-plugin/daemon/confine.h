@@ -4,6 +4,8 @@
 
 #include "common/sandbox/sandbox.h"
 
+#define CONFINE_LOCKED_MEMORY (UINT64_C(8) << 20) /* bytes that the daemon may lock */
+
 /*
  * Gives up all that the daemon has no use for once its volumes are mounted: CAP_CHOWN stays, by which pods' users get the files of their
  * secrets, and the group that the device of `tcti` belongs to. After volumes_open, before anything else is opened or read, and for good.

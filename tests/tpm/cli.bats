@@ -161,6 +161,12 @@ says() {
 	refused 3 "usage:" on_node check --no-such-option
 }
 
+@test "check says how much memory the daemon may lock" {
+	says ok locked-memory "8 MiB"
+	refused 2 "only 1024 KiB of memory may be locked" prlimit --memlock=1048576:1048576 \
+		"$HOLDFAST_BUILD/bin/holdfast-tpm" check --state-dir state --tcti swtpm:host=127.0.0.1,port=9
+}
+
 @test "check finds sandbox records that others could forge" {
 	unshare --mount sh -ec '
 		mount -t tmpfs none /run
