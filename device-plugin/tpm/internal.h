@@ -11,8 +11,9 @@ struct tpm {
 	ESYS_CONTEXT *esys;
 };
 
-#define TPM_ROOT_HANDLE 0x81000001 /* TCG "Provisioning Guidance": the storage root key */
-#define TPM_HOLD_INDEX 0x01800048  /* of the owner's range (TCG "Registry of Reserved TPM 2.0 Handles and Localities"); 'H' */
+#define TPM_ROOT_HANDLE 0x81000001      /* TCG "Provisioning Guidance": the storage root key */
+#define TPM_HOLD_INDEX 0x01800048       /* of the owner's range (TCG "Registry of Reserved TPM 2.0 Handles and Localities"); 'H' */
+#define TPM_TRANSIENT_FIRST 0x80000000u /* libtss2's own macro shifts into the sign of an int */
 
 /* "cannot <what>: <meaning>; <cure> (TPM error 0x…: <decoded>)". Returns -errno; never 0. */
 int tpm_error(struct error *err, TSS2_RC rc, const char *what);

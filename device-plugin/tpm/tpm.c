@@ -45,7 +45,7 @@ static void flush_leftovers(struct tpm *tpm)
 
 	if (Esys_GetSysContext(tpm->esys, &sys) != TSS2_RC_SUCCESS)
 		return;
-	flush_from(sys, TPM2_TRANSIENT_FIRST);
+	flush_from(sys, TPM_TRANSIENT_FIRST);
 	flush_from(sys, TPM2_LOADED_SESSION_FIRST);
 }
 

@@ -54,7 +54,7 @@ static int run(struct tpm_job *job, struct tpm *tpm, struct error *err)
 
 	int r = tpm_unseal(tpm, &use->what, key, err);
 	use->right = r == 0 && memcmp(key, sealing_key, sizeof(key)) == 0;
-	use->left = count(tpm, TPM2_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST) + count(tpm, TPM2_ACTIVE_SESSION_FIRST);
+	use->left = count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST) + count(tpm, TPM2_ACTIVE_SESSION_FIRST);
 	return r;
 }
 
