@@ -1,0 +1,374 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Sealed secrets on a real Kubernetes: who gets one, who does not and what they are told, and that it stays so through restarts and outages.
+# Each node has a software TPM of its own. No VM sandbox is there yet: what the runtime shim will record of one is written here by root.
+export LAB=e2e-tpm
+load lib
+
+setup_file() {
+	LAB_OPTIONS=(--holdfast "${HOLDFAST_BUILD:?must be the build directory}" --tpm)
+	[[ ${E2E_KEEP:-} ]] || "$CLUSTER/down" --name "$LAB"
+	build_knock
+	learn_nothing
+	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure "${LAB_OPTIONS[@]}" >&2 3>&-
+	{ namespace shop; namespace evil; } | k apply -f - >/dev/null
+	for account in shop/db shop/web evil/db; do
+		k create serviceaccount -n "${account%/*}" "${account#*/}" >/dev/null 2>&1 || k get serviceaccount -n "${account%/*}" "${account#*/}"
+	done
+	before_long nodes_are_published
+	head -c 32 /dev/urandom | xxd -p -c 64 | tr -d '\n' >"$E2E_STATE/pw"
+	sealed db-password --from-file "password=$E2E_STATE/pw" --allow shop/db
+}
+
+teardown_file() {
+	[[ ! ${E2E_KEEP:-} ]] || return 0
+	"$CLUSTER/down" --name "$LAB"
+	rm -rf "$E2E_STATE"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	tpm_errors >errors
+}
+
+# A test in which a daemon or its sanitizer logs an error has failed, whatever the pods have.
+teardown() {
+	[[ ${BATS_TEST_COMPLETED:-} ]] || explain
+	control start-apiserver
+	for i in 1 2; do
+		node $i start containerd
+		node $i start swtpm
+		node $i tpm-start
+		node $i start kubelet
+	done
+	k delete deployment,replicaset,pod --all -n shop --wait=false >/dev/null
+	k delete deployment,replicaset,pod --all -n evil --wait=false >/dev/null
+	k wait pod --all -n shop --for=delete --timeout=60s >/dev/null
+	k wait pod --all -n evil --for=delete --timeout=60s >/dev/null
+	tpm_errors | diff errors -
+}
+
+tpm_errors() { for i in 1 2; do grep -sE "level=error|Sanitizer|runtime error" "$(node $i log holdfast-tpm)" || true; done; }
+
+explain() {
+	k get pods -A -o wide
+	k describe pod -n shop | sed -n '/^Events/,$p'
+	for i in 1 2; do tail -n 20 "$(node $i log holdfast-tpm)"; done
+}
+
+learn_nothing() { : >"$E2E_STATE/where"; }
+
+# ── what a person does ──
+
+holdfast_tpm() { node "$1" exec /opt/holdfast/bin/holdfast-tpm "${@:2}"; }
+
+nodes_are_published() { [[ $(k get tpmnodes -o name | wc -l) == 2 ]]; }
+
+# seal NAME OPTION…: on a laptop, which has the administrator's kubeconfig and no TPM.
+seal() {
+	control net env KUBECONFIG="$(control kubeconfig)" "$HOLDFAST_BUILD/bin/holdfast-tpm" seal "$@" 2>"$E2E_STATE/compare"
+}
+
+# sealed NAME OPTION…: and applied, and offered by both nodes.
+sealed() {
+	seal "$@" --node "$LAB-1" --node "$LAB-2" | k apply --server-side --force-conflicts -f - >/dev/null
+	offered "$1"
+}
+
+offered() {
+	local i
+	for i in 1 2; do
+		k wait "node/$LAB-$i" --for="jsonpath={.status.allocatable.tpm\.holdfast/$1}=16" --timeout=60s >/dev/null || return
+	done
+}
+
+# reader NAMESPACE/NAME ACCOUNT SECRET…: a pod that asks for these secrets. SPEC and LABELS as pod's.
+reader() {
+	local limits=''
+	printf -v limits 'tpm.holdfast/%s: 1, ' "${@:3}"
+	SPEC="    resources: {limits: {$limits}}
+  serviceAccountName: $2
+${SPEC:-}" pod "$1" "${NODE:-1}" | k apply -f - >/dev/null
+}
+
+starts() {
+	k wait pod -n "${1%/*}" "${1#*/}" --for=condition=Ready --timeout=60s >/dev/null &&
+		k get pod -n "${1%/*}" "${1#*/}" -o 'jsonpath={.metadata.uid}' >"$E2E_STATE/uid-${1#*/}"
+}
+
+# in_pod NAMESPACE/NAME CMD…
+in_pod() { k exec -n "${1%/*}" "${1#*/}" -- "${@:2}"; }
+
+SECRETS=/var/run/secrets/tpm.holdfast
+
+# has NAMESPACE/NAME SECRET/FILE PATH: the file in the pod is this one of ours.
+has() { in_pod "$1" cat "$SECRETS/$2" | cmp - "$3"; }
+
+# refused NAMESPACE/NAME TEXT: it does not start, and `kubectl describe pod` says this.
+refused() {
+	PATIENCE=60 before_long described "$@" || { k describe pod -n "${1%/*}" "${1#*/}"; return 1; }
+	[[ $(k get pod -n "${1%/*}" "${1#*/}" -o 'jsonpath={.status.containerStatuses[0].started}') != true ]]
+}
+
+described() { k describe pod -n "${1%/*}" "${1#*/}" | tr -s ' \n' ' ' | grep -F "$2"; }
+
+# ── the first success ──
+
+@test "a secret that was sealed on a laptop is a file in the pod that it names, and nobody else can read it there" {
+	cp "$E2E_STATE/pw" pw
+	k get tpmnodes
+	seal first --node "$LAB-1" --node "$LAB-2" --from-file password=./pw --allow shop/db >first.yaml
+	! grep -F "$(base64 -w0 <"$E2E_STATE/pw")" first.yaml || false
+	k apply -f first.yaml
+	offered first
+	for NODE in 1 2; do
+		reader "shop/reader-$NODE" db first
+		starts "shop/reader-$NODE"
+		has "shop/reader-$NODE" first/password "$E2E_STATE/pw"
+	done
+	[[ $(in_pod shop/reader-1 stat -L -c '%a %u %g' $SECRETS/first/password) == "400 0 0" ]]
+	run in_pod shop/reader-1 sh -c "echo x >$SECRETS/first/password"
+	[[ $output == *"Read-only file system"* ]]
+	holdfast_tpm 1 list | grep -F shop/reader-1
+	k delete tpmsecret first
+}
+
+# ── the curious neighbour ──
+
+@test "a pod of another namespace is refused, with the same account, labels and a forged annotation" {
+	LABELS='app: db' reader evil/neighbour db db-password
+	refused evil/neighbour 'secret "db-password" is not for namespace "evil": no allow rule names it'
+	k annotate pod -n evil neighbour holdfast/secrets=db-password holdfast/namespace=shop
+	refused evil/neighbour 'is not for namespace "evil"'
+	holdfast_tpm 1 status | grep -F 'not for namespace "evil"'
+	grep -F 'not for namespace' "$(node 1 log holdfast-tpm)"
+	node 1 exec sh -c '! ls /run/holdfast/vol/*/*/db-password'
+}
+
+@test "a pod of another service account is refused, and starts as soon as it has the right one" {
+	reader shop/neighbour web db-password
+	refused shop/neighbour 'secret "db-password" is not for service account "shop/web": no allow rule names it'
+	k delete pod -n shop neighbour
+	reader shop/neighbour db db-password
+	starts shop/neighbour
+}
+
+@test "a pod without the labels that a rule demands is refused" {
+	sealed labelled --from-file "password=$E2E_STATE/pw" --allow shop/db,app=db
+	LABELS='app: other' reader shop/neighbour db labelled
+	refused shop/neighbour 'it lacks the labels'
+	LABELS='app: db' reader shop/reader db labelled
+	starts shop/reader
+	k delete tpmsecret labelled
+}
+
+@test "a pod on runc is refused a secret for VM sandboxes, whatever its spec claims" {
+	sealed for-vm --from-file "password=$E2E_STATE/pw" --allow shop/db --require-sandbox vm
+	reader shop/plain db for-vm
+	refused shop/plain 'needs a VM sandbox'
+	k annotate pod -n shop plain io.kubernetes.cri.runtime-handler=holdfast-kata
+	refused shop/plain 'set runtimeClassName: holdfast-kata'
+	record plain runc
+	refused shop/plain 'runs on runc'
+	record plain vm # as the shim will; kubelet tries again by itself
+	starts shop/plain
+	has shop/plain for-vm/password "$E2E_STATE/pw"
+	node 1 exec rm -r /run/holdfast/sandboxes
+	k delete tpmsecret for-vm
+}
+
+# record POD BACKEND: what the runtime shim says of its sandbox.
+record() {
+	local uid
+	uid=$(k get pod -n shop "$1" -o 'jsonpath={.metadata.uid}')
+	node 1 exec sh -ec 'mkdir -p -m 700 /run/holdfast/sandboxes
+		ctr -n k8s.io container ls -q "labels.\"io.kubernetes.pod.uid\"==$0,labels.\"io.cri-containerd.kind\"==sandbox" | while read -r id; do
+			printf "{\"podUID\":\"%s\",\"namespace\":\"shop\",\"name\":\"%s\",\"backend\":\"%s\",\"shimPID\":1,\"time\":\"2026-01-01T00:00:00Z\"}" \
+				"$0" "$1" "$2" >/run/holdfast/sandboxes/$id.json
+		done' "$uid" "$1" "$2"
+}
+
+@test "a pod that would mount the node's directory of secrets is not even created, and events say why" {
+	k apply -f - <<-END
+	apiVersion: apps/v1
+	kind: ReplicaSet
+	metadata: {namespace: evil, name: thief}
+	spec:
+	  selector: {matchLabels: {thief: "yes"}}
+	  template:
+	    metadata: {labels: {thief: "yes"}}
+	    spec:
+	      volumes: [{name: all, hostPath: {path: /run/holdfast/vol}}]
+	      containers: [{name: c, image: $AGNHOST_IMAGE, volumeMounts: [{name: all, mountPath: /all}]}]
+	END
+	PATIENCE=30 before_long evil_event "would open /run/holdfast/ to this pod"
+	[[ ! $(k get pods -n evil -l thief -o name) ]]
+}
+
+evil_event() { k get events -n evil -o 'jsonpath={.items[*].message}' | grep -F "$1"; }
+
+# ── outages and restarts ──
+
+@test "with the API server away a container that is started again gets its secret, also from a daemon that was started meanwhile" {
+	reader shop/reader db db-password
+	starts shop/reader
+	PATIENCE=30 before_long saved 1
+	control stop-apiserver
+	kill_container shop/reader
+	container_is_new shop/reader
+	node 1 tpm-kill
+	node 1 tpm-start
+	kill_container shop/reader
+	container_is_new shop/reader
+	cmp "$(root_of shop/reader)$SECRETS/db-password/password" "$E2E_STATE/pw"
+	control start-apiserver
+	starts shop/reader
+}
+
+saved() { holdfast_tpm "$1" status -o json | jq -e .snapshot.saved; }
+
+# The pod's container, which is the process that listens; as this machine counts.
+container_of() {
+	local uid pid
+	uid=$(cat "$E2E_STATE/uid-${1#*/}")
+	for pid in $(cat /sys/fs/cgroup{,/*}/holdfast-lab/"$LAB"-1/kubepods/besteffort/pod"$uid"/*/cgroup.procs 2>/dev/null | sort -u); do
+		if grep -q knock "/proc/$pid/comm"; then echo "$pid"; return; fi
+	done
+	return 1
+}
+
+root_of() { echo "/proc/$(container_of "$1")/root"; }
+
+kill_container() {
+	container_of "$1" >old
+	kill -KILL "$(cat old)"
+}
+
+container_is_new() { PATIENCE=90 before_long other_container "$1"; }
+other_container() { local pid; pid=$(container_of "$1") && [[ $pid != "$(cat old)" ]]; }
+
+@test "restarts of kubelet, containerd and the daemon take nothing from running pods, and new pods start afterwards" {
+	local daemon
+	reader shop/reader db db-password
+	starts shop/reader
+	for daemon in kubelet containerd; do
+		node 1 stop $daemon
+		has_by_proc
+		node 1 start $daemon
+	done
+	node 1 tpm-kill
+	has_by_proc
+	node 1 tpm-start
+	offered db-password
+	reader shop/later db db-password
+	starts shop/later
+	has shop/later db-password/password "$E2E_STATE/pw"
+	has shop/reader db-password/password "$E2E_STATE/pw"
+	[[ $(restarts reader) == 0 ]]
+}
+
+has_by_proc() { cmp "$(root_of shop/reader)$SECRETS/db-password/password" "$E2E_STATE/pw"; }
+restarts() { k get pod -n shop "$1" -o 'jsonpath={.status.containerStatuses[*].restartCount}'; }
+
+@test "after a reboot the pod has its secret again, by the allocation that kubelet remembers" {
+	reader shop/reader db db-password
+	starts shop/reader
+	reboot
+	PATIENCE=120 before_long other_container shop/reader
+	starts shop/reader
+	has shop/reader db-password/password "$E2E_STATE/pw"
+}
+
+# What a reboot takes from node 1: all processes of pods, what the TPM had loaded, and all of /run/holdfast.
+reboot() {
+	container_of shop/reader >old
+	node 1 stop kubelet
+	node 1 tpm-kill
+	node 1 agent-kill
+	node 1 exec sh -c 'ctr -n k8s.io task ls -q | xargs -rn 1 ctr -n k8s.io task kill --all -s KILL' || true
+	node 1 stop containerd
+	node 1 stop swtpm
+	node 1 exec sh -c 'umount /run/holdfast/vol && rm -rf /run/holdfast'
+	node 1 start swtpm
+	node 1 start containerd
+	node 1 agent-start
+	node 1 tpm-start
+	node 1 start kubelet
+}
+
+# ── ways to ask ──
+
+@test "one pod has two secrets, two of its containers the same one, and an init container has it before them" {
+	printf 'second\n' >second
+	sealed other --from-file file=second --allow 'shop/*'
+	SPEC="  - name: sidecar
+    image: $AGNHOST_IMAGE
+    command: [sh, -c, 'sleep 3600']
+    resources: {limits: {tpm.holdfast/db-password: 1}}
+  initContainers:
+  - name: first
+    image: $AGNHOST_IMAGE
+    command: [sh, -c, 'test -s $SECRETS/db-password/password']
+    resources: {limits: {tpm.holdfast/db-password: 1}}" reader_with_more shop/reader db db-password other
+	starts shop/reader
+	has shop/reader db-password/password "$E2E_STATE/pw"
+	has shop/reader other/file second
+	k exec -n shop reader -c sidecar -- cat $SECRETS/db-password/password | cmp - "$E2E_STATE/pw"
+	k delete tpmsecret other
+}
+
+# As reader, with SPEC directly behind its container.
+reader_with_more() {
+	local limits
+	printf -v limits 'tpm.holdfast/%s: 1, ' "${@:3}"
+	SPEC="    resources: {limits: {$limits}}
+$SPEC
+  serviceAccountName: $2" pod "$1" 1 | k apply -f - >/dev/null
+}
+
+@test "a pod gets what its annotation lists by the general resource, and a list with one that it may not have is refused" {
+	printf 'second\n' >second
+	sealed other --from-file file=second --allow shop/db
+	general listed db-password,other
+	starts shop/listed
+	in_pod shop/listed cat $SECRETS/secrets/db-password/password | cmp - "$E2E_STATE/pw"
+	in_pod shop/listed cat $SECRETS/secrets/other/file | cmp - second
+	sealed not-theirs --from-file file=second --allow evil/db
+	general greedy db-password,not-theirs
+	refused shop/greedy 'secret "not-theirs" is not for namespace "shop"'
+	k delete tpmsecret other not-theirs
+}
+
+general() {
+	SPEC="    resources: {limits: {tpm.holdfast/secrets: 1}}
+  serviceAccountName: db" pod "shop/$1" 1 | sed "s|^metadata: {|&annotations: {holdfast/secrets: \"$2\"}, |" | k apply -f - >/dev/null
+}
+
+@test "a Deployment rolls over, and every one of its pods has the secret" {
+	k apply -f - <<-END
+	apiVersion: apps/v1
+	kind: Deployment
+	metadata: {namespace: shop, name: web}
+	spec:
+	  replicas: 4
+	  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+	  selector: {matchLabels: {web: "yes"}}
+	  template:
+	    metadata: {labels: {web: "yes"}}
+	    spec:
+	      serviceAccountName: db
+	      terminationGracePeriodSeconds: 1
+	      containers:
+	      - name: c
+	        image: $AGNHOST_IMAGE
+	        command: [sh, -c, "test -s $SECRETS/db-password/password && exec sleep 3600"]
+	        resources: {limits: {tpm.holdfast/db-password: 1}}
+	END
+	k rollout status -n shop deployment/web --timeout=90s
+	k rollout restart -n shop deployment/web
+	k rollout status -n shop deployment/web --timeout=90s
+	local pod
+	for pod in $(k get pods -n shop -l web --field-selector status.phase=Running -o 'jsonpath={.items[*].metadata.name}'); do
+		k get pod -n shop "$pod" -o 'jsonpath={.metadata.deletionTimestamp}' | grep -q . || has "shop/$pod" db-password/password "$E2E_STATE/pw"
+	done
+}
