@@ -237,10 +237,23 @@ static void on_key(struct key_wait *wait, int r, const uint8_t *key, const struc
 	next_key(handover);
 }
 
+/* What the pod before had with this device is not for this one to see, whatever this one may have. */
+static int empty_after_another(struct handover *handover, struct error *err)
+{
+	struct delivery *delivery = deliveries_find(&handover->daemon->deliveries, handover->device);
+
+	if (!delivery || strcmp(delivery->uid, handover->identity->uid) == 0)
+		return 0;
+	delivery_take_away(delivery);
+	return volumes_clear(handover->daemon->volumes, handover->device, err);
+}
+
 static int judge(struct handover *handover, struct error *err)
 {
-	int r = parts_choose(handover, err);
+	int r = empty_after_another(handover, err);
 
+	if (r == 0)
+		r = parts_choose(handover, err);
 	return r < 0 ? r : parts_check(handover, err);
 }
 

@@ -25,6 +25,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static void listen_to(const uint8_t *message, size_t n)
+{
+	faulty_tcti.heard += faulty_tcti.word && memmem(message, n, faulty_tcti.word, faulty_tcti.word_n);
+}
+
 static TSS2_TCTI_CONTEXT *real_of(TSS2_TCTI_CONTEXT *context)
 {
 	return ((struct proxy *)context)->real;
@@ -36,6 +41,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
 	struct proxy *proxy = (struct proxy *)context;
 
 	proxy->asked_at_ns = now_ns();
+	listen_to(command, size);
 	if (size >= 10 && memcmp(command + 6, flush_context, sizeof(flush_context)) == 0)
 		return Tss2_Tcti_Transmit(proxy->real, size, command);
 	faulty_tcti.sent++;
@@ -54,8 +60,10 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
 
 	if (!proxy->faked) {
 		TSS2_RC rc = Tss2_Tcti_Receive(proxy->real, size, response, timeout);
-		if (response)
+		if (response) {
 			faulty_tcti.waited_ns += now_ns() - proxy->asked_at_ns;
+			listen_to(response, *size);
+		}
 		return rc;
 	}
 	*size = faulty_tcti.answer ? faulty_tcti.answer_n : sizeof(refusal);

@@ -20,6 +20,10 @@ struct faulty_tcti {
 	const uint8_t *answer; /* what every command is answered with, in place of all that; NULL: nothing */
 	size_t answer_n;
 
+	const uint8_t *word; /* what somebody on the TPM's bus listens for */
+	size_t word_n;
+	unsigned heard; /* in how many commands and answers it was */
+
 	uint64_t waited_ns; /* for answers of the real TPM, so far; FlushContext too */
 };
 extern struct faulty_tcti faulty_tcti;

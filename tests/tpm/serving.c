@@ -277,6 +277,7 @@ void serving_end(struct serving *serving, int number)
 	kill(serving->daemon, number);
 	assert_int_equal(waitpid(serving->daemon, &status, 0), serving->daemon);
 	serving->daemon = 0;
+	SERVING_WAIT(serving, fake_kubelet_count_connected(serving->kubelet) == 0);
 	if (number == SIGTERM && (!WIFEXITED(status) || WEXITSTATUS(status) != 0)) {
 		print_log(serving);
 		fail_msg("the daemon ended with status %d", status);

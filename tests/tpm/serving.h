@@ -37,7 +37,7 @@ void serving_make(struct serving *serving);
 void serving_remove(struct serving *serving);
 
 void serving_start(struct serving *serving);
-void serving_end(struct serving *serving, int signal);
+void serving_end(struct serving *serving, int signal); /* returns when kubelet has noticed */
 void serving_restart_kubelet(struct serving *serving);
 
 /* holdfast-tpm seal NAME …, into the directory of manifests. */
