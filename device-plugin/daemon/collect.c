@@ -47,13 +47,20 @@ struct round {
 	size_t n;
 };
 
+/* Who has the device; of several, as there are until kubelet has tidied up, the one that was given what is in the volume. */
 static const struct identity_live *find_live(const struct round *round, const char *device)
 {
+	const struct delivery *delivery = deliveries_find(&round->daemon->deliveries, device);
+	const struct identity_live *found = NULL;
+
 	for (size_t i = 0; i < round->n; i++) {
-		if (strcmp(round->live[i].device, device) == 0)
-			return &round->live[i];
+		if (strcmp(round->live[i].device, device) != 0)
+			continue;
+		found = &round->live[i];
+		if (!delivery || delivery_is_of(delivery, found->pod_uid))
+			break;
 	}
-	return NULL;
+	return found;
 }
 
 /* What was delivered since we asked may not have been in the answer yet. */
@@ -64,26 +71,37 @@ static bool is_new(const struct daemon *daemon, const char *device)
 	return handover_is_under_way(daemon, device) || (delivery && delivery->at_ms >= daemon->collector.began_ms);
 }
 
+void collect_volume(struct daemon *daemon, const char *device)
+{
+	struct error err;
+
+	if (volumes_remove(daemon->volumes, device, &err) < 0) {
+		log_error("the volume of a pod that has gone cannot be removed yet", "device", device, "error", err.message);
+		return;
+	}
+	daemon->counters.shredded++;
+	log_info("the volume of a pod that has gone was overwritten and removed", "device", device);
+	deliveries_remove(&daemon->deliveries, device);
+}
+
+/* kubelet gives a device away again as soon as its pod is gone. */
+static bool has_gone_over(const struct daemon *daemon, const struct identity_live *live)
+{
+	const struct delivery *delivery = deliveries_find(&daemon->deliveries, live->device);
+
+	return delivery && !delivery_is_of(delivery, live->pod_uid);
+}
+
 static int visit(void *context, const char *device, struct error *err)
 {
 	const struct round *round = context;
 	struct daemon *daemon = round->daemon;
 	const struct identity_live *live = find_live(round, device);
-	struct error why;
 
-	if (live) {
+	if (live && !has_gone_over(daemon, live))
 		look_after(daemon, live);
-		return 0;
-	}
-	if (is_new(daemon, device))
-		return 0;
-	if (volumes_remove(daemon->volumes, device, &why) < 0) {
-		log_error("the volume of a pod that has gone cannot be removed yet", "device", device, "error", why.message);
-		return 0;
-	}
-	daemon->counters.shredded++;
-	log_info("the volume of a pod that has gone was overwritten and removed", "device", device);
-	deliveries_remove(&daemon->deliveries, device);
+	else if (!is_new(daemon, device))
+		collect_volume(daemon, device);
 	return 0;
 }
 

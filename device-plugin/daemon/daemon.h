@@ -137,6 +137,8 @@ void rotation_note(struct daemon *daemon, const char *device, const struct error
 void collect_start(struct daemon *daemon);
 void collect_stop(struct daemon *daemon);
 void collect_soon(struct daemon *daemon);
+/* Overwrites and removes the volume, whose pod has gone. */
+void collect_volume(struct daemon *daemon, const char *device);
 
 /* ── health.c: is the TPM there, is it the one, and does it release each secret ── */
 void health_start(struct daemon *daemon);

@@ -68,6 +68,11 @@ void delivery_take_away(struct delivery *delivery)
 	delivery->taken_away = true;
 }
 
+bool delivery_is_of(const struct delivery *delivery, const char *uid)
+{
+	return !*delivery->uid || strcmp(delivery->uid, uid) == 0;
+}
+
 bool delivery_has(const struct delivery *delivery, const char *secret)
 {
 	if (strcmp(delivery->resource, secret) == 0)

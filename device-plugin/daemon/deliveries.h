@@ -31,6 +31,8 @@ int deliveries_put(struct deliveries *deliveries, const char *device, const char
 struct delivery *deliveries_find(const struct deliveries *deliveries, const char *device);
 /* Its pod may not have it any more. */
 void delivery_take_away(struct delivery *delivery);
+/* Or nobody knows whose it is. */
+bool delivery_is_of(const struct delivery *delivery, const char *uid);
 bool delivery_has(const struct delivery *delivery, const char *secret);
 void deliveries_remove(struct deliveries *deliveries, const char *device);
 void deliveries_clear(struct deliveries *deliveries);

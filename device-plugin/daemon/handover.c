@@ -257,6 +257,15 @@ static int judge(struct handover *handover, struct error *err)
 	return r < 0 ? r : parts_check(handover, err);
 }
 
+/* Also if this pod is refused: kubelet may start its container without asking again, and must then mount nothing of another's. */
+static void clear_former(const struct handover *handover)
+{
+	const struct delivery *delivery = deliveries_find(&handover->daemon->deliveries, handover->device);
+
+	if (delivery && !delivery_is_of(delivery, handover->identity->uid))
+		collect_volume(handover->daemon, handover->device);
+}
+
 static void on_identity(void *context, int r, struct identity *identity, const struct error *why)
 {
 	struct handover *handover = context;
@@ -267,6 +276,8 @@ static void on_identity(void *context, int r, struct identity *identity, const s
 	handover->identity = identity;
 	handover->identified_ms = uv_now(&daemon->loop);
 	metrics_note_time(&daemon->counters.identity_time, handover->identified_ms - handover->began_ms);
+	if (r == 0)
+		clear_former(handover);
 	if (r < 0)
 		refuse(handover, why);
 	else if (judge(handover, &err) < 0)

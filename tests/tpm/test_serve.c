@@ -146,6 +146,29 @@ static void what_a_pod_had_is_gone_soon_after_it(void **state)
 	assert_null(serving_read(&serving, "db", device, "value"));
 }
 
+static void a_pod_that_gets_a_device_again_finds_nothing_of_who_had_it(void **state)
+{
+	const char *device = web_with_secret(0);
+
+	serving_hands_out(&serving, "db", device);
+	serving_take(&serving, "web");
+	serving_pod(&serving, "evil", "thief", "web", NULL);
+	serving_refuses(&serving, "db", serving_give(&serving, "evil", "thief", "db", 0), "not for namespace \"evil\"");
+	serving_reads(&serving, "db", device, "value", NULL);
+}
+
+/* kubelet that has just started may start containers without asking. */
+static void a_device_that_has_gone_over_is_emptied_also_if_nobody_asks(void **state)
+{
+	const char *device = web_with_secret(0);
+
+	serving_hands_out(&serving, "db", device);
+	serving_take(&serving, "web");
+	serving_pod(&serving, "evil", "thief", "web", NULL);
+	serving_give(&serving, "evil", "thief", "db", 0);
+	serving_wait_reads(&serving, "db", device, "value", NULL);
+}
+
 /* ── what comes and goes around it ── */
 
 static void a_volume_that_somebody_emptied_is_made_again(void **state)
@@ -232,6 +255,8 @@ int main(void)
 		TEST(an_earlier_version_is_not_taken_also_after_a_restart),
 		TEST(a_secret_that_is_deleted_is_taken_away),
 		TEST(what_a_pod_had_is_gone_soon_after_it),
+		TEST(a_pod_that_gets_a_device_again_finds_nothing_of_who_had_it),
+		TEST(a_device_that_has_gone_over_is_emptied_also_if_nobody_asks),
 		TEST(a_volume_that_somebody_emptied_is_made_again),
 		TEST(a_restart_finds_what_pods_have_and_keeps_it_up_to_date),
 		TEST(a_kubelet_that_restarts_is_served_again),
