@@ -166,12 +166,23 @@ static struct publication_secret describe(const struct daemon *daemon, const str
 	};
 }
 
+/* The TPM is about to be asked for it: what comes of that will be said. */
+static bool is_on_trial(const struct daemon *daemon, const struct secret_entry *entry)
+{
+	return entry->state == SECRET_USABLE && !entry->tried && health_is_good(daemon);
+}
+
+static bool has_nothing_to_say(const struct daemon *daemon, const struct secret_entry *entry)
+{
+	return entry->state == SECRET_DELETED || (entry->state == SECRET_ELSEWHERE && !entry->published) || is_on_trial(daemon, entry);
+}
+
 static void publish_secret(struct daemon *daemon, struct secret_entry *entry)
 {
 	_cleanup_(buf_free) struct buf path = BUF_MAX(512), body = BUF_MAX(BODY_MAX);
 	const struct publication_secret secret = describe(daemon, entry);
 
-	if (entry->state == SECRET_DELETED || (entry->state == SECRET_ELSEWHERE && !entry->published))
+	if (has_nothing_to_say(daemon, entry))
 		return;
 	print_path(entry->name, &path);
 	if (entry->state == SECRET_ELSEWHERE)
