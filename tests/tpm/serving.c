@@ -318,7 +318,7 @@ pid_t serving_command_begin(struct serving *serving, const char *arguments)
 {
 	char command[1024];
 
-	snprintf(command, sizeof(command), "exec %s %s --socket %s/tpm.sock >%s/output 2>&1", program(), arguments, serving->directory,
+	snprintf(command, sizeof(command), "exec %s %s --socket %s/tpm.sock >%s/output-$$ 2>&1", program(), arguments, serving->directory,
 		 serving->directory);
 	pid_t child = fork();
 	assert_return_code(child, errno);
@@ -335,7 +335,7 @@ int serving_command_end(struct serving *serving, pid_t command, struct buf *out)
 	int status;
 
 	SERVING_WAIT(serving, waitpid(command, &status, WNOHANG) == command);
-	snprintf(path, sizeof(path), "%s/output", serving->directory);
+	snprintf(path, sizeof(path), "%s/output-%d", serving->directory, (int)command);
 	if (file_read(path, out, &err) < 0)
 		fail_msg("%s", err.message);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -194,6 +194,22 @@ static void rotate_gives_back_what_was_lost_or_changed_by_hand(void **state)
 	serving_reads(&serving, "other", third, "value", "0ther");
 }
 
+static void two_rotations_at_once_are_both_answered(void **state)
+{
+	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
+	const char *device = pod_with("web", "db", 0);
+	start_with("db");
+	serving_hands_out(&serving, "db", device);
+	software_tpm_hang(&serving.tpm);
+	pid_t first = serving_command_begin(&serving, "rotate db");
+	serving_wait_log(&serving, "secrets are delivered again, as asked");
+	pid_t second = serving_command_begin(&serving, "rotate --all");
+	software_tpm_resume(&serving.tpm);
+	assert_int_equal(serving_command_end(&serving, first, &output), 0);
+	assert_int_equal(serving_command_end(&serving, second, &output), 0);
+	serving_reads(&serving, "db", device, "value", "s3cret");
+}
+
 static void rotate_without_anybody_to_deliver_to_says_so(void **state)
 {
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
@@ -316,6 +332,7 @@ int main(void)
 		TEST(status_says_what_is_wrong_with_the_tpm_and_since_when),
 		TEST(the_command_line_is_answered_while_the_tpm_hangs),
 		TEST(rotate_gives_back_what_was_lost_or_changed_by_hand),
+		TEST(two_rotations_at_once_are_both_answered),
 		TEST(rotate_without_anybody_to_deliver_to_says_so),
 		TEST(rotate_says_for_each_pod_why_it_failed_and_takes_nothing_away),
 		TEST(rotate_is_answered_when_the_daemon_ends),
