@@ -261,3 +261,25 @@ kept_out() {
 	before_long pod_with /run/holdfast drivers
 	k delete namespace drivers holdfast-system --wait=false
 }
+
+@test "a namespace with a quota of none may not even ask for a secret" {
+	namespace frugal | k apply -f -
+	account frugal
+	k create quota no-db-password -n frugal --hard requests.tpm.holdfast/db-password=0
+	before_long no_pod_that_asks_for db-password
+	[[ $output == *"exceeded quota: no-db-password, requested: requests.tpm.holdfast/db-password=1"* ]]
+	pod_that_asks_for another
+	k delete namespace frugal --wait=false
+}
+
+pod_that_asks_for() {
+	k create --dry-run=server -f - <<-END
+	apiVersion: v1
+	kind: Pod
+	metadata: {namespace: frugal, name: curious}
+	spec:
+	  containers: [{name: c, image: $AGNHOST_IMAGE, resources: {limits: {tpm.holdfast/$1: 1}}}]
+	END
+}
+
+no_pod_that_asks_for() { run pod_that_asks_for "$@" && ((status)) && [[ $output == *quota* ]]; }
