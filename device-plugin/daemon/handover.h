@@ -5,7 +5,10 @@
 #include "common/base/secret.h"
 #include "device-plugin/daemon/daemon.h"
 
-/* Between handover.c, which goes from step to step, and handover_parts.c, which knows what a volume is made of. */
+/*
+ * Between handover.c, which goes from step to step, handover_end.c, which says how it went, and handover_parts.c, which knows what a volume
+ * is made of.
+ */
 
 #define HANDOVER_PARTS_MAX 16 /* secrets that one annotation may name */
 
@@ -29,6 +32,20 @@ struct handover {
 	uv_timer_t patience;
 	uint64_t began_ms, identified_ms, unsealed_ms;
 };
+
+void handover_free(struct handover *handover);
+
+/* ── handover_end.c ── */
+
+/* To kubelet, if it still waits. */
+void handover_answer(struct handover *handover, int r, const struct error *err);
+/* A security event: who wanted what, and why not. */
+void handover_note_refusal(const struct handover *handover, const struct error *err);
+/* Either is the end of it: it is freed. */
+void handover_refuse(struct handover *handover, const struct error *err);
+void handover_succeed(struct handover *handover);
+
+/* ── handover_parts.c ── */
 
 /* Which secrets: those that the resource or the pod's annotation names, as they are now. ENOENT, EACCES. */
 int parts_choose(struct handover *handover, struct error *err) must_check;
