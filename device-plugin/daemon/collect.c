@@ -73,15 +73,18 @@ static bool is_new(const struct daemon *daemon, const char *device)
 
 void collect_volume(struct daemon *daemon, const char *device)
 {
+	size_t before = volumes_use(daemon->volumes).volumes;
 	struct error err;
 
 	if (volumes_remove(daemon->volumes, device, &err) < 0) {
 		log_error("the volume of a pod that has gone cannot be removed yet", "device", device, "error", err.message);
 		return;
 	}
+	deliveries_remove(&daemon->deliveries, device);
+	if (volumes_use(daemon->volumes).volumes == before)
+		return;
 	daemon->counters.shredded++;
 	log_info("the volume of a pod that has gone was overwritten and removed", "device", device);
-	deliveries_remove(&daemon->deliveries, device);
 }
 
 /* kubelet gives a device away again as soon as its pod is gone. */

@@ -154,7 +154,7 @@ static int start_kubelet(struct daemon *daemon, struct error *err)
 		.directory = plugins,
 		.volumes = daemon->settings.volumes,
 		.healthy_after_ms = daemon->settings.healthy_after_ms,
-		.handler = { handover_start, daemon },
+		.handler = { .start = handover_start, .allocated = handover_allocated, .context = daemon },
 	};
 	int r = identifier_new(&daemon->loop, &identities, &daemon->identifier, err);
 	if (r == 0)

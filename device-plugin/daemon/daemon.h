@@ -116,6 +116,8 @@ void registry_tidy(struct daemon *daemon);
 
 /* ── handover.c: from a container that starts to the files in its volume ── */
 void handover_start(void *context, struct plugin_start *start);
+/* Another pod is given the device: what is in its volume goes. */
+void handover_allocated(void *context, const char *device);
 /* Again, for a pod that runs: the secret has changed. A pod that may not have it any more loses it. */
 void handover_again(struct daemon *daemon, const struct delivery *delivery);
 /* As handover_again, and the TPM is asked and the volume written even if nothing has changed. */

@@ -102,23 +102,10 @@ static void on_key(struct key_wait *wait, int r, const uint8_t *key, const struc
 	next_key(handover);
 }
 
-/* What the pod before had with this device is not for this one to see, whatever this one may have. */
-static int empty_after_another(struct handover *handover, struct error *err)
-{
-	struct delivery *delivery = deliveries_find(&handover->daemon->deliveries, handover->device);
-
-	if (!delivery || strcmp(delivery->uid, handover->identity->uid) == 0)
-		return 0;
-	delivery_take_away(delivery);
-	return volumes_clear(handover->daemon->volumes, handover->device, err);
-}
-
 static int judge(struct handover *handover, struct error *err)
 {
-	int r = empty_after_another(handover, err);
+	int r = parts_choose(handover, err);
 
-	if (r == 0)
-		r = parts_choose(handover, err);
 	return r < 0 ? r : parts_check(handover, err);
 }
 
@@ -264,6 +251,17 @@ void handover_start(void *context, struct plugin_start *start)
 	}
 	handover->start = start;
 	uv_timer_start(&handover->patience, on_patience_over, PATIENCE_MS, 0);
+}
+
+/* Before kubelet hears that the device is free, so before the pod that gets it can look. */
+void handover_allocated(void *context, const char *device)
+{
+	struct daemon *daemon = context;
+	struct handover *before = find(daemon, device);
+
+	if (before)
+		give_up(before, "the device is another pod's now");
+	collect_volume(daemon, device);
 }
 
 void handover_again(struct daemon *daemon, const struct delivery *delivery)

@@ -42,7 +42,7 @@ static void print_answer(const struct revocation *revocation, size_t n_cleared, 
 	}
 	buf_printf(out, "revoked: what was sealed for this node before cannot be opened any more (hold counter %" PRIu64 ")\n",
 		   revocation->hold_value);
-	buf_printf(out, "the volumes of %zu running containers were overwritten and emptied\n", n_cleared);
+	buf_printf(out, "volumes of running containers that were overwritten and emptied: %zu\n", n_cleared);
 }
 
 static void on_incremented(struct tpm_job *job, int r, const struct error *why)

@@ -41,6 +41,14 @@ static void handle_preferred(void *context, struct grpc_call *call, struct slice
 	answer(call, offer_preferred(&resource->offer, request, &message, &err), &message, &err);
 }
 
+static void on_allocated(void *context, const char *device)
+{
+	const struct plugin_handler *handler = &((struct resource *)context)->plugin->handler;
+
+	if (handler->allocated)
+		handler->allocated(handler->context, device);
+}
+
 static void handle_allocate(void *context, struct grpc_call *call, struct slice request)
 {
 	struct resource *resource = context;
@@ -48,6 +56,8 @@ static void handle_allocate(void *context, struct grpc_call *call, struct slice 
 	struct error err;
 
 	resource->n_allocations++;
+	resource->offer.allocated = on_allocated;
+	resource->offer.context = resource;
 	answer(call, offer_allocate(&resource->offer, request, &message, &err), &message, &err);
 }
 

@@ -173,6 +173,8 @@ int offer_allocate(struct offer *offer, struct slice request, struct buf *out, s
 			r = write_mount(offer, slot, out, err);
 		if (r == 0)
 			note_given(offer, container->devices_ids, container->n_devices_ids);
+		if (r == 0 && offer->allocated)
+			offer->allocated(offer->context, device_id(&offer->hash, slot).text);
 	}
 	return r;
 }

@@ -17,6 +17,9 @@ struct offer {
 	bool healthy;
 	uint64_t n_given;
 	uint64_t *given; /* [listed]: n_given when the slot was last allocated; 0: never */
+	/* The device whose volume a container is about to get; before the answer. NULL: nobody wants to know. */
+	void (*allocated)(void *context, const char *device);
+	void *context;
 };
 
 #define OFFER_REQUEST_MAX (256 * 1024) /* bytes; 1000 ids twice are 40 KiB */

@@ -23,6 +23,11 @@ struct plugin_handler {
 	 * asks anew, before the first call may have been answered.
 	 */
 	void (*start)(void *context, struct plugin_start *start);
+	/*
+	 * A pod is being given the device, whose earlier one has ended: what is in the volume is not for it. Before kubelet hears the
+	 * answer, so at once. NULL: nothing is to be done.
+	 */
+	void (*allocated)(void *context, const char *device);
 	void *context;
 };
 

@@ -135,6 +135,22 @@ static void a_secret_that_is_deleted_is_taken_away(void **state)
 	serving_refuses(&serving, "db", device, "was deleted");
 }
 
+/* kubelet does so when the pod before it has ended, which we may not have noticed yet. */
+static void a_device_that_is_given_away_again_has_nothing_in_its_volume(void **state)
+{
+	const char *device = web_with_secret(0);
+	struct fake_answer answer = { .ended = false };
+
+	serving_hands_out(&serving, "db", device);
+	fake_kubelet_allocate(serving_wait_offered(&serving, "db", 16), &device, 1, &answer);
+	while (!answer.ended)
+		uv_run(&serving.loop, UV_RUN_ONCE);
+	assert_int_equal(answer.status, RPC_OK);
+	assert_null(serving_read(&serving, "db", device, "value"));
+	serving_hands_out(&serving, "db", device);
+	serving_reads(&serving, "db", device, "value", "s3cret");
+}
+
 static void what_a_pod_had_is_gone_soon_after_it(void **state)
 {
 	const char *device = web_with_secret(0);
@@ -254,6 +270,7 @@ int main(void)
 		TEST(a_version_that_no_longer_names_the_pod_takes_it_away),
 		TEST(an_earlier_version_is_not_taken_also_after_a_restart),
 		TEST(a_secret_that_is_deleted_is_taken_away),
+		TEST(a_device_that_is_given_away_again_has_nothing_in_its_volume),
 		TEST(what_a_pod_had_is_gone_soon_after_it),
 		TEST(a_pod_that_gets_a_device_again_finds_nothing_of_who_had_it),
 		TEST(a_device_that_has_gone_over_is_emptied_also_if_nobody_asks),

@@ -263,7 +263,7 @@ static void revoke_takes_everything_away_and_sealing_again_gives_it_back(void **
 	start_with("db");
 	serving_hands_out(&serving, "db", device);
 	says(0, "revoke --yes", "cannot be opened any more (hold counter 2)");
-	says_too("the volumes of 1 running containers were overwritten and emptied");
+	says_too("volumes of running containers that were overwritten and emptied: 1");
 	serving_reads(&serving, "db", device, "value", NULL);
 	says(1, "list", "it was revoked; seal it again");
 	assert_int_not_equal(serving_start_container(&serving, "db", device).status, RPC_OK);

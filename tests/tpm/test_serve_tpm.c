@@ -116,9 +116,9 @@ static void a_tpm_that_hangs_at_any_command_holds_up_nothing_else(void **state)
 	start_daemon();
 	unsigned n = commands_of_a_start();
 	for (unsigned i = 1; i <= n; i++) {
-		const char *device = new_pod();
+		const char *device = new_pod(), *other = new_pod();
 		start_and_hang(device, i, &start);
-		fake_kubelet_allocate(resource, &device, 1, &allocation);
+		fake_kubelet_allocate(resource, &other, 1, &allocation);
 		SERVING_WAIT(&serving, allocation.ended);
 		assert_int_equal(allocation.status, RPC_OK);
 		assert_int_equal(serving_command(&serving, "status", &output), 0);
