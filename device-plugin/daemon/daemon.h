@@ -70,6 +70,7 @@ struct daemon {
 		uint64_t hold_value;
 		struct tpm_description description;
 		struct health_job *job; /* under way; NULL: none */
+		uint64_t due_ms;        /* uv_now: of the next look */
 		uv_timer_t timer;
 		struct trial *trial; /* of one secret, under way */
 	} health;

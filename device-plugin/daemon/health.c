@@ -291,10 +291,17 @@ void health_look_now(struct daemon *daemon)
 static void on_time(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
+	struct health *health = &daemon->health;
+	uint64_t now = uv_now(&daemon->loop);
 
-	health_look_now(daemon);
-	uv_timer_start(timer, on_time, daemon->health.job && tpm_worker_busy_ms(daemon->worker) > 0 ? HANG_MS : daemon->settings.health_ms,
-		       0);
+	if (now >= health->due_ms) {
+		health->due_ms = now + daemon->settings.health_ms;
+		health_look_now(daemon);
+	} else if (health->job) {
+		check_hanging(daemon);
+	}
+	uint64_t wait = health->due_ms - now;
+	uv_timer_start(timer, on_time, health->job && wait > HANG_MS ? HANG_MS : wait, 0);
 }
 
 void health_start(struct daemon *daemon)
