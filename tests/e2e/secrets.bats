@@ -255,6 +255,7 @@ other_container() { local pid; pid=$(container_of "$1") && [[ $pid != "$(cat old
 		node 1 stop $daemon
 		has_by_proc
 		node 1 start $daemon
+		PATIENCE=60 before_long kubelet_is_up # one that finds no containerd when it starts ends
 	done
 	node 1 tpm-kill
 	has_by_proc
@@ -267,6 +268,7 @@ other_container() { local pid; pid=$(container_of "$1") && [[ $pid != "$(cat old
 	[[ $(restarts reader) == 0 ]]
 }
 
+kubelet_is_up() { node 1 net curl -sf -o /dev/null http://127.0.0.1:10248/healthz; }
 has_by_proc() { cmp "$(root_of shop/reader)$SECRETS/db-password/password" "$E2E_STATE/pw"; }
 restarts() { k get pod -n shop "$1" -o 'jsonpath={.status.containerStatuses[*].restartCount}'; }
 
