@@ -51,7 +51,7 @@ static int point_maps(struct policy_engine *engine, const struct kube_address *a
 		if (owner && !owner->pod)
 			r = ruleset_element_add(map, address->bytes, POLICY_QUARANTINE_CHAIN, err);
 		else if (owner && owner->groups[side])
-			r = ruleset_element_add(map, address->bytes, group_chain(owner->groups[side], family_of(address)), err);
+			r = ruleset_element_add(map, address->bytes, owner->groups[side]->chain, err);
 		else
 			r = ruleset_element_remove(map, address->bytes, err);
 	}

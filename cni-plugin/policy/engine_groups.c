@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A group is a set of policies, and the chains that ask them all and then drop. Pods with the same policies share it, so a hundred
- * replicas cost its chains and a map element each, and a packet meets only the policies of its own pod.
+ * A group is a set of policies, and a chain that jumps to each and then drops. Pods with the same policies share it, so a hundred
+ * replicas cost one chain and a map element each, and a packet meets only the policies of its own pod.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,48 +16,24 @@ void group_free(struct group *group)
 		return;
 	free(group->policies);
 	free(group->chain);
-	free(group->chain6);
-	free(group->drop);
 	free(group);
 }
 DEFINE_CLEANUP(struct group *, group_free);
 
-/* What follows the direction and the kind in the names of its chains. */
-static int identify(const struct group *group, const char *namespace, char hex[static FINGERPRINT_SIZE], struct error *err)
+static int chain_name(const struct group *group, const char *namespace, struct chain_name *ret, struct error *err)
 {
 	_cleanup_(buf_free) struct buf key = BUF_MAX(KEY_MAX);
+	char hex[FINGERPRINT_SIZE];
 
 	buf_string(&key, namespace);
 	for (size_t i = 0; i < group->n; i++)
 		buf_printf(&key, "/%zu:%s", strlen(group->policies[i]->name), group->policies[i]->name);
 	int r = buf_check(&key, "list of policies", err);
-	return r < 0 ? r : fingerprint_hex(buf_view(&key), hex, err);
-}
-
-static char *chain_name(const struct group *group, const char *kind, const char *hex)
-{
-	char name[RULESET_NAME_MAX + 1];
-
-	snprintf(name, sizeof(name), "%s-%s-%s", policy_side_names[group->side], kind, hex);
-	return strdup(name);
-}
-
-static int name_chains(struct group *group, const char *namespace, struct error *err)
-{
-	char hex[FINGERPRINT_SIZE];
-	int r = identify(group, namespace, hex, err);
-
-	if (r < 0)
-		return r;
-	group->chain = chain_name(group, "pods", hex);
-	group->chain6 = chain_name(group, "pods6", hex);
-	group->drop = chain_name(group, "drop", hex);
-	return group->chain && group->chain6 && group->drop ? 0 : error_nomem(err);
-}
-
-const char *group_chain(const struct group *group, enum policy_family family)
-{
-	return family == POLICY_IPV4 ? group->chain : group->chain6;
+	if (r == 0)
+		r = fingerprint_hex(buf_view(&key), hex, err);
+	if (r == 0)
+		snprintf(ret->text, sizeof(ret->text), "%s-pods-%s", policy_side_names[group->side], hex);
+	return r;
 }
 
 /* The policies that isolate the pod, by name. Without any, `*ret` is NULL. */
@@ -83,6 +59,52 @@ static int collect(const struct pod *pod, enum policy_side side, struct group **
 	return 0;
 }
 
+static void comment_of(const struct group *group, const char *namespace, char *text, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < group->n && at < size; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s%s/%s", i > 0 ? ", " : "", namespace, group->policies[i]->name);
+}
+
+struct rules {
+	struct ruleset_rule *items;
+	size_t n;
+};
+
+static void rules_clear(struct rules *rules)
+{
+	for (size_t i = 0; i < rules->n; i++)
+		ruleset_rule_clear(&rules->items[i]);
+	free(rules->items);
+}
+
+static int put_chain(struct policy_engine *engine, const struct group *group, const char *namespace, struct error *err)
+{
+	_cleanup_(rules_clear) struct rules rules = { .items = calloc(group->n + POLICY_DROP_RULES, sizeof(*rules.items)) };
+	char comment[RULESET_COMMENT_MAX + 1];
+	size_t n = 0;
+
+	if (!rules.items)
+		return error_nomem(err);
+	for (; rules.n < group->n; rules.n++) {
+		struct ruleset_rule *rule = &rules.items[rules.n];
+
+		rule->verdict = RULESET_JUMP;
+		rule->target = strdup(group->policies[rules.n]->sides[group->side].chain);
+		if (!rule->target)
+			return error_nomem(err);
+	}
+	int r = policy_drop_rules(group->side == EGRESS ? POLICY_DROP_EGRESS : POLICY_DROP_INGRESS, &engine->drop_log,
+				  rules.items + rules.n, &n, err);
+	if (r < 0)
+		return r;
+	n += rules.n;
+	comment_of(group, namespace, comment, sizeof(comment));
+	rules.n = 0; /* the ruleset takes their content, whatever happens */
+	return ruleset_chain_put(engine->ruleset, group->chain, RULESET_NO_HOOK, 0, comment, rules.items, n, err);
+}
+
 static int use_policies(struct policy_engine *engine, struct group *group, struct error *err)
 {
 	for (size_t i = 0; i < group->n; i++) {
@@ -99,7 +121,7 @@ static int group_register(struct policy_engine *engine, struct group *group, con
 	int r = use_policies(engine, group, err);
 
 	if (r == 0)
-		r = group_put_chains(engine, group, namespace, err);
+		r = put_chain(engine, group, namespace, err);
 	if (r == 0 && !named_put(&engine->groups, group))
 		r = error_nomem(err);
 	return r;
@@ -108,18 +130,20 @@ static int group_register(struct policy_engine *engine, struct group *group, con
 int group_acquire(struct policy_engine *engine, const struct pod *pod, enum policy_side side, struct group **ret, struct error *err)
 {
 	_cleanup_(group_freep) struct group *wanted = NULL;
+	struct chain_name name;
 	int r = collect(pod, side, &wanted, err);
 
 	if (r < 0 || !wanted) {
 		*ret = NULL;
 		return r;
 	}
-	r = name_chains(wanted, pod->ns->name, err);
+	r = chain_name(wanted, pod->ns->name, &name, err);
 	if (r < 0)
 		return r;
-	struct group *group = named_get(&engine->groups, wanted->chain);
+	struct group *group = named_get(&engine->groups, name.text);
 	if (!group) {
-		r = group_register(engine, wanted, pod->ns->name, err);
+		wanted->chain = strdup(name.text);
+		r = wanted->chain ? group_register(engine, wanted, pod->ns->name, err) : error_nomem(err);
 		if (r < 0)
 			return r;
 		group = TAKE_PTR(wanted);
@@ -134,32 +158,8 @@ void group_release(struct policy_engine *engine, struct group *group)
 	if (!group || --group->users > 0)
 		return;
 	ruleset_chain_remove(engine->ruleset, group->chain);
-	ruleset_chain_remove(engine->ruleset, group->chain6);
-	ruleset_chain_remove(engine->ruleset, group->drop);
 	named_remove(&engine->groups, group->chain);
 	for (size_t i = 0; i < group->n; i++)
 		policy_unuse(engine, group->policies[i], group->side);
 	group_free(group);
-}
-
-static bool has_policy(const struct group *group, const struct policy *policy)
-{
-	size_t i = 0;
-
-	while (i < group->n && group->policies[i] != policy)
-		i++;
-	return i < group->n;
-}
-
-int groups_rebuild(struct policy_engine *engine, const struct policy *policy, enum policy_side side, struct error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < engine->groups.n && r == 0; i++) {
-		const struct group *group = engine->groups.items[i];
-
-		if (group->side == side && has_policy(group, policy))
-			r = group_put_chains(engine, group, policy->ns->name, err);
-	}
-	return r;
 }

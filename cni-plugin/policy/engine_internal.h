@@ -103,10 +103,9 @@ struct policy {
 	bool refused;        /* since all together are above the limit: isolates, and has no rules */
 };
 
-/* The policies of one namespace that isolate a pod in one direction, sorted by name: chains, shared by all pods with the same. */
+/* The policies of one namespace that isolate a pod in one direction, sorted by name: a chain, shared by all pods with the same. */
 struct group {
-	char *chain; /* for IPv4 */
-	char *chain6, *drop;
+	char *chain;
 	enum policy_side side;
 	struct policy **policies;
 	size_t n;
@@ -235,13 +234,6 @@ int group_acquire(struct policy_engine *engine, const struct pod *pod, enum poli
 		  struct error *err) must_check;
 void group_release(struct policy_engine *engine, struct group *group); /* accepts NULL */
 void group_free(struct group *group);
-
-/* Chains of the policy have changed on this side. */
-int groups_rebuild(struct policy_engine *engine, const struct policy *policy, enum policy_side side, struct error *err) must_check;
-const char *group_chain(const struct group *group, enum policy_family family);
-
-/* engine_group_chains.c: the chains of a group; those of its policies are there */
-int group_put_chains(struct policy_engine *engine, const struct group *group, const char *namespace, struct error *err) must_check;
 
 /* engine_endpoints.c */
 /* Finds its groups anew and points the maps to them. */

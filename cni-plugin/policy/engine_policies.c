@@ -88,11 +88,8 @@ int policy_recompile(struct policy_engine *engine, struct policy *policy, struct
 		int r = policy_compile(engine, policy, side, &references, err);
 		if (r < 0)
 			return r;
-		r = groups_rebuild(engine, policy, side, err);
 		references_release(engine, &use->references);
 		use->references = references;
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }

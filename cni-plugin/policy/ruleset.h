@@ -176,14 +176,7 @@ struct ruleset_rule {
 	char *comment; /* which policy and rule this is: "shop/allow-web ingress[0]"; also the noun in kernel errors */
 };
 
-enum ruleset_hook {
-	RULESET_NO_HOOK,
-	RULESET_HOOK_FORWARD,
-	RULESET_HOOK_INPUT,
-	RULESET_HOOK_OUTPUT,
-	RULESET_HOOK_INGRESS,
-	RULESET_HOOK_UNKNOWN
-};
+enum ruleset_hook { RULESET_NO_HOOK, RULESET_HOOK_FORWARD, RULESET_HOOK_INPUT, RULESET_HOOK_OUTPUT, RULESET_HOOK_INGRESS, RULESET_HOOK_UNKNOWN };
 
 struct ruleset_chain {
 	char *name;
@@ -233,8 +226,6 @@ int ruleset_ingress_put(struct ruleset *ruleset, const char *name, const char *d
 struct ruleset_chain *ruleset_chain_find(const struct ruleset *ruleset, const char *name); /* not DOOMED ones */
 void ruleset_chain_remove(struct ruleset *ruleset, const char *name);
 void ruleset_rule_clear(struct ruleset_rule *rule);
-/* The copy is the caller's. -ENOMEM, and then there is nothing in it. */
-int ruleset_rule_copy(const struct ruleset_rule *rule, struct ruleset_rule *ret, struct error *err) must_check;
 
 /* Adding one that is there changes nothing; a DOOMED one comes back to life, and so does what it has counted. -ENOMEM, -EINVAL. */
 int ruleset_counter_add(struct ruleset *ruleset, const char *name, struct error *err) must_check;
@@ -252,9 +243,10 @@ struct ruleset_chain *ruleset_next_pending_chain(const struct ruleset *ruleset, 
 struct ruleset_counter *ruleset_next_pending_counter(const struct ruleset *ruleset, const struct ruleset_counter *after);
 
 /*
- * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none), on this hook with our
- * type and policy, or on RULESET_HOOK_UNKNOWN. Sets, maps and counters are given as usual, with ruleset_set_add, ruleset_element_add and
- * ruleset_counter_add: ruleset_rebase does not look at the state of the kernel's.
+ * For nft_read: a chain that the kernel has (state SAME, rules unknown, only the fingerprint; "" if it has none), on this hook with our type and
+ * policy, or on RULESET_HOOK_UNKNOWN. Sets, maps and counters
+ * are given as usual, with ruleset_set_add, ruleset_element_add and ruleset_counter_add: ruleset_rebase does not look at the state of the
+ * kernel's.
  */
 int ruleset_chain_put_kernel(struct ruleset *ruleset, const char *name, enum ruleset_hook hook, int priority, const char *fingerprint,
 			     struct error *err) must_check;

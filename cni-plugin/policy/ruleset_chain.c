@@ -23,31 +23,6 @@ void ruleset_rule_clear(struct ruleset_rule *rule)
 	*rule = (struct ruleset_rule){};
 }
 
-static bool copy_text(const char *from, char **ret)
-{
-	*ret = from ? strdup(from) : NULL;
-	return !from || *ret;
-}
-
-int ruleset_rule_copy(const struct ruleset_rule *rule, struct ruleset_rule *ret, struct error *err)
-{
-	struct ruleset_rule copy = *rule;
-	bool ok = true;
-
-	for (size_t i = 0; i < rule->n_matches; i++)
-		ok &= copy_text(rule->matches[i].set, &copy.matches[i].set);
-	ok &= copy_text(rule->target, &copy.target);
-	ok &= copy_text(rule->counter, &copy.counter);
-	ok &= copy_text(rule->log_prefix, &copy.log_prefix);
-	ok &= copy_text(rule->comment, &copy.comment);
-	if (!ok) {
-		ruleset_rule_clear(&copy);
-		return error_nomem(err);
-	}
-	*ret = copy;
-	return 0;
-}
-
 static void rules_clear(struct ruleset_rule *rules, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

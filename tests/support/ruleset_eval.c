@@ -130,8 +130,8 @@ static enum outcome run_rule(const struct ruleset *ruleset, const struct ruleset
 		return RETURNED;
 	case RULESET_CONTINUE:
 		return CONTINUE;
-	case RULESET_GOTO:
-		return run_goto(ruleset, rule->target, flow);
+	case RULESET_GOTO: /* likewise */
+		abort();
 	case RULESET_JUMP:
 		return run_named(ruleset, rule->target, flow);
 	case RULESET_SOURCE_MAP:
