@@ -75,11 +75,11 @@ sealed() {
 	offered "$1"
 }
 
-offered() {
-	local i
-	for i in 1 2; do
-		k wait "node/$LAB-$i" --for="jsonpath={.status.allocatable.tpm\.holdfast/$1}=16" --timeout=60s >/dev/null || return
-	done
+offered() { allocatable 1 "$1" 16 && allocatable 2 "$1" 16; }
+
+# allocatable NODE SECRET N: kubelet says that so many containers may ask for it.
+allocatable() {
+	k wait "node/$LAB-$1" --for="jsonpath={.status.allocatable.tpm\.holdfast/$2}=$3" --timeout=60s >/dev/null
 }
 
 # reader NAMESPACE/NAME ACCOUNT SECRET…: a pod that asks for these secrets. SPEC and LABELS as pod's.
@@ -131,6 +131,12 @@ described() { k describe pod -n "${1%/*}" "${1#*/}" | tr -s ' \n' ' ' | grep -F 
 	[[ $output == *"Read-only file system"* ]]
 	holdfast_tpm 1 list | grep -F shop/reader-1
 	k delete tpmsecret first
+}
+
+@test "kubectl get tpmnodes says whether each node's TPM is well" {
+	k get tpmnodes
+	k wait tpmnodes --all --for='jsonpath={.status.state}=Ready' --timeout=30s
+	k get tpmnodes | grep -E "^$LAB-1 +IBM .* Ready +[0-9]+ +[1-9]"
 }
 
 # ── the curious neighbour ──
@@ -374,3 +380,149 @@ general() {
 		k get pod -n shop "$pod" -o 'jsonpath={.metadata.deletionTimestamp}' | grep -q . || has "shop/$pod" db-password/password "$E2E_STATE/pw"
 	done
 }
+
+# ── change ──
+
+@test "a new version reaches a running pod without a restart, and never half" {
+	head -c 300000 /dev/zero | tr '\0' a >old-file
+	head -c 250000 /dev/zero | tr '\0' b >new-file
+	sealed turning --from-file file=old-file --allow shop/db
+	reader shop/reader db turning
+	starts shop/reader
+	k exec -n shop reader -- sh -c "while :; do md5sum <$SECRETS/turning/file; done" >seen 3>&- &
+	local watcher=$!
+	before_long test -s seen
+	sealed turning --from-file file=new-file --allow shop/db
+	PATIENCE=30 before_long has shop/reader turning/file new-file
+	before_long seen_twice "$(md5sum <new-file)"
+	kill $watcher
+	[[ $(head -n -1 seen | sort -u) == $({ md5sum <old-file; md5sum <new-file; } | sort) ]]
+	[[ $(restarts reader) == 0 ]]
+	k delete tpmsecret turning
+}
+
+seen_twice() { (($(grep -cFx "$1" seen) > 1)); }
+
+@test "an earlier version does not come back, not even from whoever rules the API server" {
+	printf one >one
+	printf two >two
+	seal returning --node "$LAB-1" --from-file file=one --allow shop/db --version 1 >one.yaml
+	sealed returning --from-file file=two --allow shop/db --version 2
+	reader shop/reader db returning
+	starts shop/reader
+	k delete tpmsecret returning
+	k apply -f one.yaml # what the CRD refuses to replace, made anew
+	PATIENCE=30 before_long list_says "version 2 was here before: seal it again with a later one"
+	PATIENCE=30 before_long has_lost shop/reader returning/file
+	k delete pod -n shop reader
+	reader shop/again db returning
+	kept_from shop/again
+	k delete tpmsecret returning
+}
+
+# kept_from NAMESPACE/NAME: kubelet did not take it, or its container does not start; the pod says why.
+kept_from() { PATIENCE=60 before_long has_failed "$1" || { k describe pod -n "${1%/*}" "${1#*/}"; return 1; }; }
+has_failed() {
+	k get pod -n "${1%/*}" "${1#*/}" -o json | jq -e '.status | .phase == "Failed" or any(.containerStatuses[]?; .state.waiting.reason // "" |
+		test("Error"))'
+}
+
+list_says() { holdfast_tpm 1 list | grep -F "$1"; }
+
+@test "a secret that is deleted is gone from the pods that had it, and from the node" {
+	sealed short-lived --from-file "password=$E2E_STATE/pw" --allow shop/db
+	reader shop/reader db short-lived
+	starts shop/reader
+	has shop/reader short-lived/password "$E2E_STATE/pw"
+	k delete tpmsecret short-lived
+	PATIENCE=30 before_long has_lost shop/reader short-lived/password
+	[[ $(restarts reader) == 0 ]]
+}
+
+has_lost() { ! in_pod "$1" test -e "$SECRETS/$2"; }
+
+@test "what a pod had is overwritten and removed when it is gone" {
+	reader shop/reader db db-password
+	starts shop/reader
+	node 1 exec sh -c 'ls -d /run/holdfast/vol/*/*/db-password'
+	k delete pod -n shop reader
+	PATIENCE=90 before_long volumes_are_empty
+}
+
+volumes_are_empty() { node 1 exec sh -c '! ls -d /run/holdfast/vol/*/*/*'; }
+
+# ── the nosy operator ──
+
+@test "no plaintext and no content key is in etcd, kubelet's, containerd's and our own files, logs, or the daemon's memory" {
+	local pid places
+	head -c 32 /dev/urandom >marker
+	sealed nosy --from-file file=marker --allow shop/db
+	k get tpmsecret nosy -o yaml >nosy.yaml
+	content_key nosy.yaml >key
+	reader shop/reader db nosy
+	starts shop/reader
+	has shop/reader nosy/file marker
+	pid=$(daemon_pid)
+	# The search finds what is there: the file in the pod, and the node's name in the memory of the daemon.
+	printf '%s' "$LAB-1" >known
+	"$E2E/search.py" marker -- "$(root_of shop/reader)$SECRETS/nosy/"
+	"$E2E/search.py" known -- "$pid"
+	places=(/var/tmp/holdfast-lab/"$LAB"/{control,node1,node2}/{root,log} "/proc/$(node 1 pid)/root/run/containerd")
+	! "$E2E/search.py" marker key -- "${places[@]}" || false
+	before_long memory_is_clean "$pid" # a key may serve others for `reuse`
+	k delete tpmsecret nosy
+}
+
+memory_is_clean() { ! "$E2E/search.py" marker key -- "$1"; }
+
+daemon_pid() { pgrep --nslist pid --ns "$(node 1 pid)" -x holdfast-tpm; }
+
+# content_key MANIFEST: as node 2's own TPM releases it, with its daemon out of the way.
+content_key() {
+	node 2 tpm-stop
+	node 2 exec "$HOLDFAST_BUILD/tests/support/unseal" swtpm:path=/run/swtpm.sock /var/lib/holdfast/tpm "$LAB-2" <"$1" |
+		sed -n 's/^key //p' | xxd -r -p
+	node 2 tpm-start
+}
+
+@test "a daemon that crashes leaves no core, and pods keep what they have" {
+	local pid
+	reader shop/reader db db-password
+	starts shop/reader
+	pid=$(daemon_pid)
+	grep -E '^Max core file size +0 +0 ' "/proc/$pid/limits"
+	[[ $(stat -c %U "/proc/$pid/mem") == root ]]
+	kill -SEGV "$pid"
+	before_long test ! -e "/proc/$pid"
+	node 1 exec sh -c '! ls /core* /var/lib/holdfast/core* /run/holdfast/core*'
+	has shop/reader db-password/password "$E2E_STATE/pw"
+	node 1 tpm-start
+	reader shop/later db db-password
+	starts shop/later
+}
+
+# ── revoke: last, since all that was sealed for node 1 is lost by it ──
+
+@test "after revoke the node releases nothing, also not to who had it, and sealing again arms it" {
+	local before
+	before=$(hold)
+	reader shop/reader db db-password
+	starts shop/reader
+	holdfast_tpm 1 revoke --yes
+	PATIENCE=30 before_long has_lost shop/reader db-password/password
+	k delete pod -n shop reader
+	reader shop/later db db-password
+	kept_from shop/later
+	NODE=2 reader shop/elsewhere db db-password
+	starts shop/elsewhere
+	PATIENCE=60 before_long hold_is $((before + 1))
+	allocatable 1 db-password 0
+	k delete pod -n shop later
+	sealed db-password --from-file "password=$E2E_STATE/pw" --allow shop/db
+	reader shop/again db db-password
+	starts shop/again
+	has shop/again db-password/password "$E2E_STATE/pw"
+}
+
+hold() { k get tpmnode "$LAB-1" -o 'jsonpath={.spec.hold.value}'; }
+hold_is() { [[ $(hold) == "$1" ]]; }
