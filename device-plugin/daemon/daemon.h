@@ -107,6 +107,8 @@ int daemon_run(struct settings *settings, struct error *err) must_check;
 
 /* ── registry.c: TPMSecrets come, change and go ── */
 void registry_changed(struct daemon *daemon, const struct kube_object *before, const struct kube_object *after);
+/* As secret_set_state, and says it in the log. */
+bool registry_set_state(struct secret_entry *entry, enum secret_state state, const struct error *why);
 /* Whether kubelet may give the secret out, by its state and the TPM's. */
 void registry_publish(struct daemon *daemon, struct secret_entry *entry);
 void registry_publish_all(struct daemon *daemon);

@@ -90,10 +90,8 @@ static void judge_hold(struct daemon *daemon, struct secret_entry *entry)
 	error_set(&err, EACCES,
 		  "secret \"%s\" was sealed at hold counter %llu, and the TPM of node \"%s\" is at %llu: it was revoked; seal it again",
 		  entry->name, (unsigned long long)hold->value, daemon->settings.node_name, (unsigned long long)daemon->health.hold_value);
-	if (secret_set_state(entry, SECRET_REVOKED, &err)) {
-		log_warn("a secret is not usable", "secret", entry->name, "state", "revoked", "why", err.message);
+	if (registry_set_state(entry, SECRET_REVOKED, &err))
 		rotate_changed(daemon, entry->name);
-	}
 }
 
 static void judge_all(struct daemon *daemon)
@@ -118,8 +116,7 @@ static bool is_the_tpms_fault(int code)
 static void failed(struct daemon *daemon, struct secret_entry *entry, const struct error *why)
 {
 	entry->tried = true;
-	if (secret_set_state(entry, SECRET_FAILED, why))
-		log_warn("a secret is not usable", "secret", entry->name, "state", "failed", "why", why->message);
+	registry_set_state(entry, SECRET_FAILED, why);
 	rotate_changed(daemon, entry->name);
 }
 

@@ -10,14 +10,15 @@
 #include "device-plugin/daemon/daemon.h"
 #include "device-plugin/daemon/versions.h"
 
-static void set_state(struct secret_entry *entry, enum secret_state state, const struct error *why)
+bool registry_set_state(struct secret_entry *entry, enum secret_state state, const struct error *why)
 {
-	if (!secret_set_state(entry, state, why) || state == SECRET_ELSEWHERE)
-		return;
+	if (!secret_set_state(entry, state, why))
+		return false;
 	if (state == SECRET_USABLE)
 		log_info("a secret is usable", "secret", entry->name, "version", LOG_NUMBER(entry->sealed->envelope->version));
-	else
+	else if (state != SECRET_ELSEWHERE)
 		log_warn("a secret is not usable", "secret", entry->name, "state", secret_state_name(state), "why", entry->why.message);
+	return true;
 }
 
 /* ── what kubelet hears ── */
@@ -53,7 +54,7 @@ void registry_publish(struct daemon *daemon, struct secret_entry *entry)
 		return;
 	}
 	if (plugin_offer(daemon->plugin, entry->name, (unsigned)daemon->settings.slots, &err) < 0) {
-		set_state(entry, SECRET_DAMAGED, &err);
+		registry_set_state(entry, SECRET_DAMAGED, &err);
 		return;
 	}
 	entry->offered = true;
@@ -84,7 +85,7 @@ static void lose(struct daemon *daemon, struct secret_entry *entry, enum secret_
 	bool had = entry->sealed;
 
 	replace(entry, NULL);
-	set_state(entry, state, why);
+	registry_set_state(entry, state, why);
 	if (had)
 		rotate_changed(daemon, entry->name);
 }
@@ -109,11 +110,11 @@ static void take_in(struct daemon *daemon, struct secret_entry *entry, const str
 	if (r == 0)
 		r = check_new(daemon, entry, sealed, &err);
 	if (r < 0) {
-		set_state(entry, r == -ESTALE ? SECRET_OLD : SECRET_DAMAGED, &err);
+		registry_set_state(entry, r == -ESTALE ? SECRET_OLD : SECRET_DAMAGED, &err);
 		return;
 	}
 	replace(entry, TAKE_PTR(sealed));
-	set_state(entry, SECRET_USABLE, NULL);
+	registry_set_state(entry, SECRET_USABLE, NULL);
 	rotate_changed(daemon, entry->name);
 }
 
