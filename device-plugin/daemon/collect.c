@@ -29,15 +29,14 @@ static struct delivery *remember(struct daemon *daemon, const struct identity_li
 static void look_after(struct daemon *daemon, const struct identity_live *live)
 {
 	struct delivery *delivery = deliveries_find(&daemon->deliveries, live->device);
-	struct error err;
 
 	if (!delivery)
 		delivery = remember(daemon, live);
 	if (!delivery)
 		return;
-	if (delivery->taken_away && volumes_clear(daemon->volumes, live->device, &err) < 0)
-		log_error("a secret cannot be taken away yet", "device", live->device, "error", err.message);
-	if (delivery->n_parts == 0 && !delivery->taken_away && !handover_is_under_way(daemon, live->device))
+	if (delivery->taken_away)
+		rotate_take_away(daemon, delivery);
+	else if (delivery->n_parts == 0 && !handover_is_under_way(daemon, live->device))
 		handover_again(daemon, delivery);
 }
 

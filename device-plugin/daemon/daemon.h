@@ -132,6 +132,8 @@ const char *refusal_name(enum refusal refusal); /* "denied", for metrics and sta
 
 /* ── rotate.c: what running pods have, when a secret changes ── */
 void rotate_changed(struct daemon *daemon, const char *secret);
+/* Empties the volume of a pod that may not have it any more. False: not all of it; the collector goes on with it. */
+bool rotate_take_away(struct daemon *daemon, struct delivery *delivery);
 /* Takes all secrets away from all of them. */
 void rotate_withdraw_all(struct daemon *daemon, const char *why);
 

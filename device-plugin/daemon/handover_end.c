@@ -87,13 +87,9 @@ static bool is_for_good(int code)
 static void take_away(struct handover *handover, const struct error *why)
 {
 	struct delivery *delivery = deliveries_find(&handover->daemon->deliveries, handover->device);
-	struct error err;
 
-	if (!handover->again || !delivery || !is_for_good(why->code))
-		return;
-	delivery_take_away(delivery);
-	if (volumes_clear(handover->daemon->volumes, handover->device, &err) < 0)
-		log_error("a secret cannot be taken away yet", "device", handover->device, "error", err.message);
+	if (handover->again && delivery && is_for_good(why->code))
+		rotate_take_away(handover->daemon, delivery);
 }
 
 void handover_refuse(struct handover *handover, const struct error *err)

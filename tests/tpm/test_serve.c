@@ -282,7 +282,5 @@ int main(void)
 	};
 
 	serving_isolate();
-	if (getenv("ONLY"))
-		cmocka_set_test_filter(getenv("ONLY"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
