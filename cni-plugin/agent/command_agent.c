@@ -14,14 +14,6 @@ static int load(const char *path, void *settings, struct error *err)
 	return settings_load(path, settings, err);
 }
 
-static void log_settings(const void *context, enum log_level *ret_level, enum log_format *ret_format)
-{
-	const struct settings *settings = context;
-
-	*ret_level = (enum log_level)settings->log_level;
-	*ret_format = (enum log_format)settings->log_format;
-}
-
 static int run(void *settings, struct error *err)
 {
 	return agent_run(settings, err);
@@ -41,7 +33,8 @@ int command_agent(int argc, char **argv)
 		.settings = &settings,
 		.load = load,
 		.print = settings_print,
-		.log = log_settings,
+		.log_level = &settings.log_level,
+		.log_format = &settings.log_format,
 		.run = run,
 		.clear = clear,
 	};

@@ -65,14 +65,11 @@ static int print_config(const struct daemon_command *command)
 
 static int run(const struct daemon_command *command, const struct options *options)
 {
-	enum log_format format;
-	enum log_level level;
 	struct error err;
 
 	int r = command->load(options->config, command->settings, &err);
 	if (r == 0) {
-		command->log(command->settings, &level, &format);
-		set_up_log(options, level, format);
+		set_up_log(options, (enum log_level)*command->log_level, (enum log_format)*command->log_format);
 		r = command->run(command->settings, &err);
 		command->clear(command->settings);
 	}

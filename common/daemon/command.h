@@ -14,8 +14,8 @@ struct daemon_command {
 	void *settings;    /* that load fills and run reads */
 	/* `path` NULL: the default one. */
 	int (*load)(const char *path, void *settings, struct error *err);
-	void (*print)(struct buf *out); /* every key with its default */
-	void (*log)(const void *settings, enum log_level *ret_level, enum log_format *ret_format);
+	void (*print)(struct buf *out);                /* every key with its default */
+	const int *log_level, *log_format;             /* of the settings, after load */
 	int (*run)(void *settings, struct error *err); /* until it is told to end; the exit code, or a negative errno */
 	void (*clear)(void *settings);
 };

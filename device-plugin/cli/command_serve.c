@@ -15,14 +15,6 @@ static int load(const char *path, void *settings, struct error *err)
 	return settings_load(path, settings, err);
 }
 
-static void log_settings(const void *context, enum log_level *ret_level, enum log_format *ret_format)
-{
-	const struct settings *settings = context;
-
-	*ret_level = (enum log_level)settings->log_level;
-	*ret_format = (enum log_format)settings->log_format;
-}
-
 static int run(void *settings, struct error *err)
 {
 	return daemon_run(settings, err);
@@ -42,7 +34,8 @@ int command_serve(int argc, char **argv)
 		.settings = &settings,
 		.load = load,
 		.print = settings_print,
-		.log = log_settings,
+		.log_level = &settings.log_level,
+		.log_format = &settings.log_format,
 		.run = run,
 		.clear = clear,
 	};
