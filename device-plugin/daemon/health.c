@@ -90,8 +90,10 @@ static void judge_hold(struct daemon *daemon, struct secret_entry *entry)
 	error_set(&err, EACCES,
 		  "secret \"%s\" was sealed at hold counter %llu, and the TPM of node \"%s\" is at %llu: it was revoked; seal it again",
 		  entry->name, (unsigned long long)hold->value, daemon->settings.node_name, (unsigned long long)daemon->health.hold_value);
-	if (registry_set_state(entry, SECRET_REVOKED, &err))
-		rotate_changed(daemon, entry->name);
+	if (!registry_set_state(entry, SECRET_REVOKED, &err))
+		return;
+	rotate_changed(daemon, entry->name);
+	registry_publish(daemon, entry);
 }
 
 static void judge_all(struct daemon *daemon)
@@ -193,17 +195,12 @@ static void take_in_key(struct daemon *daemon, struct health_job *job)
 	log_info("this node's TPM is enrolled", "hold", LOG_NUMBER(job->hold_value));
 }
 
-static void note_hold(struct daemon *daemon, uint64_t value)
+void health_take_hold(struct daemon *daemon, uint64_t value)
 {
 	daemon->health.hold_value = value;
 	daemon->health.node_key.hold_value = value;
-}
-
-void health_take_hold(struct daemon *daemon, uint64_t value)
-{
-	note_hold(daemon, value);
 	judge_all(daemon);
-	registry_publish_all(daemon);
+	publish_changed(daemon);
 }
 
 static void take_look(struct daemon *daemon, struct health_job *job, int r, const struct error *why)
@@ -212,13 +209,9 @@ static void take_look(struct daemon *daemon, struct health_job *job, int r, cons
 		daemon->health.description = job->description;
 	if (r == 0) {
 		take_in_key(daemon, job);
-		note_hold(daemon, job->hold_value);
+		health_take_hold(daemon, job->hold_value);
 	}
 	set(daemon, r, why);
-	if (r == 0) {
-		judge_all(daemon);
-		registry_publish_all(daemon);
-	}
 	health_try_secrets(daemon);
 }
 
@@ -307,7 +300,7 @@ void health_start(struct daemon *daemon)
 
 	health->node_key = NODE_KEY_EMPTY;
 	health->since = time(NULL);
-	error_set(&health->why, EAGAIN, "the TPM (%s) has not answered yet", daemon->settings.tcti);
+	health->r = error_set(&health->why, EAGAIN, "the TPM (%s) has not answered yet", daemon->settings.tcti);
 	uv_timer_init(&daemon->loop, &health->timer);
 	health->timer.data = daemon;
 	uv_timer_start(&health->timer, on_time, 0, 0);
