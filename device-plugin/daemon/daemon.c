@@ -153,7 +153,6 @@ static int start_kubelet(struct daemon *daemon, struct error *err)
 	const struct plugin_options options = {
 		.directory = plugins,
 		.volumes = daemon->settings.volumes,
-		.healthy_after_ms = daemon->settings.healthy_after_ms,
 		.handler = { .start = handover_start, .allocated = handover_allocated, .context = daemon },
 	};
 	int r = identifier_new(&daemon->loop, &identities, &daemon->identifier, err);

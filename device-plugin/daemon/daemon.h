@@ -67,6 +67,8 @@ struct daemon {
 		int r;            /* of the last look */
 		struct error why; /* why the TPM cannot be used; code 0: it can */
 		int64_t since;    /* seconds since 1970 */
+		bool has_failed;  /* after it had been well */
+		uv_timer_t settling; /* active: it is well again, and kubelet does not hear of it yet */
 		uint64_t hold_value;
 		struct tpm_description description;
 		struct health_job *job; /* under way; NULL: none */
@@ -154,6 +156,8 @@ void health_look_now(struct daemon *daemon);
 /* Those that the TPM has not released yet, one after the other. */
 void health_try_secrets(struct daemon *daemon);
 bool health_is_good(const struct daemon *daemon);
+/* And has been for as long as the settings want, since it failed. A failure that comes and goes must not make kubelet's devices flap. */
+bool health_is_steady(const struct daemon *daemon);
 /* Why the TPM cannot be used now; NULL: it can. Valid until the next turn of the loop. */
 const char *health_why(const struct daemon *daemon);
 

@@ -53,9 +53,33 @@ bool health_is_good(const struct daemon *daemon)
 	return daemon->health.enrolled && daemon->health.r == 0;
 }
 
+bool health_is_steady(const struct daemon *daemon)
+{
+	return health_is_good(daemon) && !uv_is_active((const uv_handle_t *)&daemon->health.settling);
+}
+
 const char *health_why(const struct daemon *daemon)
 {
 	return health_is_good(daemon) ? NULL : daemon->health.why.message;
+}
+
+static void on_settled(uv_timer_t *timer)
+{
+	registry_publish_all(timer->data);
+}
+
+/* The first good news is no flapping: after a reboot kubelet admits pods at once, and for good refuses those that find nothing healthy. */
+static void settle(struct daemon *daemon)
+{
+	struct health *health = &daemon->health;
+
+	if (!health_is_good(daemon)) {
+		health->has_failed = true;
+		uv_timer_stop(&health->settling);
+	} else if (health->has_failed && daemon->settings.healthy_after_ms > 0) {
+		uv_timer_start(&health->settling, on_settled, daemon->settings.healthy_after_ms, 0);
+	}
+	registry_publish_all(daemon);
 }
 
 static void set(struct daemon *daemon, int r, const struct error *why)
@@ -73,7 +97,7 @@ static void set(struct daemon *daemon, int r, const struct error *why)
 	health->since = time(NULL);
 	if (health_is_good(daemon))
 		log_info("the TPM is well", "hold", LOG_NUMBER(health->hold_value));
-	registry_publish_all(daemon);
+	settle(daemon);
 }
 
 /* ── secrets that were sealed before a revocation ── */
@@ -303,12 +327,15 @@ void health_start(struct daemon *daemon)
 	health->r = error_set(&health->why, EAGAIN, "the TPM (%s) has not answered yet", daemon->settings.tcti);
 	uv_timer_init(&daemon->loop, &health->timer);
 	health->timer.data = daemon;
+	uv_timer_init(&daemon->loop, &health->settling);
+	health->settling.data = daemon;
 	uv_timer_start(&health->timer, on_time, 0, 0);
 }
 
 void health_stop(struct daemon *daemon)
 {
 	uv_timer_stop(&daemon->health.timer);
+	uv_timer_stop(&daemon->health.settling);
 	if (daemon->health.trial) {
 		keys_cancel(&daemon->health.trial->wait);
 		sealed_unref(daemon->health.trial->sealed);

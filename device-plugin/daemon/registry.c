@@ -58,14 +58,14 @@ void registry_publish(struct daemon *daemon, struct secret_entry *entry)
 		return;
 	}
 	entry->offered = true;
-	plugin_set_health(daemon->plugin, entry->name, health_is_good(daemon) && entry->state == SECRET_USABLE);
+	plugin_set_health(daemon->plugin, entry->name, health_is_steady(daemon) && entry->state == SECRET_USABLE);
 }
 
 void registry_publish_all(struct daemon *daemon)
 {
 	for (size_t i = 0; i < secrets_count(daemon->secrets); i++)
 		registry_publish(daemon, secrets_at(daemon->secrets, i));
-	plugin_set_health(daemon->plugin, PLUGIN_GENERAL, health_is_good(daemon));
+	plugin_set_health(daemon->plugin, PLUGIN_GENERAL, health_is_steady(daemon));
 }
 
 /* ── what comes ── */

@@ -33,7 +33,7 @@ static const struct config_row rows[] = {
 	{ "healthInterval", CONFIG_DURATION, AT(health_ms), "30s", "How often the TPM is asked whether it is well.", .minimum = 1000,
 	  .maximum = 3600000 },
 	{ "healthyAfter", CONFIG_DURATION, AT(healthy_after_ms), "10s",
-	  "For how long a secret that was unusable must have been usable before kubelet hears of it.", .maximum = 600000 },
+	  "For how long a TPM that had failed must have been well before kubelet may give secrets out again.", .maximum = 600000 },
 	DAEMON_RUN_ROWS(struct settings),
 };
 

@@ -15,13 +15,11 @@
 
 struct resource {
 	struct plugin *plugin;
-	unsigned references; /* its two timers, and each start that is not answered */
+	unsigned references; /* its timer, and each start that is not answered */
 	char *secret;
 	struct offer offer;
 
 	/* resource.c */
-	uv_timer_t healthy_timer; /* active: it is healthy again, but kubelet does not hear of it yet */
-	bool said_healthy;        /* to some kubelet, at any time */
 	struct grpc_server *server;
 	struct grpc_call *watchers[WATCHERS_MAX];
 	size_t n_watchers;
@@ -39,7 +37,6 @@ struct resource {
 struct plugin {
 	uv_loop_t *loop;
 	char *directory, *volumes;
-	uint64_t healthy_after_ms;
 	struct plugin_handler handler;
 	uid_t uid;
 	struct arrival *arrival;

@@ -75,7 +75,7 @@ int plugin_new(uv_loop_t *loop, const struct plugin_options *options, struct plu
 
 	if (!plugin)
 		return error_nomem(err);
-	*plugin = (struct plugin){ .loop = loop, .handler = options->handler, .healthy_after_ms = options->healthy_after_ms };
+	*plugin = (struct plugin){ .loop = loop, .handler = options->handler };
 	plugin->uid = geteuid();
 	plugin->n_open = 1;
 	int r = set_up(plugin, options, err);

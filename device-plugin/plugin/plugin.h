@@ -46,7 +46,6 @@ void plugin_start_answer(struct plugin_start *start, int r, const struct error *
 struct plugin_options {
 	const char *directory; /* of kubelet's: /var/lib/kubelet/device-plugins; made (0750), if kubelet has not been there yet. Copied */
 	const char *volumes;   /* /run/holdfast/vol; copied */
-	uint64_t healthy_after_ms; /* a secret that was healthy and is so again must be for so long before kubelet hears of it */
 	struct plugin_handler handler;
 };
 
@@ -61,8 +60,7 @@ int plugin_new(uv_loop_t *loop, const struct plugin_options *options, struct plu
  */
 int plugin_offer(struct plugin *plugin, const char *secret, unsigned slots, struct error *err) must_check;
 
-/* False is said to kubelet at once, and the first true; a later one after healthy_after_ms. What is not offered is ignored, here and below.
- */
+/* Said to kubelet at once. What is not offered is ignored, here and below. */
 void plugin_set_health(struct plugin *plugin, const char *secret, bool healthy);
 
 /*

@@ -46,10 +46,8 @@ int resource_new(struct plugin *plugin, const char *secret, unsigned slots, stru
 		free_resource(resource);
 		return r;
 	}
-	resource->references = 2;
+	resource->references = 1;
 	plugin->n_open++;
-	uv_timer_init(plugin->loop, &resource->healthy_timer);
-	resource->healthy_timer.data = resource;
 	registration_init(resource);
 	*ret = resource;
 	return 0;
@@ -93,7 +91,6 @@ void resource_close(struct resource *resource)
 {
 	registration_stop(resource);
 	stop_serving(resource);
-	uv_close((uv_handle_t *)&resource->healthy_timer, timer_closed);
 	uv_close((uv_handle_t *)&resource->registration_timer, timer_closed);
 }
 
@@ -125,7 +122,6 @@ static int send_list(struct resource *resource, struct grpc_call **watchers, siz
 	/* From the last to the first: a watcher that takes nothing goes from within grpc_call_send. */
 	for (size_t i = n; i > 0 && r == 0; i--)
 		grpc_call_send(watchers[i - 1], buf_view(&list));
-	resource->said_healthy |= resource->offer.healthy;
 	return r;
 }
 
@@ -159,30 +155,10 @@ void resource_publish(struct resource *resource)
 		send_list_or_drop(resource, resource->watchers, resource->n_watchers);
 }
 
-/* ── Health ── */
-
-static void say_health(struct resource *resource, bool healthy)
-{
-	resource->offer.healthy = healthy;
-	resource_publish(resource);
-}
-
-static void healthy_long_enough(uv_timer_t *timer)
-{
-	say_health(timer->data, true);
-}
-
-/* The first good news is no flapping: after a reboot kubelet admits pods at once, and for good refuses those that find nothing healthy. */
 void resource_set_health(struct resource *resource, bool healthy)
 {
-	uint64_t after_ms = resource->plugin->healthy_after_ms;
-
-	if (!healthy)
-		uv_timer_stop(&resource->healthy_timer);
-	if (healthy == resource->offer.healthy || uv_is_active((uv_handle_t *)&resource->healthy_timer))
+	if (healthy == resource->offer.healthy)
 		return;
-	if (healthy && after_ms > 0 && resource->said_healthy)
-		uv_timer_start(&resource->healthy_timer, healthy_long_enough, after_ms, 0);
-	else
-		say_health(resource, healthy);
+	resource->offer.healthy = healthy;
+	resource_publish(resource);
 }

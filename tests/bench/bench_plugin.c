@@ -92,7 +92,7 @@ static void bench(unsigned n)
 
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(uv_loop_init(&loop), 0);
-	const struct plugin_options options = { directory, "/run/holdfast/vol", 0, { refuse_start, NULL } };
+	const struct plugin_options options = { directory, "/run/holdfast/vol", { refuse_start, NULL } };
 	if (plugin_new(&loop, &options, &plugin, &err) < 0)
 		fail_msg("%s", err.message);
 	offer_all(plugin, n);

@@ -135,7 +135,7 @@ static void follow(const char *kubeconfig, const char *node)
 
 static void offer(char *argument)
 {
-	const struct plugin_options options = { DIRECTORY, VOLUMES, 0, { take_start, NULL } };
+	const struct plugin_options options = { DIRECTORY, VOLUMES, { take_start, NULL } };
 	char *equals = strchr(argument, '=');
 	struct error err;
 	uint32_t slots;

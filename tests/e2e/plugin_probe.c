@@ -93,7 +93,7 @@ static void hung_up(uv_signal_t *signal, int number)
 
 int main(int argc, char **argv)
 {
-	const struct plugin_options options = { DIRECTORY, VOLUMES, 0, { take_start, NULL } };
+	const struct plugin_options options = { DIRECTORY, VOLUMES, { take_start, NULL } };
 	uv_signal_t hang_up;
 	struct error err;
 

@@ -245,8 +245,9 @@ static void write_config(const struct serving *serving)
 	buf_printf(&text,
 		   "secrets:\n  nodeName: " SERVING_NODE "\n  source:\n    directory: %s/manifests\n  tcti: \"%s\"\n  stateDir: %s/state\n"
 		   "  volumes: %s/vol\n  kubeletDir: %s/kubelet\n  sandboxes: %s/sandboxes\n  socket: %s/tpm.sock\n"
-		   "  metricsAddress: \"off\"\n  healthInterval: %s\n  healthyAfter: 0s\n%s",
-		   at, serving->tcti, at, at, at, at, at, serving->health_interval, serving->extra ? serving->extra : "");
+		   "  metricsAddress: \"off\"\n  healthInterval: %s\n  healthyAfter: %s\n%s",
+		   at, serving->tcti, at, at, at, at, at, serving->health_interval, serving->healthy_after,
+		   serving->extra ? serving->extra : "");
 	write_file(serving, "holdfast.yaml", buf_text(&text));
 }
 
@@ -286,7 +287,7 @@ void serving_end(struct serving *serving, int number)
 
 void serving_make(struct serving *serving)
 {
-	*serving = (struct serving){ .directory = "/tmp/holdfast-serve.XXXXXX", .health_interval = "1s" };
+	*serving = (struct serving){ .directory = "/tmp/holdfast-serve.XXXXXX", .health_interval = "1s", .healthy_after = "0s" };
 	assert_non_null(mkdtemp(serving->directory));
 	run("cd %s && mkdir -p manifests sandboxes kubelet/device-plugins kubelet/pod-resources kubelet/pods && chmod 700 sandboxes",
 	    serving->directory);

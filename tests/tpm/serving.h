@@ -20,6 +20,7 @@ struct serving {
 	pid_t daemon;                /* 0: not running */
 	const char *tcti;            /* the TPM's own, unless a test puts something between */
 	const char *health_interval; /* "1s" */
+	const char *healthy_after;   /* "0s" */
 	const char *extra;           /* more lines of its section in holdfast.yaml; NULL: none */
 	struct serving_device {
 		char pod[64], namespace[64], uid[64], container[64], resource[96], device[24];

@@ -235,6 +235,21 @@ static void without_a_tpm_nothing_is_healthy_and_with_it_all_is_again(void **sta
 	serving_reads(&serving, "db", device, "value", "s3cret");
 }
 
+static void a_tpm_that_had_failed_must_be_well_for_a_while_before_kubelet_gives_anything_out(void **state)
+{
+	unsigned port = serving.tpm.port;
+
+	serving.healthy_after = "3s";
+	web_with_secret(0);
+	software_tpm_kill(&serving.tpm);
+	serving_wait_offered(&serving, "db", 0);
+	uint64_t began = uv_hrtime();
+	software_tpm_start_at(&serving.tpm, port);
+	serving_wait_offered(&serving, "db", 16);
+	serving_wait_offered(&serving, "secrets", 16);
+	assert_true(uv_hrtime() - began >= UINT64_C(3000000000));
+}
+
 static void sixty_pods_at_once_need_one_unsealing(void **state)
 {
 	enum { PODS = 60 };
@@ -278,6 +293,7 @@ int main(void)
 		TEST(a_restart_finds_what_pods_have_and_keeps_it_up_to_date),
 		TEST(a_kubelet_that_restarts_is_served_again),
 		TEST(without_a_tpm_nothing_is_healthy_and_with_it_all_is_again),
+		TEST(a_tpm_that_had_failed_must_be_well_for_a_while_before_kubelet_gives_anything_out),
 		TEST(sixty_pods_at_once_need_one_unsealing),
 	};
 

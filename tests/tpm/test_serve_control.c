@@ -275,6 +275,20 @@ static void revoke_takes_everything_away_and_sealing_again_gives_it_back(void **
 	serving_reads(&serving, "db", device, "value", "n3w");
 }
 
+/* It was sealed again on purpose: nothing flaps. kubelet would refuse a pod that comes meanwhile, and for good. */
+static void what_is_sealed_again_after_a_revoke_is_given_out_at_once(void **state)
+{
+	serving.healthy_after = "600s";
+	serving_seal(&serving, "db", "s3cret", "--allow shop/web --version 1");
+	start_with("db");
+	says(0, "revoke --yes", "cannot be opened any more");
+	serving_wait_offered(&serving, "db", 0);
+	says(0, "node-key", "kind: TPMNode");
+	take_node_key();
+	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 2");
+	serving_wait_offered(&serving, "db", 16);
+}
+
 static void revoke_without_a_tpm_says_that_it_is_not_done(void **state)
 {
 	serving_seal(&serving, "db", "s3cret", "--allow shop/web");
@@ -337,6 +351,7 @@ int main(void)
 		TEST(rotate_says_for_each_pod_why_it_failed_and_takes_nothing_away),
 		TEST(rotate_is_answered_when_the_daemon_ends),
 		TEST(revoke_takes_everything_away_and_sealing_again_gives_it_back),
+		TEST(what_is_sealed_again_after_a_revoke_is_given_out_at_once),
 		TEST(revoke_without_a_tpm_says_that_it_is_not_done),
 		TEST(the_node_key_is_the_daemons_to_print_while_it_runs),
 		TEST(check_takes_the_daemons_word_for_the_tpm),

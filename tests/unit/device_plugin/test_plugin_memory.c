@@ -46,7 +46,7 @@ static void refuse_start(void *context, struct plugin_start *start)
 
 static int begin(struct plugin **ret, struct error *err)
 {
-	const struct plugin_options options = { directory, "/v", 0, { refuse_start, NULL } };
+	const struct plugin_options options = { directory, "/v", { refuse_start, NULL } };
 
 	*ret = NULL;
 	int r = plugin_new(&loop, &options, ret, err);
