@@ -18,8 +18,8 @@ const struct toml_limits toml_limits_config = { .bytes = 1024 * 1024, .depth = 6
 
 enum origin {
 	IMPLIED,  /* a table on the way to another's header: may still get its own */
-	DOTTED,	  /* made by a key with dots */
-	HEADED,	  /* has had its header, or is an array of such tables */
+	DOTTED,   /* made by a key with dots */
+	HEADED,   /* has had its header, or is an array of such tables */
 	COMPLETE, /* inline table or array: nothing may be added */
 };
 

@@ -10,7 +10,7 @@
 
 struct toml_scan {
 	const uint8_t *p, *end;
-	unsigned line; /* from 1 */
+	unsigned line;   /* from 1 */
 	struct buf text; /* the last key or string; no NUL in it but the one behind */
 };
 

@@ -73,16 +73,16 @@ static void test_what_is_printed_is_read_as_the_same(void **state)
 {
 	static const char text[] = "title = \"a\\\"\\\\\\u007f\\n\"\nn = 0x10\n\n[a.\"b.c\"]\nx = [1, [\"y\"], { z = true, \"q r\" = 2 }]\n"
 				   "\n[a.\"b.c\".d]\n\n[a.e]\nf = 1979-05-27\n";
-	static const char printed[] = "title = \"a\\\"\\\\\\u007f\\u000a\"\nn = 0x10\n\n[a.\"b.c\"]\nx = [1, [\"y\"], { z = true, \"q r\" = 2 }]\n"
-				      "\n[a.\"b.c\".d]\n\n[a.e]\nf = 1979-05-27\n";
+	static const char printed[] =
+		"title = \"a\\\"\\\\\\u007f\\u000a\"\nn = 0x10\n\n[a.\"b.c\"]\nx = [1, [\"y\"], { z = true, \"q r\" = 2 }]\n"
+		"\n[a.\"b.c\".d]\n\n[a.e]\nf = 1979-05-27\n";
 	_cleanup_(json_freep) cJSON *tree = NULL;
 	_cleanup_(buf_free) struct buf out = BUF_MAX(10000);
 	const cJSON *member;
 	struct error err = {};
 
 	assert_int_equal(toml_parse(slice_string(text), &toml_limits_config, &tree, &err), 0);
-	cJSON_ArrayForEach(member, tree)
-		toml_print(&out, "", member);
+	cJSON_ArrayForEach(member, tree) toml_print(&out, "", member);
 	assert_string_equal(buf_text(&out), printed);
 }
 

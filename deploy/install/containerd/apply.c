@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deploy/install/containerd/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "common/base/file.h"
+#include "common/base/show.h"
+
+#define MODE_NEW 0644 /* as containerd's packages have it */
+
+static int parse_version(const char *text, struct containerd_site *ret, struct error *err)
+{
+	if (sscanf(text, *text == 'v' ? "v%u.%u" : "%u.%u", &ret->major, &ret->minor) == 2 && (ret->major >= 2 || ret->minor >= 6))
+		return 0;
+	return error_set(err, EINVAL,
+			 "\"%s\" is no version of containerd that Holdfast knows: 1.6 and later, as `containerd --version` says it",
+			 SHOW(slice_string(text)));
+}
+
+static int read_extras(const char *root, struct containerd_site *site, struct error *err)
+{
+	char drop_in[PATH_MAX];
+	const char *const paths[CONTAINERD_EXTRAS] = {
+		[CONTAINERD_TEMPLATE_V2] = site->layout->template_v2,
+		[CONTAINERD_TEMPLATE_V3] = site->layout->template_v3,
+		[CONTAINERD_DROP_IN] = drop_in,
+	};
+	bool found;
+	int r = 0;
+
+	containerd_drop_in(site->layout, drop_in);
+	for (size_t i = 0; r == 0 && i < CONTAINERD_EXTRAS; i++) {
+		if (paths[i])
+			r = containerd_file_read(root, paths[i], &site->extras[i], &found, err);
+	}
+	return r;
+}
+
+int containerd_site_read(const char *root, const struct containerd_layout *layout, const char *config, const char *version,
+			 struct containerd_layout *ret_layout, struct containerd_site *ret, struct error *err)
+{
+	*ret_layout = *(layout ? layout : containerd_layout_of(root));
+	if (config)
+		ret_layout->config = config;
+	*ret = (struct containerd_site){ .layout = ret_layout };
+	int r = parse_version(version, ret, err);
+	r = r < 0 ? r : containerd_files_read(root, ret_layout->config, &ret->files, err);
+	return r < 0 ? r : read_extras(root, ret, err);
+}
+
+void containerd_site_clear(struct containerd_site *site)
+{
+	containerd_files_clear(&site->files);
+	for (size_t i = 0; i < CONTAINERD_EXTRAS; i++)
+		containerd_file_clear(&site->extras[i]);
+}
+
+/* Of the host's path; a link (as on NixOS) is followed, so that it stays one. */
+static int real_path(const char *root, const char *path, char ret[static PATH_MAX], struct error *err)
+{
+	char whole[PATH_MAX];
+
+	if (snprintf(whole, sizeof(whole), "%s%s", root, path) >= (int)sizeof(whole))
+		return error_set(err, ENAMETOOLONG, "\"%s%s\" is too long for a path", root, path);
+	if (*root || !realpath(whole, ret))
+		memcpy(ret, whole, sizeof(whole));
+	return 0;
+}
+
+static int make_folder_of(const char *path, struct error *err)
+{
+	char folder[PATH_MAX];
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	return file_make_directory(folder, 0755, err);
+}
+
+/* With the conf.d that was made for it, if nobody has put anything else there. */
+static int remove_file(char path[static PATH_MAX], struct error *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "cannot remove %s", path);
+	int r = file_sync_directory_of(path, err);
+	char *name = strstr(path, "/conf.d/" CONTAINERD_DROP_IN_NAME);
+	if (r == 0 && name) {
+		name[strlen("/conf.d")] = 0;
+		rmdir(path);
+	}
+	return r;
+}
+
+static int apply_change(const char *root, const struct containerd_change *change, struct error *err)
+{
+	char path[PATH_MAX];
+	struct stat stat_now;
+
+	int r = real_path(root, change->path, path, err);
+	if (r < 0)
+		return r;
+	if (!change->text)
+		return remove_file(path, err);
+	mode_t mode = stat(path, &stat_now) == 0 ? stat_now.st_mode & 07777 : MODE_NEW;
+	r = make_folder_of(path, err);
+	return r < 0 ? r : file_write_atomic(path, slice_string(change->text), mode, err);
+}
+
+int containerd_plan_apply(const char *root, const struct containerd_plan *plan, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < plan->n; i++)
+		r = apply_change(root, &plan->changes[i], err);
+	return r;
+}
+
+/* The text behind `key` in a file of /proc, up to `size` of it. */
+static bool proc_text(const char *path, char *text, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = 0;
+	return true;
+}
+
+/* When a process was started, in seconds since 1970; 0: it cannot be seen. Field 22 of /proc/<pid>/stat (proc(5)), from boot. */
+static time_t started(pid_t pid)
+{
+	char path[64], text[8192];
+	unsigned long long ticks, boot;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	const char *rest = proc_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &ticks) != 1)
+		return 0;
+	rest = proc_text("/proc/stat", text, sizeof(text)) ? strstr(text, "\nbtime ") : NULL;
+	if (!rest || sscanf(rest, "\nbtime %llu", &boot) != 1)
+		return 0;
+	return (time_t)(boot + ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+}
+
+/* The process that listens on `socket_path`; 0: nobody does. */
+static pid_t listener(const char *root, const char *socket_path)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", root, socket_path) >= (int)sizeof(address.sun_path))
+		return 0;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+		return 0;
+	return peer.pid;
+}
+
+bool containerd_is_behind(const char *root, const struct containerd_site *site)
+{
+	pid_t pid = listener(root, site->layout->socket);
+	time_t since = pid > 0 ? started(pid) : 0;
+
+	for (size_t i = 0; since && i < site->files.n; i++) {
+		char path[PATH_MAX];
+		struct stat file;
+
+		if (real_path(root, site->files.items[i].path, path, NULL) == 0 && stat(path, &file) == 0 && file.st_mtime >= since)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/array.h"
+#include "deploy/install/commands.h"
+
+static const struct program_command commands[] = {
+	{ "containerd-config", "what containerd's configuration lacks for Holdfast's sandboxes: show, write, check or remove it",
+	  command_containerd_config },
+};
+
+static const struct program program = {
+	.name = "holdfast-node",
+	.version = HOLDFAST_VERSION,
+	.purpose = "Holdfast's place on one node.",
+	.commands = commands,
+	.n_commands = ELEMENTS_OF(commands),
+	.examples = "  holdfast-node containerd-config            # what would be written, and where\n"
+		    "  holdfast-node containerd-config --apply\n",
+};
+
+int main(int argc, char **argv)
+{
+	return program_run(&program, argc, argv);
+}
