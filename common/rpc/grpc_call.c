@@ -34,7 +34,7 @@ static void call_free(struct grpc_call *call)
 	grpc_reader_free(&call->in);
 	buf_free(&call->out);
 	buf_free(&call->words);
-	grpc_load_give(call->load);
+	rpc_load_give(call->load);
 	free(call);
 }
 
@@ -156,7 +156,7 @@ static void finish(struct grpc_call *call, enum rpc_status status, const char *m
 void grpc_call_finish(struct grpc_call *call, enum rpc_status status, const char *message)
 {
 	assert(call->state == GRPC_HANDLING);
-	grpc_load_give(TAKE_PTR(call->load));
+	rpc_load_give(TAKE_PTR(call->load));
 	if (call->session)
 		finish(call, status, message);
 	else
@@ -216,7 +216,7 @@ void grpc_call_receive(struct grpc_call *call, struct slice bytes)
 
 static void handle(struct grpc_call *call, const struct grpc_method *method)
 {
-	if (!grpc_load_take(call->session->load)) {
+	if (!rpc_load_take(call->session->load)) {
 		grpc_call_finish(call, RPC_RESOURCE_EXHAUSTED, "too many calls are being handled, those included that were given up");
 		return;
 	}

@@ -105,7 +105,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 	*ret = uv_buf_init(bytes, bytes ? READ_SIZE : 0);
 }
 
-int grpc_connection_init(struct grpc_connection *connection, uv_loop_t *loop, const struct grpc_service *service, struct grpc_load *load,
+int grpc_connection_init(struct grpc_connection *connection, uv_loop_t *loop, const struct grpc_service *service, struct rpc_load *load,
 			 struct error *err)
 {
 	const struct grpc_session_options options = { service, load, on_wake, connection };

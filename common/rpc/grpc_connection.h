@@ -18,7 +18,7 @@ struct grpc_connection {
 	struct error why;
 };
 
-int grpc_connection_init(struct grpc_connection *connection, uv_loop_t *loop, const struct grpc_service *service, struct grpc_load *load,
+int grpc_connection_init(struct grpc_connection *connection, uv_loop_t *loop, const struct grpc_service *service, struct rpc_load *load,
 			 struct error *err) must_check;
 void grpc_connection_begin(struct grpc_connection *connection);
 /* `why` is what calls that are not over end with (grpc_session_free). Again is no harm. */

@@ -15,7 +15,7 @@ struct grpc_server {
 	uv_loop_t *loop;
 	struct unix_listener *listener;
 	struct grpc_service service;
-	struct grpc_load *load;
+	struct rpc_load *load;
 	struct member *members;
 	size_t n_members;
 	bool stopped, closed;
@@ -25,7 +25,7 @@ static void server_free(struct grpc_server *server)
 {
 	if (!server)
 		return;
-	grpc_load_unref(server->load);
+	rpc_load_unref(server->load);
 	free(server);
 }
 DEFINE_CLEANUP(struct grpc_server *, server_free);
@@ -102,7 +102,7 @@ int grpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct
 
 	if (!server)
 		return error_nomem(err);
-	server->load = grpc_load_new(GRPC_HANDLED_MAX, NULL);
+	server->load = rpc_load_new(GRPC_HANDLED_MAX, NULL);
 	if (!server->load)
 		return error_nomem(err);
 	server->loop = loop;

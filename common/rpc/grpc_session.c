@@ -180,7 +180,7 @@ static void session_delete(struct grpc_session *session)
 {
 	if (session->h2)
 		nghttp2_session_del(session->h2);
-	grpc_load_unref(session->load);
+	rpc_load_unref(session->load);
 	free(session);
 }
 
@@ -191,7 +191,7 @@ int grpc_session_new(const struct grpc_session_options *options, struct grpc_ses
 	if (!session)
 		return error_nomem(err);
 	session->options = *options;
-	session->load = options->service ? grpc_load_new(GRPC_CALLS_MAX, options->load) : NULL;
+	session->load = options->service ? rpc_load_new(GRPC_CALLS_MAX, options->load) : NULL;
 	if ((options->service && !session->load) || make_h2(session) != 0 || send_settings(session) != 0) {
 		session_delete(session);
 		return error_nomem(err);

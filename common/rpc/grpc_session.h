@@ -5,7 +5,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "common/rpc/grpc.h"
-#include "common/rpc/grpc_load.h"
+#include "common/rpc/load.h"
 #include "common/rpc/grpc_message.h"
 
 /*
@@ -17,7 +17,7 @@ struct grpc_session;
 /* `service` NULL: the client's side. `wake` is called when there is output that no feed has brought about; not from within feed. */
 struct grpc_session_options {
 	const struct grpc_service *service; /* must outlive the session */
-	struct grpc_load *load;             /* of all sessions of the server; may be NULL */
+	struct rpc_load *load;              /* of all sessions of the server; may be NULL */
 	void (*wake)(void *context);
 	void *context;
 };
@@ -65,7 +65,7 @@ struct grpc_call {
 	size_t sent;    /* of out */
 
 	/* server */
-	struct grpc_load *load; /* where it counts; NULL: it does not */
+	struct rpc_load *load; /* where it counts; NULL: it does not */
 	char path[128];
 	bool whole;           /* the peer has ended its request */
 	bool bad_type, began; /* the response headers are submitted */
@@ -85,7 +85,7 @@ struct grpc_call {
 struct grpc_session {
 	nghttp2_session *h2;
 	struct grpc_session_options options;
-	struct grpc_load *load; /* the server's side */
+	struct rpc_load *load; /* the server's side */
 	struct grpc_call *calls;
 	size_t n_calls;
 	bool feeding;

@@ -343,7 +343,7 @@ static void calls_that_are_given_up_count_until_their_handlers_are_done(void **s
 
 static void a_new_connection_does_not_make_room_for_calls_that_were_given_up(void **state)
 {
-	struct grpc_load *load = grpc_load_new(1, NULL);
+	struct rpc_load *load = rpc_load_new(1, NULL);
 	const struct grpc_session_options client = { 0 }, server = { .service = &service, .load = load };
 	struct error err;
 
@@ -357,7 +357,7 @@ static void a_new_connection_does_not_make_room_for_calls_that_were_given_up(voi
 	grpc_session_free(TAKE_PTR(world.server), NULL);
 	assert_int_equal(grpc_session_new(&client, &world.client, &err), 0);
 	assert_int_equal(grpc_session_new(&server, &world.server, &err), 0);
-	grpc_load_unref(load);
+	rpc_load_unref(load);
 	call("/t/Hold", (struct slice){ 0 }, true);
 	assert_int_equal(world.status, RPC_RESOURCE_EXHAUSTED);
 	grpc_call_finish(kept, RPC_OK, NULL);
