@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Server and client on one loop, over a real unix socket. */
+#include "tests/unit/common/cmocka_all.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "common/base/array.h"
+#include "common/rpc/ttrpc.h"
+#include "tests/support/few_allocations.h"
+
+static struct world {
+	uv_loop_t loop;
+	char directory[64], path[96];
+	struct ttrpc_server *server;
+	struct ttrpc_client *client;
+	unsigned n_handled, n_gone;
+	unsigned n_ends, n_good, n_answers, awaited;
+	size_t answer_n;
+	enum rpc_status status;
+	char words[512];
+} world;
+
+static void handle_echo(void *context, struct ttrpc_call *call, struct slice request)
+{
+	world.n_handled++;
+	ttrpc_call_answer(call, request);
+}
+
+static void note_gone(void *context, struct ttrpc_call *call)
+{
+	world.n_gone++;
+	ttrpc_call_finish(call, RPC_CANCELLED, NULL);
+}
+
+static void handle_hold(void *context, struct ttrpc_call *call, struct slice request)
+{
+	world.n_handled++;
+	ttrpc_call_on_gone(call, note_gone, NULL);
+}
+
+/* As a shim's Shutdown. */
+static void handle_stop(void *context, struct ttrpc_call *call, struct slice request)
+{
+	ttrpc_call_answer(call, slice_string("goodbye"));
+	ttrpc_server_stop(TAKE_PTR(world.server));
+}
+
+static const struct ttrpc_method methods[] = { { "Echo", handle_echo }, { "Hold", handle_hold }, { "Stop", handle_stop } };
+static const struct ttrpc_service service = { "t", methods, ELEMENTS_OF(methods), NULL };
+static const struct ttrpc_services services = { &service, 1 };
+
+static void on_message(void *context, struct slice message)
+{
+	world.n_answers++;
+	world.answer_n = message.n;
+}
+
+static void on_end(void *context, enum rpc_status status, const char *words)
+{
+	world.n_ends++;
+	world.n_good += status == RPC_OK;
+	world.status = status;
+	snprintf(world.words, sizeof(world.words), "%s", words);
+	if (world.awaited && --world.awaited == 0)
+		uv_stop(&world.loop);
+}
+
+static const struct ttrpc_receiver receiver = { on_message, on_end, NULL };
+
+static void start_server(uid_t uid)
+{
+	struct error err;
+
+	if (ttrpc_server_start(&world.loop, world.path, uid, &services, &world.server, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+static int set_up(void **state)
+{
+	struct error err;
+
+	world = (struct world){ .directory = "/tmp/holdfast-ttrpc.XXXXXX" };
+	assert_int_equal(uv_loop_init(&world.loop), 0);
+	assert_non_null(mkdtemp(world.directory));
+	snprintf(world.path, sizeof(world.path), "%s/s", world.directory);
+	assert_int_equal(ttrpc_client_new(&world.loop, world.path, &world.client, &err), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	allocations_allowed = SIZE_MAX;
+	ttrpc_client_close(world.client);
+	ttrpc_server_stop(world.server);
+	uv_run(&world.loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&world.loop), 0);
+	assert_int_equal(rmdir(world.directory), 0);
+	return 0;
+}
+
+static struct ttrpc_client_call *begin_with(struct slice message, const char *method, uint64_t timeout_ms)
+{
+	const struct ttrpc_request request = { .service = "t", .method = method, .message = message, .timeout_ms = timeout_ms };
+	struct ttrpc_client_call *call;
+	struct error err;
+
+	if (ttrpc_client_call(world.client, &request, &receiver, &call, &err) < 0)
+		fail_msg("%s", err.message);
+	return call;
+}
+
+static struct ttrpc_client_call *begin(const char *method)
+{
+	return begin_with(slice_string("x"), method, 0);
+}
+
+static void run_until_ended(unsigned n)
+{
+	world.awaited = n;
+	uv_run(&world.loop, UV_RUN_DEFAULT);
+	assert_int_equal(world.awaited, 0);
+}
+
+static void run_until(const unsigned *counter, unsigned n)
+{
+	while (*counter < n)
+		uv_run(&world.loop, UV_RUN_ONCE);
+}
+
+static void a_thousand_calls_are_answered_on_one_connection(void **state)
+{
+	start_server(getuid());
+	for (int i = 0; i < 1000; i++)
+		begin("Echo");
+	run_until_ended(1000);
+	assert_int_equal(world.n_good, 1000);
+	assert_int_equal(world.n_answers, 1000);
+}
+
+static void many_large_answers_pass_a_connection(void **state)
+{
+	size_t n = 3 * 1024 * 1024;
+	_cleanup_free_ uint8_t *bytes = calloc(1, n);
+
+	start_server(getuid());
+	for (int i = 0; i < 40; i++) {
+		for (int j = 0; j < 4; j++)
+			begin_with(slice_from(bytes, n), "Echo", 0);
+		run_until_ended(4);
+	}
+	assert_int_equal(world.n_good, 160);
+	assert_int_equal(world.answer_n, n);
+}
+
+static void the_socket_is_for_its_owner_only(void **state)
+{
+	struct stat st;
+
+	start_server(getuid());
+	assert_int_equal(stat(world.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_peer_of_another_user_is_let_go(void **state)
+{
+	start_server(getuid() + 1);
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_UNAVAILABLE);
+	assert_int_equal(world.n_handled, 0);
+}
+
+static void without_a_server_a_call_says_where_it_tried(void **state)
+{
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_UNAVAILABLE);
+	assert_non_null(strstr(world.words, world.path));
+}
+
+static void the_next_call_connects_again(void **state)
+{
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_UNAVAILABLE);
+	start_server(getuid());
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+	begin("Hold");
+	ttrpc_server_stop(TAKE_PTR(world.server));
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_UNAVAILABLE);
+	start_server(getuid());
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+}
+
+static void a_lost_connection_ends_every_pending_call(void **state)
+{
+	start_server(getuid());
+	for (int i = 0; i < 100; i++)
+		begin("Hold");
+	run_until(&world.n_handled, 100);
+	ttrpc_server_stop(TAKE_PTR(world.server));
+	run_until_ended(100);
+	assert_int_equal(world.n_ends, 100);
+	assert_int_equal(world.status, RPC_UNAVAILABLE);
+	assert_string_equal(world.words, "the connection was lost: the peer closed it");
+	run_until(&world.n_gone, 100);
+}
+
+static void a_late_answer_is_a_timeout_and_the_handler_hears_of_it(void **state)
+{
+	start_server(getuid());
+	begin_with(slice_string("x"), "Hold", 50);
+	begin_with(slice_string("x"), "Hold", 0);
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_DEADLINE_EXCEEDED);
+	run_until(&world.n_gone, 1);
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+}
+
+static void closing_the_client_ends_its_calls(void **state)
+{
+	start_server(getuid());
+	begin("Hold");
+	begin("Echo");
+	run_until_ended(1);
+	ttrpc_client_close(TAKE_PTR(world.client));
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_CANCELLED);
+	run_until(&world.n_gone, 1);
+}
+
+static void an_answer_that_was_given_arrives_though_the_server_stops(void **state)
+{
+	start_server(getuid());
+	begin("Stop");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+	assert_int_equal(world.n_answers, 1);
+	assert_int_not_equal(access(world.path, F_OK), 0);
+}
+
+static void a_socket_that_is_given_is_used_until_it_is_lost(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const struct ttrpc_request request = { .service = "t", .method = "Echo" };
+	struct ttrpc_client_call *call;
+	struct error err;
+
+	start_server(getuid());
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ttrpc_client_close(world.client);
+	assert_int_equal(ttrpc_client_open(&world.loop, fd, &world.client, &err), 0);
+	begin("Echo");
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+	begin("Hold");
+	run_until(&world.n_handled, 2);
+	ttrpc_server_stop(TAKE_PTR(world.server));
+	run_until_ended(1);
+	assert_int_equal(ttrpc_client_call(world.client, &request, &receiver, &call, &err), -EPIPE);
+	assert_string_equal(err.message, "the connection was lost: the peer closed it");
+}
+
+static void what_is_no_socket_is_refused(void **state)
+{
+	struct ttrpc_client *client;
+	struct error err;
+
+	assert_true(ttrpc_client_open(&world.loop, 12345, &client, &err) < 0);
+}
+
+static void a_path_that_is_too_long_is_refused(void **state)
+{
+	struct ttrpc_server *server;
+	struct ttrpc_client *client;
+	struct error err;
+	char path[200];
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = 0;
+	assert_int_equal(ttrpc_server_start(&world.loop, path, 0, &services, &server, &err), -ENAMETOOLONG);
+	assert_int_equal(ttrpc_client_new(&world.loop, path, &client, &err), -ENAMETOOLONG);
+}
+
+static int connect_raw(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void connections_above_the_limit_are_closed(void **state)
+{
+	int fds[TTRPC_CONNECTIONS_MAX + 1];
+	char byte;
+
+	start_server(getuid());
+	for (size_t i = 0; i < ELEMENTS_OF(fds); i++) {
+		fds[i] = connect_raw();
+		for (int turn = 0; turn < 3; turn++)
+			uv_run(&world.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(recv(fds[TTRPC_CONNECTIONS_MAX], &byte, 1, 0), 0); /* closed */
+	assert_int_equal(recv(fds[0], &byte, 1, MSG_DONTWAIT), -1);         /* open */
+	for (size_t i = 0; i < ELEMENTS_OF(fds); i++)
+		close(fds[i]);
+}
+
+/* A peer that writes and never reads: its answers stop growing, and so does what is read of it. It is served when it reads. */
+static void a_peer_that_does_not_read_is_not_read_from(void **state)
+{
+	static const uint8_t frame[] = "\0\0\0\x0d\0\0\0\0\1\0\x0a\1t\x12\4Echo\x1a\2hi";
+	static uint8_t request[sizeof(frame) - 1];
+	uint32_t stream = 1, answers = 0;
+	int fd;
+
+	start_server(getuid());
+	memcpy(request, frame, sizeof(request));
+	fd = connect_raw();
+	for (unsigned before = 1; before != world.n_handled || world.n_handled == 0;) {
+		before = world.n_handled;
+		for (int i = 0; i < 1000; i++) {
+			request[4] = (uint8_t)(stream >> 24);
+			request[5] = (uint8_t)(stream >> 16);
+			request[6] = (uint8_t)(stream >> 8);
+			request[7] = (uint8_t)stream;
+			ssize_t n = send(fd, request, sizeof(request), MSG_DONTWAIT | MSG_NOSIGNAL);
+			if (n < 0)
+				break;
+			assert_int_equal(n, sizeof(request));
+			stream += 2;
+		}
+		for (int turn = 0; turn < 20; turn++)
+			uv_run(&world.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(send(fd, request, sizeof(request), MSG_DONTWAIT | MSG_NOSIGNAL), -1); /* the pipe is full both ways */
+	while (answers < stream / 2 * 14) {
+		uint8_t bytes[4096];
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n > 0)
+			answers += (uint32_t)n;
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(answers, stream / 2 * 14); /* header, tag, length, "hi" */
+	assert_int_equal(world.n_handled, stream / 2);
+	close(fd);
+}
+
+/* Whichever allocation fails while a connection comes. */
+static void without_memory_a_connection_is_let_go_and_the_next_one_is_served(void **state)
+{
+	start_server(getuid());
+	for (size_t i = 0; i < 3; i++) {
+		char byte;
+		int fd = connect_raw();
+
+		allocations_allowed = i;
+		while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
+			uv_run(&world.loop, UV_RUN_NOWAIT);
+		allocations_allowed = SIZE_MAX;
+		close(fd);
+		begin("Echo");
+		run_until_ended(1);
+		assert_int_equal(world.status, RPC_OK);
+	}
+}
+
+static int ignore_sigpipe(void **state)
+{
+	return signal(SIGPIPE, SIG_IGN) == SIG_ERR;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_thousand_calls_are_answered_on_one_connection),
+		TEST(many_large_answers_pass_a_connection),
+		TEST(the_socket_is_for_its_owner_only),
+		TEST(a_peer_of_another_user_is_let_go),
+		TEST(without_a_server_a_call_says_where_it_tried),
+		TEST(the_next_call_connects_again),
+		TEST(a_lost_connection_ends_every_pending_call),
+		TEST(a_late_answer_is_a_timeout_and_the_handler_hears_of_it),
+		TEST(closing_the_client_ends_its_calls),
+		TEST(an_answer_that_was_given_arrives_though_the_server_stops),
+		TEST(a_socket_that_is_given_is_used_until_it_is_lost),
+		TEST(what_is_no_socket_is_refused),
+		TEST(a_path_that_is_too_long_is_refused),
+		TEST(connections_above_the_limit_are_closed),
+		TEST(a_peer_that_does_not_read_is_not_read_from),
+		TEST(without_memory_a_connection_is_let_go_and_the_next_one_is_served),
+	};
+
+	return cmocka_run_group_tests(tests, ignore_sigpipe, NULL);
+}
