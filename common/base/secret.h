@@ -11,6 +11,12 @@
 /* Overwrites n bytes so that the compiler cannot leave it out. p may be NULL if n is 0. */
 void secret_wipe(void *p, size_t n);
 
+/*
+ * Overwrites what this thread has in registers for vectors, with which memcpy and AES work. They stay as they are for as long as the thread
+ * sleeps, and who looks into the process, or its core, has them.
+ */
+void secret_wipe_registers(void);
+
 /* Compares in a time that depends on n only. */
 bool secret_equals(const void *a, const void *b, size_t n);
 

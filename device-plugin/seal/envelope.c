@@ -153,7 +153,9 @@ int envelope_open(const struct envelope *envelope, const uint8_t key[static WRAP
 		r = additional_data(envelope, &additional, err);
 	if (r < 0)
 		return r;
-	if (!decrypt(envelope, key, buf_view(&additional), &content))
+	bool good = decrypt(envelope, key, buf_view(&additional), &content);
+	secret_wipe_registers();
+	if (!good)
 		return error_set(err, EBADMSG,
 				 "secret \"%s\" is not as it was sealed: somebody has changed its rules, recipients or content; seal "
 				 "it again",

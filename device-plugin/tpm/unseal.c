@@ -101,5 +101,6 @@ int tpm_unseal(struct tpm *tpm, const struct tpm_unseal *what, uint8_t ret[stati
 		return r;
 	r = unseal_under(tpm, root, what, ret, err);
 	tpm_tr_close(tpm, &root);
+	secret_wipe_registers(); /* its thread may now sleep for long */
 	return r;
 }

@@ -179,6 +179,35 @@ static void a_size_that_cannot_be_is_refused(void **state)
 	assert_null(secret.p);
 }
 
+#ifdef __x86_64__
+#define LOAD(register, bytes, move) __asm__ volatile(move " %0, %%" register : : "m"(bytes))
+#define STORE(register, bytes, move) __asm__ volatile(move " %%" register ", %0" : "=m"(bytes))
+#endif
+
+static void registers_for_vectors_are_zeroed_also_those_that_the_compiler_does_not_use(void **state)
+{
+#ifdef __x86_64__
+	uint8_t marker[64], low[64] = {}, high[64] = {};
+	bool has_high = __builtin_cpu_supports("avx512f");
+
+	memset(marker, 0x5a, sizeof(marker));
+	LOAD("xmm7", marker, "movdqu");
+	STORE("xmm7", low, "movdqu");
+	assert_memory_equal(low, marker, 16);
+	LOAD("xmm7", marker, "movdqu");
+	if (has_high)
+		LOAD("zmm20", marker, "vmovdqu64");
+	secret_wipe_registers();
+	STORE("xmm7", low, "movdqu");
+	if (has_high)
+		STORE("zmm20", high, "vmovdqu64");
+	assert_true(is_zero(low, 16));
+	assert_true(is_zero(high, sizeof(high)));
+#else
+	skip();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +217,7 @@ int main(void)
 		cmocka_unit_test(who_goes_beyond_either_end_is_ended),
 		cmocka_unit_test(what_may_not_be_locked_is_refused_with_the_limit),
 		cmocka_unit_test(a_size_that_cannot_be_is_refused),
+		cmocka_unit_test(registers_for_vectors_are_zeroed_also_those_that_the_compiler_does_not_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
