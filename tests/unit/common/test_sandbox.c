@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -210,6 +212,86 @@ static void test_a_filter_that_only_logs_lets_the_call_through(void **state)
 	assert_true(ended_well(in_child(ask_for_parent, &sandbox)));
 }
 
+/* ── cores: each of the two ways to have none is enough, with the other left out ── */
+
+static bool leaves_limit, leaves_dumpable;
+
+int __real_setrlimit(int resource, const struct rlimit *limit);
+int __wrap_setrlimit(int resource, const struct rlimit *limit);
+int __real_prctl(int option, ...);
+int __wrap_prctl(int option, ...);
+
+int __wrap_setrlimit(int resource, const struct rlimit *limit)
+{
+	return leaves_limit && resource == RLIMIT_CORE ? 0 : __real_setrlimit(resource, limit);
+}
+
+int __wrap_prctl(int option, ...)
+{
+	va_list list;
+	unsigned long words[4];
+
+	va_start(list, option);
+	for (size_t i = 0; i < ELEMENTS_OF(words); i++)
+		words[i] = va_arg(list, unsigned long);
+	va_end(list);
+	return leaves_dumpable && option == PR_SET_DUMPABLE ? 0 : __real_prctl(option, words[0], words[1], words[2], words[3]);
+}
+
+/* As the filter ends it, which makes a core where there may be one. */
+static void end_by_filter(const struct sandbox *sandbox)
+{
+	struct rlimit limit;
+
+	must(getrlimit(RLIMIT_CORE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	must(__real_setrlimit(RLIMIT_CORE, &limit) == 0);
+	enter(sandbox);
+	syscall(SYS_getpgid, 0);
+}
+
+static bool leaves_core(void)
+{
+	char directory[] = "/tmp/holdfast-core.XXXXXX", command[64];
+	struct sandbox sandbox = plain();
+	_cleanup_free_ char *before = getcwd(NULL, 0);
+
+	assert_non_null(before);
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chdir(directory), 0);
+	int status = in_child(end_by_filter, &sandbox);
+	assert_int_equal(chdir(before), 0);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+	assert_true(was_killed_by_filter(status));
+	return WCOREDUMP(status);
+}
+
+/* A program that takes cores does so whatever the limit is. */
+static bool pipes_cores(void)
+{
+	_cleanup_(buf_free) struct buf pattern = BUF_MAX(4096);
+	struct error err;
+
+	assert_int_equal(file_read("/proc/sys/kernel/core_pattern", &pattern, &err), 0);
+	return *buf_text(&pattern) == '|';
+}
+
+static void test_a_process_that_is_ended_leaves_no_core_for_two_reasons(void **state)
+{
+	if (!sandbox_is_complete())
+		skip();
+	leaves_limit = leaves_dumpable = true;
+	bool there_are_cores = leaves_core();
+	leaves_dumpable = false;
+	assert_false(leaves_core());
+	leaves_limit = false;
+	leaves_dumpable = !pipes_cores();
+	assert_false(leaves_core());
+	if (!there_are_cores)
+		skip(); /* kernel.core_pattern, or a limit that we cannot raise */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_memory_above_the_bound_is_refused),
 		cmocka_unit_test(test_a_row_of_the_daemon_adds_a_call_under_its_conditions),
 		cmocka_unit_test(test_a_filter_that_only_logs_lets_the_call_through),
+		cmocka_unit_test(test_a_process_that_is_ended_leaves_no_core_for_two_reasons),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
