@@ -48,3 +48,13 @@ needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xar
 	done
 	((lowest <= 6 << 10))
 }
+
+# By the tests of the daemon that is built for work: how it is compiled decides what is left in registers and on stacks.
+@test "nothing of a secret is left in the daemon that hands them out, and it leaves no core" {
+	mkdir "$BATS_TEST_TMPDIR/build"
+	ln -s "$bin" "$HOLDFAST_BUILD/tests" "$BATS_TEST_TMPDIR/build/"
+	HOLDFAST_BUILD=$BATS_TEST_TMPDIR/build run "$HOLDFAST_BUILD/tests/tpm/test_serve_nosy"
+	echo "$output"
+	((status != 77)) || skip "$output"
+	((status == 0))
+}
