@@ -11,6 +11,8 @@
 #include "common/base/error.h"
 #include "common/base/slice.h"
 
+struct json_view;
+
 /*
  * The one file holdfast.yaml. Its top level has the sections network, sandbox and secrets and nothing else; a daemon describes its own
  * section as a table and gets a struct filled. Whatever else stands in that section is an error that names it and the nearest
@@ -33,6 +35,7 @@ enum config_type {
 	CONFIG_INTEGER, /* int64_t, from minimum to maximum */
 	CONFIG_DURATION, /* uint64_t in milliseconds, from minimum to maximum; written 500ms, 2s, 1m, 1h */
 	CONFIG_ENUM, /* int: the index in `names` */
+	CONFIG_CUSTOM, /* what `read` makes of it; zero if the file is silent, and then the preset is for print only */
 };
 
 struct config_row {
@@ -44,6 +47,7 @@ struct config_row {
 	int64_t minimum; /* INTEGER, DURATION (ms) */
 	int64_t maximum; /* 0: no other limit than 2^53 */
 	const char *const *names; /* ENUM: ends in NULL */
+	int (*read)(const struct json_view *at, void *field, struct error *err); /* CUSTOM; may keep strings of the tree, not memory */
 };
 
 struct config_section {

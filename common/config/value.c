@@ -129,6 +129,8 @@ int config_set_value(const struct config_row *row, const struct json_view *at, v
 		return set_duration(row, at, field, err);
 	case CONFIG_ENUM:
 		return set_enum(row, at, field, err);
+	case CONFIG_CUSTOM:
+		return row->read(at, field, err);
 	}
 	return error_set(err, EINVAL, "%s: the table gives no type", row->key);
 }
@@ -149,6 +151,7 @@ static cJSON preset_node(const struct config_row *row)
 	case CONFIG_PATH:
 	case CONFIG_DURATION:
 	case CONFIG_ENUM:
+	case CONFIG_CUSTOM:
 		break;
 	}
 	return (cJSON){ .type = cJSON_String, .valuestring = (char *)row->preset };
@@ -156,7 +159,7 @@ static cJSON preset_node(const struct config_row *row)
 
 int config_set_preset(const struct config_row *row, void *values, struct error *err)
 {
-	if (!row->preset)
+	if (!row->preset || row->type == CONFIG_CUSTOM)
 		return 0;
 	cJSON node = preset_node(row);
 	struct json_view at = json_root(&node);
