@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `-info`: what the handler's runtime can do, for kubelet. It has no pod, so only what depends on the handler alone decides whom to ask. A
+ * VM has none of what runc says of user namespaces and recursive read-only mounts, and claims nothing.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/file.h"
+#include "kata-shim/cli/call.h"
+
+#define NAME "io.containerd.holdfast.v2"
+
+/* containerd.types.RuntimeInfo { string name = 1; RuntimeVersion version = 2 { string version = 1; } }; each length is below 128. */
+static int answer(struct error *err)
+{
+	_cleanup_(buf_free) struct buf out = BUF_MAX(256);
+	const size_t n = strlen(HOLDFAST_VERSION);
+
+	buf_printf(&out, "\n%c%s", (int)strlen(NAME), NAME);
+	buf_printf(&out, "\x12%c\n%c%s", (int)n + 2, (int)n, HOLDFAST_VERSION);
+	int r = buf_check(&out, "answer", err);
+	return r < 0 ? r : file_write_fd(STDOUT_FILENO, buf_view(&out), "standard output", err);
+}
+
+int call_info(const struct call *call, struct error *err)
+{
+	_cleanup_(settings_clear) struct settings settings = {};
+	const struct route_question question = { call->handler, NULL };
+	struct decision decision = {};
+	struct route route;
+
+	int r = settings_load(&settings, err);
+	if (r == 0)
+		r = route_decide(&settings.rules, &question, &route, err);
+	if (r < 0)
+		return r;
+	decision.backend = route.backend;
+	if (decision.backend == BACKEND_VM)
+		return answer(err);
+	r = follow_find_shim(call, &settings, &decision, err);
+	return r < 0 ? r : follow_run(call, &decision, err);
+}
