@@ -25,6 +25,29 @@ needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xar
 	(($(stat -c %s "$bin/holdfast") < 1 << 20))
 }
 
+@test "the runtime shim asks for no library, and is smaller than 1.25 MiB" {
+	[[ -z $(needed "$bin/containerd-shim-holdfast-v2") ]]
+	(($(stat -c %s "$bin/containerd-shim-holdfast-v2") < 5 << 18))
+}
+
+@test "the runtime shim works where there is nothing but the installed prefix" {
+	local root=$BATS_TEST_TMPDIR/root bundle=/run/containerd/io.containerd.runtime.v2.task/k8s.io/5f3a shim=/opt/holdfast/bin/containerd-shim
+	cmake --install "${bin%/bin}" --prefix "$root/opt/holdfast" >/dev/null
+	mkdir -p "$root$bundle" "$root/opt/holdfast/etc"
+	echo 'sandbox: {rules: [{name: all, handler: holdfast, backend: kata}]}' >"$root/opt/holdfast/etc/holdfast.yaml"
+	echo '{"annotations": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "5f3a"}}' >"$root$bundle/config.json"
+	chroot "$root" $shim-holdfast-v2 -v | grep -q Version
+	chroot "$root" $shim-untrusted-v2 -info </dev/null | grep -aq io.containerd.holdfast.v2
+	chroot "$root" $shim-holdfast-v2 route --explain $bundle | grep -qx 'now      kata (sandbox.rules\[0\] "all")'
+	# chroot ends in /, and a shim is called in its bundle
+	run unshare -m bash -c 'mount --rbind "$0" "$0" && cd "$0" && pivot_root . . && cd "$1" && exec "$2" -namespace k8s.io -id 5f3a start' \
+		"$root" "$bundle" $shim-holdfast-v2
+	echo "$output"
+	((status == 1))
+	[[ $output == *"must run in kata (sandbox.rules[0] \"all\"): the shim of Kata Containers, containerd-shim-kata-v2, is not in /opt/kata/bin"* ]]
+	chroot "$root" $shim-holdfast-v2 -namespace k8s.io -id 5f3a -bundle $bundle delete 2>/dev/null | od -An -tx1 | grep -q '^ 10 89 01'
+}
+
 @test "the agent is smaller than 5 MiB" {
 	(($(stat -c %s "$bin/holdfast-net") < 5 << 20))
 }
