@@ -55,6 +55,8 @@ struct ttrpc_services {
 
 /* The value of the first pair with this key; only from within `handle`. */
 bool ttrpc_call_metadata(const struct ttrpc_call *call, const char *key, struct slice *ret) must_check;
+/* What is left of its timeout, at least 1, for calls that this one needs; 0: it has none. */
+uint64_t ttrpc_call_left_ms(const struct ttrpc_call *call);
 /*
  * One more answer of a method that streams. False: the call is over for the peer, who is gone or does not take its answers; it still has to
  * be finished, and `gone` is not called.

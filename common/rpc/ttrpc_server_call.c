@@ -156,6 +156,16 @@ bool ttrpc_call_metadata(const struct ttrpc_call *call, const char *key, struct 
 	return false;
 }
 
+uint64_t ttrpc_call_left_ms(const struct ttrpc_call *call)
+{
+	const struct ttrpc_session *session = call->stream.session;
+	uint64_t now = session ? session->options.now_ms(session->options.context) : UINT64_MAX;
+
+	if (call->stream.deadline_ms == UINT64_MAX)
+		return 0;
+	return call->stream.deadline_ms > now ? call->stream.deadline_ms - now : 1;
+}
+
 /* ── Requests ── */
 
 static const struct ttrpc_service *find_service(const struct ttrpc_services *services, struct slice name)

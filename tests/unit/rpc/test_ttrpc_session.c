@@ -354,6 +354,21 @@ static void a_server_tells_a_client_whose_clock_is_slow(void **state)
 	assert_string_equal(world.words, "the request's timeout has passed");
 }
 
+static void a_handler_may_know_how_much_time_is_left(void **state)
+{
+	begin_with_timeout(500);
+	begin_with_timeout(0);
+	settle();
+	assert_int_equal(ttrpc_call_left_ms(world.held[0]), 500);
+	assert_int_equal(ttrpc_call_left_ms(world.held[1]), 0);
+	world.now_ms = 1450;
+	assert_int_equal(ttrpc_call_left_ms(world.held[0]), 50);
+	world.now_ms = 1600;
+	assert_int_equal(ttrpc_call_left_ms(world.held[0]), 1);
+	ttrpc_session_expire(world.server);
+	assert_int_equal(ttrpc_call_left_ms(world.held[0]), 1);
+}
+
 static void only_those_whose_time_has_passed_end(void **state)
 {
 	begin_with_timeout(300);
@@ -844,6 +859,7 @@ int main(void)
 		TEST(metadata_arrives),
 		TEST(each_side_ends_a_call_when_its_timeout_has_passed),
 		TEST(a_server_tells_a_client_whose_clock_is_slow),
+		TEST(a_handler_may_know_how_much_time_is_left),
 		TEST(only_those_whose_time_has_passed_end),
 		TEST(a_handler_may_finish_when_it_hears_that_the_call_is_gone),
 		TEST(what_a_handler_says_after_its_call_is_gone_is_not_sent),
