@@ -4,15 +4,18 @@
  *
  *	exec_time NAME COUNT STDIN-FILE PROGRAM [ARGUMENT...]
  *
- * The environment goes to the program as it is. Where CNI_COMMAND is ADD, every execution is followed by one with DEL that is
- * not timed, so that each ADD does all its work. Some executions at the beginning are left out as warm-up.
+ * What it leaves behind is killed before the next execution, and takes no part in the time. The environment goes to it as it is. Where
+ *CNI_COMMAND is ADD, every execution is followed by one with DEL that is not timed, so that each ADD does all its work. Some executions at
+ *the beginning are left out as warm-up.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -30,6 +33,20 @@ static double now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Orphans become the children of a subreaper. */
+static void kill_orphans(void)
+{
+	FILE *children = fopen("/proc/thread-self/children", "re");
+	int pid;
+
+	while (children && fscanf(children, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (children)
+		fclose(children);
+	while (wait(NULL) > 0)
+		;
 }
 
 static int run_once(char **argv, const char *input, double *ret_ms)
@@ -51,6 +68,7 @@ static int run_once(char **argv, const char *input, double *ret_ms)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	*ret_ms = now_ms() - start;
+	kill_orphans();
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	fprintf(stderr, "%s ended with status %d\n", argv[0], status);
@@ -88,6 +106,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s NAME COUNT STDIN-FILE PROGRAM [ARGUMENT...]\n", argv[0]);
 		return 2;
 	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	_cleanup_free_ double *ms = calloc(count, sizeof(*ms));
 	if (!ms)
 		return 1;
