@@ -16,9 +16,9 @@
  * A call has one request and one answer, or streams: either side may send any number of messages. ttrpc has no flow control and no way to
  * say that a call is given up: a server hears of that only by the request's timeout and by the end of the connection.
  */
-#define TTRPC_CALLS_MAX 1024     /* at a time on one connection; a further one fails with RESOURCE_EXHAUSTED */
-#define TTRPC_CONNECTIONS_MAX 64 /* of one server; further ones are closed */
-#define TTRPC_HANDLED_MAX 4096   /* by one server, whether or not their peers still wait; further ones: RESOURCE_EXHAUSTED */
+#define TTRPC_CALLS_MAX 1024      /* at a time on one connection; a further one fails with RESOURCE_EXHAUSTED */
+#define TTRPC_CONNECTIONS_MAX 128 /* of one server; further ones are closed. containerd makes one for each container of a pod */
+#define TTRPC_HANDLED_MAX 4096    /* by one server, whether or not their peers still wait; further ones: RESOURCE_EXHAUSTED */
 #define TTRPC_UNSENT_MAX                                                                                                                   \
 	(4 * TTRPC_MESSAGE_MAX) /* on one connection; what would pass it fails with RESOURCE_EXHAUSTED, and the connection lives */
 
@@ -81,8 +81,8 @@ struct ttrpc_server;
 int ttrpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct ttrpc_services *services, struct ttrpc_server **ret,
 		       struct error *err) must_check;
 /*
- * Removes the socket and drops every connection, answers that are given already first: calls that are being handled are gone. Freed from
- * the loop, which must run. Accepts NULL.
+ * Removes the socket and drops every connection, after the answers that are given already: calls that are being handled are gone, and no
+ * further one is handled. Freed from the loop, which must run. Accepts NULL.
  */
 void ttrpc_server_stop(struct ttrpc_server *server);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A call, at the client: it is the session's until it ends, and freed then. What comes for a call that is not there any more is ignored. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ int ttrpc_session_call(struct ttrpc_session *session, const struct ttrpc_request
 
 int ttrpc_client_send(struct ttrpc_client_call *call, struct slice message, struct error *err)
 {
+	assert(call->open);
 	int r = ttrpc_session_send_data(call->stream.session, call->stream.id, 0, message, err);
 
 	if (r == 0)

@@ -44,7 +44,9 @@ void ttrpc_connection_close(struct ttrpc_connection *connection, const struct er
 	connection->closing = true;
 	if (why)
 		connection->why = *why;
-	else if (connection->session)
+	if (connection->session)
+		ttrpc_session_stop(connection->session);
+	if (connection->session && !why)
 		send_farewell(connection);
 	uv_close((uv_handle_t *)&connection->pipe, on_handle_closed);
 	uv_close((uv_handle_t *)&connection->timer, on_handle_closed);
@@ -119,11 +121,10 @@ static void set_timer(struct ttrpc_connection *connection)
 	uv_timer_start(&connection->timer, on_time, deadline > now ? deadline - now : 0, 0);
 }
 
+/* The loop's clock, but as it is now: the loop's time stands while a handler works. */
 static uint64_t now_ms(void *context)
 {
-	const struct ttrpc_connection *connection = context;
-
-	return uv_now(connection->timer.loop);
+	return uv_hrtime() / 1000000;
 }
 
 /* ── Reading ── */

@@ -7,8 +7,8 @@
  * It belongs to its handler until that has finished it, and to the session as long as the peer waits for it. What the Go implementation
  *says to a peer that breaks the protocol, it says in the same words here, since people look for them.
  */
+#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/rpc/ttrpc_session.h"
@@ -79,6 +79,7 @@ bool ttrpc_call_send(struct ttrpc_call *call, struct slice message)
 	struct ttrpc_session *session = call->stream.session;
 	struct error err;
 
+	assert(call->method->streams);
 	if (!session)
 		return false;
 	int r = ttrpc_session_send_data(session, call->stream.id, 0, message, &err);

@@ -56,15 +56,26 @@ static size_t unsent(const struct ttrpc_session *session)
 	return session->out.n + session->sending.n;
 }
 
+static bool takes_frames(const struct ttrpc_session *session)
+{
+	bool is_client = !session->options.services;
+
+	return !session->stopped && (is_client || unsent(session) < TTRPC_UNSENT_PAUSE);
+}
+
 void ttrpc_session_feed(struct ttrpc_session *session, struct slice *bytes)
 {
-	bool pauses = session->options.services;
 	struct ttrpc_frame frame;
 
 	session->feeding = true;
-	while (!(pauses && unsent(session) >= TTRPC_UNSENT_PAUSE) && ttrpc_reader_next(&session->in, bytes, &frame))
+	while (takes_frames(session) && ttrpc_reader_next(&session->in, bytes, &frame))
 		session->side->take(session, &frame);
 	session->feeding = false;
+}
+
+void ttrpc_session_stop(struct ttrpc_session *session)
+{
+	session->stopped = true;
 }
 
 void ttrpc_session_wake(struct ttrpc_session *session)

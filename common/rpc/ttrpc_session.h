@@ -29,6 +29,8 @@ void ttrpc_session_free(struct ttrpc_session *session, const struct error *why);
  */
 #define TTRPC_UNSENT_PAUSE (256 * 1024)
 void ttrpc_session_feed(struct ttrpc_session *session, struct slice *bytes);
+/* Nothing more is taken, also of what is being fed just now. */
+void ttrpc_session_stop(struct ttrpc_session *session);
 /* All that is to be sent, empty if nothing is; valid until ttrpc_session_sent. -ENOMEM: an end is lost, the connection must be closed. */
 int ttrpc_session_output(struct ttrpc_session *session, struct slice *ret, struct error *err) must_check;
 void ttrpc_session_sent(struct ttrpc_session *session);
@@ -69,8 +71,8 @@ struct ttrpc_session {
 	struct ttrpc_stream **streams; /* in the order of their numbers */
 	size_t n_streams, capacity;
 	uint32_t last_id;
-	uint64_t deadline_ms; /* not after the first of theirs */
-	bool feeding, broken; /* broken: how a call ended could not be queued */
+	uint64_t deadline_ms;          /* not after the first of theirs */
+	bool feeding, stopped, broken; /* broken: how a call ended could not be queued */
 };
 
 /* Room for one more stream. */

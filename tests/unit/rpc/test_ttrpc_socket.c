@@ -3,6 +3,7 @@
 #include "tests/unit/common/cmocka_all.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -251,6 +252,27 @@ static void an_answer_that_was_given_arrives_though_the_server_stops(void **stat
 	assert_int_not_equal(access(world.path, F_OK), 0);
 }
 
+static void a_server_that_stops_handles_nothing_more(void **state)
+{
+	start_server(getuid());
+	begin("Stop");
+	begin("Echo"); /* in the same bytes */
+	run_until_ended(2);
+	assert_int_equal(world.n_good, 1);
+	assert_int_equal(world.n_handled, 0);
+	assert_int_equal(world.status, RPC_UNAVAILABLE);
+}
+
+static void time_that_the_loop_has_lost_is_not_taken_from_a_call(void **state)
+{
+	start_server(getuid());
+	uv_run(&world.loop, UV_RUN_NOWAIT);
+	usleep(600000); /* as a handler that works */
+	begin_with(slice_string("x"), "Echo", 500);
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+}
+
 static void a_socket_that_is_given_is_used_until_it_is_lost(void **state)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -273,6 +295,34 @@ static void a_socket_that_is_given_is_used_until_it_is_lost(void **state)
 	run_until_ended(1);
 	assert_int_equal(ttrpc_client_call(world.client, &request, &receiver, &call, &err), -EPIPE);
 	assert_string_equal(err.message, "the connection was lost: the peer closed it");
+}
+
+/* As a guest's vsock. */
+static void a_socket_that_is_given_may_be_of_another_family(void **state)
+{
+	static const uint8_t response[] = "\0\0\0\4\0\0\0\1\2\0\x12\2hi";
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(address);
+	uint8_t request[256];
+	struct error err;
+
+	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, n), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &n), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, n), 0);
+	int peer = accept(listening, NULL, NULL);
+	ttrpc_client_close(world.client);
+	assert_int_equal(ttrpc_client_open(&world.loop, fd, &world.client, &err), 0);
+	begin("Echo");
+	while (recv(peer, request, sizeof(request), MSG_DONTWAIT) < 0)
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+	assert_int_equal(send(peer, response, sizeof(response) - 1, 0), sizeof(response) - 1);
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_OK);
+	assert_int_equal(world.answer_n, 2);
+	close(peer);
+	close(listening);
 }
 
 static void what_is_no_socket_is_refused(void **state)
@@ -401,7 +451,10 @@ int main(void)
 		TEST(a_late_answer_is_a_timeout_and_the_handler_hears_of_it),
 		TEST(closing_the_client_ends_its_calls),
 		TEST(an_answer_that_was_given_arrives_though_the_server_stops),
+		TEST(a_server_that_stops_handles_nothing_more),
+		TEST(time_that_the_loop_has_lost_is_not_taken_from_a_call),
 		TEST(a_socket_that_is_given_is_used_until_it_is_lost),
+		TEST(a_socket_that_is_given_may_be_of_another_family),
 		TEST(what_is_no_socket_is_refused),
 		TEST(a_path_that_is_too_long_is_refused),
 		TEST(connections_above_the_limit_are_closed),
