@@ -5,7 +5,8 @@
  *	                                       not yet authenticated)      the key authenticates the rules that were checked
  *
  * kubelet gives up after 30 s. Before that it is told what we wait for, and the handover goes on by itself: when kubelet asks again, the
- * volume is there. A second start of the same device replaces the first, since the device may have another pod by then.
+ * volume is there. A second start of the same device replaces the first, since the device may have another pod by then; if it has not, what
+ * the first one had opened is taken over, so that a pod with many secrets gets on with each try, however slow the TPM is.
  */
 #include "device-plugin/daemon/handover.h"
 
@@ -26,16 +27,26 @@ static void patience_closed(uv_handle_t *handle)
 	free(handover);
 }
 
-void handover_free(struct handover *handover)
+/* Nothing comes to it any more, and nobody finds it. */
+static void stop(struct handover *handover)
 {
 	struct handover **at;
 
-	for (at = &handover->daemon->handovers; *at != handover; at = &(*at)->next)
+	for (at = &handover->daemon->handovers; *at && *at != handover; at = &(*at)->next)
 		;
-	*at = handover->next;
+	if (*at)
+		*at = handover->next;
 	if (handover->query)
-		identity_cancel(handover->query);
+		identity_cancel(TAKE_PTR(handover->query));
 	keys_cancel(&handover->key);
+	uv_timer_stop(&handover->patience);
+}
+
+void handover_free(struct handover *handover)
+{
+	stop(handover);
+	if (handover->former)
+		handover_free(handover->former);
 	parts_clear(handover);
 	identity_free(handover->identity);
 	uv_close((uv_handle_t *)&handover->patience, patience_closed);
@@ -78,6 +89,8 @@ static void finish(struct handover *handover)
 
 static void next_key(struct handover *handover)
 {
+	while (handover->n_open < handover->n_parts && handover->parts[handover->n_open].content.p)
+		handover->n_open++;
 	if (handover->n_open == handover->n_parts)
 		finish(handover);
 	else
@@ -109,6 +122,17 @@ static int judge(struct handover *handover, struct error *err)
 	return r < 0 ? r : parts_check(handover, err);
 }
 
+static void take_over_and_open(struct handover *handover)
+{
+	struct handover *former = handover->former;
+
+	if (former && former->identity && strcmp(former->identity->uid, handover->identity->uid) == 0 && !handover->anew)
+		parts_take_over(handover, former);
+	if (former)
+		handover_free(TAKE_PTR(handover->former));
+	next_key(handover);
+}
+
 /* Also if this pod is refused: kubelet may start its container without asking again, and must then mount nothing of another's. */
 static void clear_former(const struct handover *handover)
 {
@@ -137,7 +161,7 @@ static void on_identity(void *context, int r, struct identity *identity, const s
 	else if (!handover->anew && parts_are_there(handover))
 		handover_succeed(handover);
 	else
-		next_key(handover);
+		take_over_and_open(handover);
 }
 
 static void on_patience_over(uv_timer_t *timer)
@@ -178,6 +202,22 @@ static void give_up(struct handover *handover, const char *why)
 	handover_free(handover);
 }
 
+/* What is of use to the one that replaces it. */
+static struct handover *supersede(struct handover *handover)
+{
+	struct handover *former = handover;
+	struct error err;
+
+	error_set(&err, ECANCELED, "kubelet has asked again");
+	handover_answer(handover, -err.code, &err);
+	stop(handover);
+	if (!handover->identity && handover->former) { /* it has not come to look what that had */
+		former = TAKE_PTR(handover->former);
+		handover_free(handover);
+	}
+	return former;
+}
+
 static struct handover *handover_new(struct daemon *daemon, const char *resource, const char *device)
 {
 	struct handover *handover = calloc(1, sizeof(*handover));
@@ -209,8 +249,6 @@ static int begin_handover(struct daemon *daemon, const char *secret, const char 
 	_cleanup_(buf_free) struct buf resource = BUF_MAX(512);
 	struct handover *before = find(daemon, device);
 
-	if (before)
-		give_up(before, "kubelet has asked again");
 	device_print_resource(secret, &resource);
 	int r = buf_check(&resource, "the resource's name", err);
 	if (r < 0)
@@ -218,6 +256,8 @@ static int begin_handover(struct daemon *daemon, const char *secret, const char 
 	struct handover *handover = handover_new(daemon, secret, device);
 	if (!handover)
 		return error_nomem(err);
+	if (before)
+		handover->former = supersede(before);
 	r = identity_find(daemon->identifier, buf_text(&resource), device, on_identity, handover, &handover->query, err);
 	if (r < 0)
 		handover_free(handover);

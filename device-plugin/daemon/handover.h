@@ -23,6 +23,7 @@ struct handover {
 	struct plugin_start *start; /* NULL: nobody waits: a rotation, or kubelet has been told to come again */
 	bool again;                 /* a rotation */
 	bool anew;                  /* even if the volume has it already */
+	struct handover *former;    /* of the device, which this one replaces: in no list, and it does nothing any more; NULL: none */
 	char *resource, *device;
 	struct identity_query *query;
 	struct identity *identity;
@@ -51,6 +52,8 @@ void handover_succeed(struct handover *handover);
 int parts_choose(struct handover *handover, struct error *err) must_check;
 /* Every secret's rules, against who the pod is. EACCES with the sentence for the pod's events. */
 int parts_check(const struct handover *handover, struct error *err) must_check;
+/* What the former one had opened of the same secrets is not asked of the TPM again. */
+void parts_take_over(struct handover *handover, struct handover *former);
 /* The volume has exactly this already, for the same pod. */
 bool parts_are_there(const struct handover *handover);
 /* All of it, in one step. */

@@ -89,6 +89,19 @@ int parts_check(const struct handover *handover, struct error *err)
 	return r;
 }
 
+void parts_take_over(struct handover *handover, struct handover *former)
+{
+	for (size_t i = 0; i < handover->n_parts; i++) {
+		for (size_t j = 0; j < former->n_parts; j++) {
+			struct part *part = &handover->parts[i], *opened = &former->parts[j];
+			if (opened->sealed != part->sealed)
+				continue;
+			part->content = opened->content;
+			opened->content = (struct secret){};
+		}
+	}
+}
+
 /* ── what is in the volume ── */
 
 bool parts_are_there(const struct handover *handover)
