@@ -64,10 +64,10 @@ struct daemon {
 	struct health {        /* health.c */
 		bool enrolled; /* with the TPM that is pinned, in this run */
 		struct node_key node_key;
-		int r;            /* of the last look */
-		struct error why; /* why the TPM cannot be used; code 0: it can */
-		int64_t since;    /* seconds since 1970 */
-		bool has_failed;  /* after it had been well */
+		int r;               /* of the last look */
+		struct error why;    /* why the TPM cannot be used; code 0: it can */
+		int64_t since;       /* seconds since 1970 */
+		bool has_failed;     /* after it had been well */
 		uv_timer_t settling; /* active: it is well again, and kubelet does not hear of it yet */
 		uint64_t hold_value;
 		struct tpm_description description;

@@ -23,7 +23,8 @@ struct unsealing {
 	struct keys *keys;
 	struct sealed *sealed;
 	struct tpm_unseal what;
-	uint8_t *key; /* a place of the page */
+	struct tpm_imported imported; /* the worker's; a copy of the version's */
+	uint8_t *key;                 /* a place of the page */
 	uint64_t began_ms, until_ms;
 	bool running, forgotten;
 	struct key_wait *waits;
@@ -116,6 +117,8 @@ static void done(struct tpm_job *job, int r, const struct error *err)
 	struct keys *keys = unsealing->keys;
 	const struct keys_options *options = &keys->options;
 
+	if (r == 0)
+		unsealing->sealed->imported = unsealing->imported;
 	options->unsealed(options->context, unsealing->sealed, r, err, uv_now(keys->loop) - unsealing->began_ms);
 	answer_all(unsealing, r, err);
 	unsealing->running = false;
@@ -166,8 +169,9 @@ static int begin(struct keys *keys, struct sealed *sealed, struct unsealing **re
 		.job = { .run = run, .done = done },
 		.keys = keys,
 		.sealed = sealed_ref(sealed),
+		.imported = sealed->imported,
 		.what = { keys->root, sealed->recipient->release, sealed->recipient->n_release, &sealed->recipient->wrap,
-			  keys->options.signatures },
+			  keys->options.signatures, &unsealing->imported },
 		.key = place,
 		.began_ms = uv_now(keys->loop),
 		.running = true,

@@ -34,7 +34,7 @@ int sealed_read(const struct kube_object *object, const char *node, struct seale
 	struct sealed *sealed = malloc(sizeof(*sealed));
 	if (!sealed)
 		return error_nomem(err);
-	*sealed = (struct sealed){ 1, TAKE_PTR(envelope), recipient };
+	*sealed = (struct sealed){ .references = 1, .envelope = TAKE_PTR(envelope), .recipient = recipient };
 	*ret = sealed;
 	return 0;
 }

@@ -68,12 +68,12 @@ int tpm_enrol(struct tpm *tpm, struct node_key *ret, struct error *err)
 int tpm_check(struct tpm *tpm, const struct tpm2_name *root, uint64_t *ret_hold_value, struct error *err)
 {
 	_cleanup_(buf_free) struct buf public = BUF_MAX(NODE_KEY_PUBLIC_MAX);
-	ESYS_TR handle;
+	ESYS_TR handle = ESYS_TR_NONE;
 
 	int r = tpm_root_open_pinned(tpm, root, &handle, err);
+	tpm_tr_close(tpm, &handle);
 	if (r < 0)
 		return r;
-	tpm_tr_close(tpm, &handle);
 	r = tpm_hold_open(tpm, &public, &handle, err);
 	if (r < 0)
 		return r;

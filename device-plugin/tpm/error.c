@@ -21,6 +21,7 @@ static const struct meaning meanings[] = {
 	  "this node; seal again" },
 	{ TPM2_RC_PCR_CHANGED, EACCES, "a PCR changed while the condition was being checked; try again" },
 	{ TPM2_RC_VALUE, EINVAL, "the TPM refuses a value" },
+	{ TPM2_RC_SIZE, EINVAL, "the TPM refuses the size of a value" },
 	{ TPM2_RC_AUTH_FAIL, EPERM, "an authorization value is set that is not known; it counts towards the lockout" },
 	{ TPM2_RC_BAD_AUTH, EPERM, "an authorization value is set that is not known" },
 	{ TPM2_RC_INTEGRITY, EBADMSG, "it was made for another TPM, or this TPM was cleared; seal again for this node" },

@@ -41,14 +41,21 @@ static int read_public(struct tpm *tpm, ESYS_TR handle, struct buf *ret, struct 
 	return r < 0 ? r : check_kind(&public->nvPublic, err);
 }
 
+int tpm_hold_find(struct tpm *tpm, ESYS_TR *ret, struct error *err)
+{
+	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, TPM_HOLD_INDEX, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ret);
+
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_error(err, rc, "find the hold counter");
+}
+
 int tpm_hold_open(struct tpm *tpm, struct buf *ret_public, ESYS_TR *ret_handle, struct error *err)
 {
 	ESYS_TR handle = ESYS_TR_NONE;
 
-	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, TPM_HOLD_INDEX, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &handle);
-	if (rc != TSS2_RC_SUCCESS)
-		return tpm_error(err, rc, "find the hold counter");
-	int r = read_public(tpm, handle, ret_public, err);
+	int r = tpm_hold_find(tpm, &handle, err);
+	if (r < 0)
+		return r;
+	r = read_public(tpm, handle, ret_public, err);
 	if (r < 0)
 		tpm_tr_close(tpm, &handle);
 	else

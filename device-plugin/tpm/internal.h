@@ -6,18 +6,6 @@
 
 #include "device-plugin/tpm/tpm.h"
 
-struct tpm {
-	TSS2_TCTI_CONTEXT *tcti;
-	ESYS_CONTEXT *esys;
-};
-
-#define TPM_ROOT_HANDLE 0x81000001      /* TCG "Provisioning Guidance": the storage root key */
-#define TPM_HOLD_INDEX 0x01800048       /* of the owner's range (TCG "Registry of Reserved TPM 2.0 Handles and Localities"); 'H' */
-#define TPM_TRANSIENT_FIRST 0x80000000u /* libtss2's own macro shifts into the sign of an int */
-
-/* "cannot <what>: <meaning>; <cure> (TPM error 0x…: <decoded>)". Returns -errno; never 0. */
-int tpm_error(struct error *err, TSS2_RC rc, const char *what);
-
 /* A handle that must be flushed. `flush` accepts ESYS_TR_NONE. */
 struct tpm_handle {
 	struct tpm *tpm;
@@ -26,6 +14,22 @@ struct tpm_handle {
 void tpm_handle_flush(struct tpm_handle *handle);
 #define TPM_HANDLE(tpm) ((struct tpm_handle){ (tpm), ESYS_TR_NONE })
 #define _cleanup_tpm_ _cleanup_(tpm_handle_flush)
+
+struct tpm {
+	TSS2_TCTI_CONTEXT *tcti;
+	ESYS_CONTEXT *esys;
+	struct tpm_kept { /* kept.c */
+		ESYS_TR root, hold;
+		struct tpm_handle session, object;
+	} kept;
+};
+
+#define TPM_ROOT_HANDLE 0x81000001      /* TCG "Provisioning Guidance": the storage root key */
+#define TPM_HOLD_INDEX 0x01800048       /* of the owner's range (TCG "Registry of Reserved TPM 2.0 Handles and Localities"); 'H' */
+#define TPM_TRANSIENT_FIRST 0x80000000u /* libtss2's own macro shifts into the sign of an int */
+
+/* "cannot <what>: <meaning>; <cure> (TPM error 0x…: <decoded>)". Returns -errno; never 0. */
+int tpm_error(struct error *err, TSS2_RC rc, const char *what);
 
 /* ESYS allocates its answers with malloc. */
 static inline void tpm_wipe_and_free(void *p, size_t n)
@@ -36,15 +40,23 @@ static inline void tpm_wipe_and_free(void *p, size_t n)
 }
 
 /* root.c. The handle is ESYS' own record of a persistent key: closed, not flushed. -ENOENT: there is none. */
+int tpm_root_find(struct tpm *tpm, ESYS_TR *ret, struct error *err) must_check;
 int tpm_root_open(struct tpm *tpm, struct buf *ret_public, struct tpm2_root_key *ret, ESYS_TR *ret_handle, struct error *err) must_check;
 int tpm_root_make(struct tpm *tpm, struct error *err) must_check;
-/* As tpm_root_open; ESTALE if its name is not `pinned`. */
-int tpm_root_open_pinned(struct tpm *tpm, const struct tpm2_name *pinned, ESYS_TR *ret_handle, struct error *err) must_check;
+/* Finds it if `handle` is ESYS_TR_NONE. ESTALE if its name is not `pinned`. The handle is to be closed, also after an error. */
+int tpm_root_open_pinned(struct tpm *tpm, const struct tpm2_name *pinned, ESYS_TR *handle, struct error *err) must_check;
 
-/* session.c. Salted with the root key; parameters are encrypted in both directions. `type`: TPM2_SE_HMAC or _POLICY. */
-int tpm_session_start(struct tpm *tpm, ESYS_TR root, TPM2_SE type, struct tpm_handle *ret, struct error *err) must_check;
+/* session.c. For a policy, salted with the root key; parameters are encrypted in both directions. */
+int tpm_session_start(struct tpm *tpm, ESYS_TR root, struct tpm_handle *ret, struct error *err) must_check;
+
+/* kept.c. See to it that it is in tpm->kept, the session with no policy in it. After an error all of it is to be forgotten. */
+int tpm_keep_root(struct tpm *tpm, const struct tpm2_name *pinned, struct error *err) must_check;
+int tpm_keep_hold(struct tpm *tpm, struct error *err) must_check;
+int tpm_keep_session(struct tpm *tpm, struct error *err) must_check;
+void tpm_forget(struct tpm *tpm);
 
 /* hold.c. -ENOENT: there is none. */
+int tpm_hold_find(struct tpm *tpm, ESYS_TR *ret, struct error *err) must_check;
 int tpm_hold_open(struct tpm *tpm, struct buf *ret_public, ESYS_TR *ret_handle, struct error *err) must_check;
 int tpm_hold_read(struct tpm *tpm, ESYS_TR handle, uint64_t *ret, struct error *err) must_check;
 int tpm_hold_make(struct tpm *tpm, struct error *err) must_check;

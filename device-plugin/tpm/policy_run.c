@@ -10,7 +10,6 @@
 static int run_nv(struct tpm *tpm, ESYS_TR session, const struct policy_step *step, struct error *err)
 {
 	TPM2B_OPERAND operand = { .size = 8 };
-	ESYS_TR index = ESYS_TR_NONE;
 
 	/* Another index may count a failed authorization towards the lockout of the whole TPM, and the secret says which one is asked. */
 	if (step->nv.index != TPM_HOLD_INDEX)
@@ -18,11 +17,11 @@ static int run_nv(struct tpm *tpm, ESYS_TR session, const struct policy_step *st
 				 step->nv.index, TPM_HOLD_INDEX);
 	for (size_t i = 0; i < 8; i++)
 		operand.buffer[i] = (uint8_t)(step->nv.value >> (56 - 8 * i));
-	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, step->nv.index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &index);
-	if (rc != TSS2_RC_SUCCESS)
-		return tpm_error(err, rc, "find the hold counter");
-	rc = Esys_PolicyNV(tpm->esys, index, index, session, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &operand, 0, TPM2_EO_EQ);
-	tpm_tr_close(tpm, &index);
+	int r = tpm_keep_hold(tpm, err);
+	if (r < 0)
+		return r;
+	TSS2_RC rc = Esys_PolicyNV(tpm->esys, tpm->kept.hold, tpm->kept.hold, session, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+				   &operand, 0, TPM2_EO_EQ);
 	return rc == TSS2_RC_SUCCESS ? 0 : tpm_error(err, rc, "meet the condition \"hold\"");
 }
 

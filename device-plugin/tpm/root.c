@@ -41,14 +41,21 @@ static int read_public(struct tpm *tpm, ESYS_TR handle, struct buf *ret, struct 
 	return buf_check(ret, "public area of the storage root key", err);
 }
 
+int tpm_root_find(struct tpm *tpm, ESYS_TR *ret, struct error *err)
+{
+	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, TPM_ROOT_HANDLE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ret);
+
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_error(err, rc, "find the storage root key at handle 0x81000001");
+}
+
 int tpm_root_open(struct tpm *tpm, struct buf *ret_public, struct tpm2_root_key *ret, ESYS_TR *ret_handle, struct error *err)
 {
 	ESYS_TR handle = ESYS_TR_NONE;
 
-	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, TPM_ROOT_HANDLE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &handle);
-	if (rc != TSS2_RC_SUCCESS)
-		return tpm_error(err, rc, "find the storage root key at handle 0x81000001");
-	int r = read_public(tpm, handle, ret_public, err);
+	int r = tpm_root_find(tpm, &handle, err);
+	if (r < 0)
+		return r;
+	r = read_public(tpm, handle, ret_public, err);
 	if (r == 0)
 		r = tpm2_root_key_read(buf_view(ret_public), ret, err);
 	if (r < 0) {
@@ -59,25 +66,28 @@ int tpm_root_open(struct tpm *tpm, struct buf *ret_public, struct tpm2_root_key 
 	return 0;
 }
 
-int tpm_root_open_pinned(struct tpm *tpm, const struct tpm2_name *pinned, ESYS_TR *ret_handle, struct error *err)
+/* The name is a digest of all that the key is. */
+static int check(struct tpm *tpm, ESYS_TR root, const struct tpm2_name *pinned, struct error *err)
 {
-	_cleanup_(buf_free) struct buf public = BUF_MAX(NODE_KEY_PUBLIC_MAX);
-	struct tpm2_root_key root;
-	ESYS_TR handle;
+	_cleanup_free_ TPM2B_NAME *name = NULL;
 
-	int r = tpm_root_open(tpm, &public, &root, &handle, err);
-	if (r < 0)
-		return r == -ENOENT
-			       ? error_set(err, ESTALE, "the TPM has no storage root key any more: it was cleared, or replaced by another")
-			       : r;
-	if (memcmp(&root.name, pinned, sizeof(*pinned)) != 0) {
-		tpm_tr_close(tpm, &handle);
-		return error_set(err, ESTALE,
-				 "the TPM's storage root key is not the one that was enrolled: it is another TPM, it was cleared, or "
-				 "somebody is between it and us");
-	}
-	*ret_handle = handle;
-	return 0;
+	TSS2_RC rc = Esys_TR_GetName(tpm->esys, root, &name);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_error(err, rc, "name the storage root key");
+	if (name->size == TPM2_NAME_SIZE && memcmp(name->name, pinned->bytes, TPM2_NAME_SIZE) == 0)
+		return 0;
+	return error_set(err, ESTALE,
+			 "the TPM's storage root key is not the one that was enrolled: it is another TPM, it was cleared, or "
+			 "somebody is between it and us");
+}
+
+int tpm_root_open_pinned(struct tpm *tpm, const struct tpm2_name *pinned, ESYS_TR *handle, struct error *err)
+{
+	int r = *handle != ESYS_TR_NONE ? 0 : tpm_root_find(tpm, handle, err);
+
+	if (r == -ENOENT)
+		return error_set(err, ESTALE, "the TPM has no storage root key any more: it was cleared, or replaced by another");
+	return r < 0 ? r : check(tpm, *handle, pinned, err);
 }
 
 int tpm_root_make(struct tpm *tpm, struct error *err)

@@ -10,6 +10,8 @@ void tpm_close(struct tpm *tpm)
 	if (!tpm)
 		return;
 	if (tpm->esys)
+		tpm_forget(tpm);
+	if (tpm->esys)
 		Esys_Finalize(&tpm->esys);
 	if (tpm->tcti)
 		Tss2_TctiLdr_Finalize(&tpm->tcti);
@@ -56,6 +58,7 @@ int tpm_open(const char *tcti, struct tpm **ret, struct error *err)
 
 	if (!tpm)
 		return error_nomem(err);
+	tpm->kept = (struct tpm_kept){ ESYS_TR_NONE, ESYS_TR_NONE, TPM_HANDLE(tpm), TPM_HANDLE(tpm) };
 	TSS2_RC rc = Tss2_TctiLdr_Initialize(tcti, &tpm->tcti);
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);

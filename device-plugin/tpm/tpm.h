@@ -10,8 +10,8 @@
 
 /*
  * The TPM, by ESYS. Everything here blocks for as long as the TPM takes, which may be for ever: it runs on the worker thread only
- * (worker.h). Nothing stays in the TPM between two calls: each flushes what it has loaded, so that a TPM without a resource manager,
- * with its three slots, is enough.
+ * (worker.h). Nothing stays in the TPM between two calls, but for tpm_unseal: each flushes what it has loaded, so that a TPM without a
+ * resource manager, with its three slots, is enough.
  *
  * Errors carry the TPM's code, what it means and what to do. ENODEV: no TPM there; EACCES: a policy is not satisfied; EBADMSG: an object of
  * another TPM; ESTALE: not the TPM that was enrolled; EAGAIN: try again later; EBUSY: lockout, do not try again by yourself.
@@ -53,15 +53,26 @@ int tpm_describe(struct tpm *tpm, struct tpm_description *ret, struct error *err
 int tpm_read_pcrs(struct tpm *tpm, struct policy_pcrs pcrs, uint8_t ret[static POLICY_PCRS][TPM2_DIGEST_SIZE],
 		  struct error *err) must_check;
 
+/* What the TPM has made of a wrapped key, for it alone; no secret. */
+struct tpm_imported {
+	size_t n; /* 0: nothing yet */
+	uint8_t bytes[256];
+};
+
 struct tpm_unseal {
 	struct tpm2_name root; /* pinned */
 	const struct release *release;
 	size_t n_release;
 	const struct wrap *wrap;
-	const char *signatures; /* path of tpm2-pcr-signature.json, for signed-pcr */
+	const char *signatures;        /* path of tpm2-pcr-signature.json, for signed-pcr */
+	struct tpm_imported *imported; /* of `wrap`: filled in, and spares the TPM a command the next time. NULL: it is not kept */
 };
 
-/* The content key, if every condition holds. */
+/*
+ * The content key, if every condition holds. An object and a session may stay in the TPM, which make the next unsealing cheaper; whoever
+ * has no more to unseal calls tpm_rest.
+ */
 int tpm_unseal(struct tpm *tpm, const struct tpm_unseal *what, uint8_t ret[static WRAP_KEY_SIZE], struct error *err) must_check;
+void tpm_rest(struct tpm *tpm); /* accepts NULL */
 
 #endif

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- *	root key (pinned) ─► salted session ─► Import ─► Load ─► policy session: conditions ─► Unseal, its answer encrypted
+ *	root key (pinned) ─► Import ─► Load ─► salted policy session: conditions ─► Unseal, its answer encrypted
  *
- * At most three objects (root key, sealed object, the key of a signed policy) and two sessions are in the TPM at a time.
+ * What Import gives is as public as what goes into it: the object under the root key, in place of the ephemeral one. So whoever asks keeps
+ * it, and what else can serve the next unsealing is kept here (kept.c): then it takes three commands, Load, PolicyNV and Unseal. Import and
+ * Load carry nothing that is secret; were their answers changed on the way, the session would not fit the object.
+ *
+ * At most three objects (root key, sealed object, the key of a signed policy) and one session are in the TPM at a time.
  */
 #include <errno.h>
 #include <tss2/tss2_mu.h>
@@ -10,6 +14,8 @@
 
 #include "common/base/secret.h"
 #include "device-plugin/tpm/internal.h"
+
+#define STACK_BYTES 16384 /* libtss2's largest frames have 10 KiB */
 
 struct parts {
 	TPM2B_PUBLIC public;
@@ -31,21 +37,45 @@ static int read_parts(const struct wrap *wrap, struct parts *ret, struct error *
 	return rc == TSS2_RC_SUCCESS ? 0 : error_set(err, EINVAL, "the wrapped key is damaged");
 }
 
-static int load(struct tpm *tpm, ESYS_TR root, const struct parts *parts, struct tpm_handle *ret, struct error *err)
+static int import(struct tpm *tpm, const struct parts *parts, TPM2B_PRIVATE *ret, struct error *err)
 {
 	static const TPMT_SYM_DEF_OBJECT no_inner = { .algorithm = TPM2_ALG_NULL };
 	static const TPM2B_DATA no_key;
-	_cleanup_tpm_ struct tpm_handle session = TPM_HANDLE(tpm);
 	_cleanup_free_ TPM2B_PRIVATE *private = NULL;
 
-	int r = tpm_session_start(tpm, root, TPM2_SE_HMAC, &session, err);
-	if (r < 0)
-		return r;
-	TSS2_RC rc = Esys_Import(tpm->esys, root, session.tr, ESYS_TR_NONE, ESYS_TR_NONE, &no_key, &parts->public, &parts->duplicate,
-				 &parts->seed, &no_inner, &private);
+	TSS2_RC rc = Esys_Import(tpm->esys, tpm->kept.root, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &no_key, &parts->public,
+				 &parts->duplicate, &parts->seed, &no_inner, &private);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_error(err, rc, "import the sealed object");
-	rc = Esys_Load(tpm->esys, root, session.tr, ESYS_TR_NONE, ESYS_TR_NONE, private, &parts->public, &ret->tr);
+	*ret = *private;
+	return 0;
+}
+
+static int import_or_reuse(struct tpm *tpm, const struct parts *parts, struct tpm_imported *imported, TPM2B_PRIVATE *ret, struct error *err)
+{
+	if (imported && imported->n > 0) {
+		*ret = (TPM2B_PRIVATE){ .size = (UINT16)imported->n };
+		memcpy(ret->buffer, imported->bytes, imported->n);
+		return 0;
+	}
+	int r = import(tpm, parts, ret, err);
+	if (r == 0 && imported && ret->size <= sizeof(imported->bytes)) {
+		imported->n = ret->size;
+		memcpy(imported->bytes, ret->buffer, ret->size);
+	}
+	return r;
+}
+
+static int load(struct tpm *tpm, const struct parts *parts, struct tpm_imported *imported, struct error *err)
+{
+	TPM2B_PRIVATE private;
+
+	int r = import_or_reuse(tpm, parts, imported, &private, err);
+	if (r < 0)
+		return r;
+	tpm_handle_flush(&tpm->kept.object);
+	TSS2_RC rc = Esys_Load(tpm->esys, tpm->kept.root, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private, &parts->public,
+			       &tpm->kept.object.tr);
 	return rc == TSS2_RC_SUCCESS ? 0 : tpm_error(err, rc, "load the sealed object");
 }
 
@@ -62,12 +92,21 @@ static void wipe_buffer(struct tpm *tpm)
 		Tss2_Sys_StirRandom_Prepare(sys, &zeros);
 }
 
-static int unseal(struct tpm *tpm, ESYS_TR object, ESYS_TR session, uint8_t ret[static WRAP_KEY_SIZE], struct error *err)
+/* And its copies on the stack, below whoever calls this. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+	uint8_t below[STACK_BYTES];
+
+	explicit_bzero(below, sizeof(below));
+}
+
+static int unseal(struct tpm *tpm, uint8_t ret[static WRAP_KEY_SIZE], struct error *err)
 {
 	TPM2B_SENSITIVE_DATA *data = NULL;
 
-	TSS2_RC rc = Esys_Unseal(tpm->esys, object, session, ESYS_TR_NONE, ESYS_TR_NONE, &data);
+	TSS2_RC rc = Esys_Unseal(tpm->esys, tpm->kept.object.tr, tpm->kept.session.tr, ESYS_TR_NONE, ESYS_TR_NONE, &data);
 	wipe_buffer(tpm);
+	wipe_stack();
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_error(err, rc, "unseal");
 	bool whole = data->size == WRAP_KEY_SIZE;
@@ -77,30 +116,42 @@ static int unseal(struct tpm *tpm, ESYS_TR object, ESYS_TR session, uint8_t ret[
 	return whole ? 0 : error_set(err, EBADMSG, "what was sealed is no content key of ours");
 }
 
-static int unseal_under(struct tpm *tpm, ESYS_TR root, const struct tpm_unseal *what, uint8_t ret[static WRAP_KEY_SIZE], struct error *err)
+static int try_once(struct tpm *tpm, const struct tpm_unseal *what, uint8_t ret[static WRAP_KEY_SIZE], struct error *err)
 {
-	_cleanup_tpm_ struct tpm_handle object = TPM_HANDLE(tpm), session = TPM_HANDLE(tpm);
 	struct parts parts = {}; /* libtss2-mu unmarshals into nothing else */
 
 	int r = read_parts(what->wrap, &parts, err);
 	if (r == 0)
-		r = load(tpm, root, &parts, &object, err);
+		r = tpm_keep_root(tpm, &what->root, err);
 	if (r == 0)
-		r = tpm_session_start(tpm, root, TPM2_SE_POLICY, &session, err);
+		r = load(tpm, &parts, what->imported, err);
 	if (r == 0)
-		r = tpm_policy_run(tpm, session.tr, what, err);
-	return r < 0 ? r : unseal(tpm, object.tr, session.tr, ret, err);
+		r = tpm_keep_session(tpm, err);
+	if (r == 0)
+		r = tpm_policy_run(tpm, tpm->kept.session.tr, what, err);
+	if (r == 0)
+		r = unseal(tpm, ret, err);
+	if (r == 0)
+		return 0;
+	tpm_forget(tpm);
+	if (what->imported)
+		what->imported->n = 0;
+	return r;
+}
+
+/* How a TPM answers that was cleared since, or replaced. Not how it refuses: that would be asked twice, and may count. */
+static bool may_be_stale(int r)
+{
+	return r == -ENOENT || r == -EBADMSG || r == -EINVAL;
 }
 
 int tpm_unseal(struct tpm *tpm, const struct tpm_unseal *what, uint8_t ret[static WRAP_KEY_SIZE], struct error *err)
 {
-	ESYS_TR root;
+	bool remembers = tpm->kept.root != ESYS_TR_NONE || (what->imported && what->imported->n > 0);
 
-	int r = tpm_root_open_pinned(tpm, &what->root, &root, err);
-	if (r < 0)
-		return r;
-	r = unseal_under(tpm, root, what, ret, err);
-	tpm_tr_close(tpm, &root);
+	int r = try_once(tpm, what, ret, err);
+	if (r < 0 && remembers && may_be_stale(r))
+		r = try_once(tpm, what, ret, err);
 	secret_wipe_registers(); /* its thread may now sleep for long */
 	return r;
 }

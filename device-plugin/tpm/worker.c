@@ -41,6 +41,13 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static struct timespec after(uint64_t ms)
+{
+	uint64_t until = now_ms() + ms;
+
+	return (struct timespec){ .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
+}
+
 static void queue_put(struct queue *queue, struct tpm_job *job)
 {
 	job->next = NULL;
@@ -139,6 +146,22 @@ static struct tpm_job *wait_for_job(struct tpm_worker *worker)
 	return worker->stopping ? NULL : queue_take(&worker->waiting);
 }
 
+/* With the mutex held. Whoever has been answered may have more to ask. Nobody waits for the rest, but a TPM that hangs now hangs. */
+static void rest(struct tpm_worker *worker, struct tpm *tpm)
+{
+	const struct timespec deadline = after(TPM_LINGER_MS);
+
+	worker->busy_since_ms = now_ms();
+	while (!worker->stopping && worker->waiting.n == 0 && pthread_cond_timedwait(&worker->wake, &worker->mutex, &deadline) == 0)
+		;
+	if (!worker->stopping && worker->waiting.n == 0) {
+		pthread_mutex_unlock(&worker->mutex);
+		tpm_rest(tpm);
+		pthread_mutex_lock(&worker->mutex);
+	}
+	worker->busy_since_ms = 0;
+}
+
 static void *work(void *argument)
 {
 	struct tpm_worker *worker = argument;
@@ -151,10 +174,10 @@ static void *work(void *argument)
 		pthread_mutex_unlock(&worker->mutex);
 		run_job(worker, &tpm, job);
 		pthread_mutex_lock(&worker->mutex);
-		worker->busy_since_ms = 0;
 		queue_put(&worker->finished, job);
 		if (worker->async_open)
 			uv_async_send(&worker->async);
+		rest(worker, tpm);
 	}
 	pthread_mutex_unlock(&worker->mutex);
 	tpm_close(tpm);
@@ -268,7 +291,7 @@ uint64_t tpm_worker_busy_ms(struct tpm_worker *worker)
 	pthread_mutex_lock(&worker->mutex);
 	uint64_t since = worker->busy_since_ms;
 	pthread_mutex_unlock(&worker->mutex);
-	return since ? now_ms() - since : 0;
+	return since ? now_ms() - since + 1 : 0;
 }
 
 size_t tpm_worker_queue_length(struct tpm_worker *worker)
@@ -292,8 +315,7 @@ static void cancel_waiting(struct tpm_worker *worker)
 
 static void wait_for_end(struct tpm_worker *worker, uint64_t grace_ms)
 {
-	uint64_t until = now_ms() + grace_ms;
-	const struct timespec deadline = { .tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000 };
+	const struct timespec deadline = after(grace_ms);
 
 	while (!worker->ended && pthread_cond_timedwait(&worker->idle, &worker->mutex, &deadline) == 0)
 		;

@@ -15,6 +15,7 @@ struct tpm_worker;
 #define TPM_JOBS_MAX 1024
 #define TPM_TRIES 6           /* of a job that ends with EAGAIN */
 #define TPM_FIRST_PAUSE_MS 20 /* between two tries; doubles */
+#define TPM_LINGER_MS 20      /* after a job, for a next one that can use what this one has left in the TPM */
 
 struct tpm_job {
 	/*
@@ -37,7 +38,7 @@ int tpm_worker_start(uv_loop_t *loop, const char *tcti, struct tpm_worker **ret,
 /* The job must live until `done`. EBUSY: TPM_JOBS_MAX wait already; `done` is not called then. */
 int tpm_worker_submit(struct tpm_worker *worker, struct tpm_job *job, struct error *err) must_check;
 
-/* For how long the job that runs now has been running; 0 if none does. */
+/* For how long the TPM has been at the job that runs now, or at tidying up after the last one, rounded up; 0 if it is at nothing. */
 uint64_t tpm_worker_busy_ms(struct tpm_worker *worker);
 size_t tpm_worker_queue_length(struct tpm_worker *worker);
 

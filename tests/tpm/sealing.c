@@ -41,7 +41,8 @@ void sealing_make(struct sealing *sealing, struct tpm *tpm, const char *const *c
 	if (release_policy(sealing->conditions, sealing->n, steps, policy, &err) < 0 ||
 	    wrap_key(&sealing->node.root, policy, sealing_key, &sealing->wrap, &err) < 0)
 		fail_msg("%s", err.message);
-	sealing->what = (struct tpm_unseal){ sealing->node.root.name, sealing->conditions, sealing->n, &sealing->wrap, "/nonexistent" };
+	sealing->what =
+		(struct tpm_unseal){ sealing->node.root.name, sealing->conditions, sealing->n, &sealing->wrap, "/nonexistent", NULL };
 }
 
 void sealing_clear(struct sealing *sealing)

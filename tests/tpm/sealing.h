@@ -12,6 +12,7 @@ struct sealing {
 	struct release conditions[RELEASE_CONDITIONS_MAX];
 	size_t n;
 	struct wrap wrap;
+	struct tpm_imported imported; /* used if what.imported is set to it */
 	struct tpm_unseal what;
 };
 

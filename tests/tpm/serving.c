@@ -349,7 +349,7 @@ int serving_command(struct serving *serving, const char *arguments, struct buf *
 
 /* ── what is there ── */
 
-static struct fake_resource *find_resource(struct serving *serving, const char *secret)
+struct fake_resource *serving_find_resource(struct serving *serving, const char *secret)
 {
 	char name[96];
 
@@ -359,7 +359,7 @@ static struct fake_resource *find_resource(struct serving *serving, const char *
 
 static bool is_offered(struct serving *serving, const char *secret, unsigned n_healthy)
 {
-	const struct fake_resource *resource = find_resource(serving, secret);
+	const struct fake_resource *resource = serving_find_resource(serving, secret);
 
 	return resource && resource->connected && resource->n_healthy == n_healthy;
 }
@@ -367,14 +367,14 @@ static bool is_offered(struct serving *serving, const char *secret, unsigned n_h
 struct fake_resource *serving_wait_offered(struct serving *serving, const char *secret, unsigned n_healthy)
 {
 	SERVING_WAIT(serving, is_offered(serving, secret, n_healthy));
-	return find_resource(serving, secret);
+	return serving_find_resource(serving, secret);
 }
 
 struct fake_answer serving_start_container(struct serving *serving, const char *secret, const char *device)
 {
 	struct fake_answer answer = { .ended = false };
 
-	fake_kubelet_start_container(find_resource(serving, secret), &device, 1, &answer);
+	fake_kubelet_start_container(serving_find_resource(serving, secret), &device, 1, &answer);
 	SERVING_WAIT(serving, answer.ended);
 	return answer;
 }

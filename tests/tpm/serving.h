@@ -60,6 +60,8 @@ void serving_take(struct serving *serving, const char *pod);
 	} while (0)
 void serving_turn(struct serving *serving, uint64_t began_ns, const char *what);
 
+/* NULL: kubelet does not have it. */
+struct fake_resource *serving_find_resource(struct serving *serving, const char *secret);
 /* Runs the loop until kubelet has the resource, in that many healthy slots. */
 struct fake_resource *serving_wait_offered(struct serving *serving, const char *secret, unsigned n_healthy);
 /* PreStartContainer; waits for the answer. */

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/tpm/serving.h"
@@ -43,10 +44,29 @@ static const char *new_pod(void)
 	return serving_give(&serving, "shop", name, "db", slot);
 }
 
+static bool tpm_is_idle(void)
+{
+	_cleanup_(buf_free) struct buf output = BUF_MAX(1024 * 1024);
+
+	assert_int_equal(serving_command(&serving, "status -o json", &output), 0);
+	return strstr(buf_text(&output), "\"waiting\":0,\"busyMilliseconds\":0");
+}
+
+/* What is left of the last unsealing is flushed when everybody has been answered. Twice: the daemon may have an answer that it has not
+ * seen. */
+static void wait_for_rest(void)
+{
+	for (unsigned idle = 0; idle < 2;) {
+		unsigned sent = tpm_wire_sent(&wire);
+		idle = tpm_is_idle() && tpm_wire_sent(&wire) == sent ? idle + 1 : 0;
+	}
+}
+
 static void hands_out(const char *device)
 {
 	serving_hands_out(&serving, "db", device);
 	serving_reads(&serving, "db", device, "value", "s3cret");
+	wait_for_rest();
 }
 
 static void start_daemon(void)
@@ -74,6 +94,10 @@ static void start_and_hang(const char *device, unsigned n, struct fake_answer *a
 
 /* ── slow ── */
 
+#define COMMANDS_OF_A_START 4  /* load, session, policy, unseal; and one before them the first time: import */
+#define COMMANDS_OF_THE_NEXT 4 /* at once after it: flush, load, policy, unseal; and import the first time */
+#define AFTERWARDS 2           /* the object and the session are flushed when it is over */
+
 static void sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing(void **state)
 {
 	enum { PODS = 60 };
@@ -93,7 +117,102 @@ static void sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing(void **state)
 		assert_int_equal(answers[i].status, RPC_OK);
 		serving_reads(&serving, "db", devices[i], "value", "s3cret");
 	}
+	wait_for_rest();
 	assert_int_equal(tpm_wire_sent(&wire) - before, n);
+	assert_int_equal(n, COMMANDS_OF_A_START + AFTERWARDS);
+}
+
+/*
+ * With 300 ms a command, which HOLDFAST_TPM_COMMAND_MS=300 makes it, it takes 95 s. kubelet waits for 30 s and asks again, without end; so
+ * must every pod have got nearer by then.
+ */
+#define COMMANDS_BESIDE 30 /* the first look, root key, counter and session, and trials that were begun before their pods asked */
+
+static void start_until_it_runs(const char *secret, const char *device, struct fake_answer *answer, unsigned *tries)
+{
+	if (*tries > 0 && (!answer->ended || answer->status == RPC_OK))
+		return;
+	if (*tries > 0 && !strstr(answer->words, "kubelet will ask again"))
+		fail_msg("%s", answer->words);
+	*answer = (struct fake_answer){ .ended = false };
+	fake_kubelet_start_container(serving_find_resource(&serving, secret), &device, 1, answer);
+	++*tries;
+}
+
+static void after_a_reboot_sixty_pods_with_a_secret_each_all_start_on_a_slow_tpm(void **state)
+{
+	enum { PODS = 60 };
+	const char *delay = getenv("HOLDFAST_TPM_COMMAND_MS"), *devices[PODS];
+	struct fake_answer answers[PODS] = {};
+	unsigned tries[PODS] = {}, most = 0, running = 0;
+	char names[PODS][16];
+
+	for (unsigned i = 0; i < PODS; i++) {
+		snprintf(names[i], sizeof(names[i]), "secret-%u", i);
+		serving_seal(&serving, names[i], names[i], "--allow shop/web --version 1");
+		serving_pod(&serving, "shop", names[i], "web", NULL);
+		devices[i] = serving_give(&serving, "shop", names[i], names[i], 0);
+	}
+	serving_start(&serving);
+	for (unsigned i = 0; i < PODS; i++)
+		serving_wait_offered(&serving, names[i], 100);
+	uint64_t began = uv_hrtime();
+	tpm_wire_slow_down(&wire, delay ? (unsigned)atoi(delay) : 100);
+	unsigned before = tpm_wire_sent(&wire);
+	while (running < PODS) {
+		running = 0;
+		for (unsigned i = 0; i < PODS; i++) {
+			start_until_it_runs(names[i], devices[i], &answers[i], &tries[i]);
+			running += answers[i].ended && answers[i].status == RPC_OK;
+			most = tries[i] > most ? tries[i] : most;
+		}
+		uv_run(&serving.loop, UV_RUN_ONCE);
+	}
+	double seconds = (double)(uv_hrtime() - began) / 1e9;
+	print_message("# all run after %.1f s and %u commands; at most %u tries of a pod\n", seconds, tpm_wire_sent(&wire) - before, most);
+	for (unsigned i = 0; i < PODS; i++)
+		serving_reads(&serving, names[i], devices[i], "value", names[i]);
+	assert_true(tpm_wire_sent(&wire) - before <= PODS * (COMMANDS_OF_THE_NEXT + 1) + COMMANDS_BESIDE);
+	assert_true(most <= 1 + (unsigned)(seconds / 25));
+}
+
+static void a_pod_with_many_secrets_gets_on_with_each_try(void **state)
+{
+	_cleanup_(buf_free) struct buf output = BUF_MAX(1024 * 1024);
+	enum { SECRETS = 5 };
+	struct fake_answer answers[SECRETS] = {};
+	char name[16], file[32];
+
+	for (unsigned i = 0; i < SECRETS; i++) {
+		snprintf(name, sizeof(name), "secret-%u", i);
+		serving_seal(&serving, name, name, "--allow shop/web --version 1");
+	}
+	serving_pod(&serving, "shop", "many", "web", "secret-0,secret-1,secret-2,secret-3,secret-4");
+	const char *device = serving_give(&serving, "shop", "many", "secrets", 0);
+	start_daemon();
+	resource = serving_wait_offered(&serving, "secrets", 100);
+	tpm_wire_count(&wire, TPM2_CC_Unseal);
+	tpm_wire_hang_at_each(&wire, TPM2_CC_Unseal);
+	for (unsigned i = 0; i < SECRETS; i++) { /* kubelet asks again with each of them */
+		fake_kubelet_start_container(resource, &device, 1, &answers[i]);
+		if (i > 0) {
+			SERVING_WAIT(&serving, answers[i - 1].ended);
+			assert_non_null(strstr(answers[i - 1].words, "asked again"));
+			assert_int_equal(serving_command(&serving, "status", &output), 0); /* meanwhile it knows whose device it is */
+			tpm_wire_resume(&wire);
+		}
+		SERVING_WAIT(&serving, tpm_wire_hangs(&wire));
+	}
+	tpm_wire_hang_at_each(&wire, 0);
+	tpm_wire_resume(&wire);
+	SERVING_WAIT(&serving, answers[SECRETS - 1].ended);
+	assert_int_equal(answers[SECRETS - 1].status, RPC_OK);
+	for (unsigned i = 0; i < SECRETS; i++) {
+		snprintf(name, sizeof(name), "secret-%u", i);
+		snprintf(file, sizeof(file), "%s/value", name);
+		serving_reads(&serving, "secrets", device, file, name);
+	}
+	assert_int_equal(tpm_wire_counted(&wire), SECRETS);
 }
 
 static void a_container_that_starts_again_needs_no_tpm(void **state)
@@ -122,7 +241,7 @@ static void a_tpm_that_hangs_at_any_command_holds_up_nothing_else(void **state)
 		SERVING_WAIT(&serving, allocation.ended);
 		assert_int_equal(allocation.status, RPC_OK);
 		assert_int_equal(serving_command(&serving, "status", &output), 0);
-		assert_false(start.ended);
+		assert_true(!start.ended || i > n - AFTERWARDS);
 		tpm_wire_resume(&wire);
 		SERVING_WAIT(&serving, start.ended);
 		if (start.status != RPC_OK)
@@ -143,6 +262,7 @@ static void who_waits_too_long_hears_of_it_and_has_the_secret_when_kubelet_asks_
 	assert_non_null(strstr(answer.words, "kubelet will ask again"));
 	tpm_wire_resume(&wire);
 	serving_wait_reads(&serving, "db", device, "value", "s3cret");
+	wait_for_rest();
 	unsigned before = tpm_wire_sent(&wire);
 	hands_out(device);
 	assert_int_equal(tpm_wire_sent(&wire), before);
@@ -292,6 +412,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing),
+		TEST(after_a_reboot_sixty_pods_with_a_secret_each_all_start_on_a_slow_tpm),
+		TEST(a_pod_with_many_secrets_gets_on_with_each_try),
 		TEST(a_container_that_starts_again_needs_no_tpm),
 		TEST(a_tpm_that_hangs_at_any_command_holds_up_nothing_else),
 		TEST(who_waits_too_long_hears_of_it_and_has_the_secret_when_kubelet_asks_again),

@@ -6,6 +6,7 @@
 #include <tss2/tss2_tpm2_types.h>
 
 #include "common/base/array.h"
+#include "device-plugin/tpm/internal.h"
 #include "tests/tpm/faulty_tcti.h"
 #include "tests/tpm/sealing.h"
 
@@ -24,14 +25,56 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static unsigned commands_of_unseal(const struct sealing *sealing, struct tpm *tpm)
+static void unseals(struct sealing *sealing, struct tpm *tpm)
 {
 	struct error err;
 
-	faulty_tcti_reset();
 	if (sealing_unseal(sealing, tpm, &err) < 0)
 		fail_msg("%s", err.message);
+}
+
+/* A TPM that has not been asked yet, or one that has unsealed just now. */
+static struct tpm *reopen(struct tpm *tpm, struct sealing *sealing, bool warm)
+{
+	faulty_tcti_reset();
+	tpm_close(tpm);
+	tpm = sealing_open(&software);
+	sealing->imported.n = 0;
+	if (warm)
+		unseals(sealing, tpm);
+	faulty_tcti_reset();
+	return tpm;
+}
+
+static unsigned commands_of_unseal(struct sealing *sealing, struct tpm *tpm)
+{
+	faulty_tcti_reset();
+	unseals(sealing, tpm);
 	return faulty_tcti.sent;
+}
+
+static struct tpm *make(struct sealing *sealing)
+{
+	struct tpm *tpm = sealing_open(&software);
+
+	sealing_make(sealing, tpm, NULL, 0);
+	sealing->what.imported = &sealing->imported;
+	return tpm;
+}
+
+/* Beside flushing, which waits until nobody waits. */
+static void the_first_unseal_takes_seven_commands_and_the_next_ones_three(void **state)
+{
+	struct sealing sealing;
+	struct tpm *tpm = make(&sealing);
+
+	tpm = reopen(tpm, &sealing, false);
+	assert_int_equal(commands_of_unseal(&sealing, tpm), 7); /* root key, import, load, session, counter, policy, unseal */
+	assert_int_equal(commands_of_unseal(&sealing, tpm), 3); /* load, policy, unseal */
+	tpm_rest(tpm);
+	assert_int_equal(commands_of_unseal(&sealing, tpm), 4); /* a session, too */
+	tpm_close(tpm);
+	sealing_clear(&sealing);
 }
 
 /* One code of each class; codes that libtss2 retries by itself come often enough to get through. */
@@ -51,27 +94,34 @@ static const struct {
 	{ TPM2_RC_AUTH_FAIL | TPM2_RC_S | TPM2_RC_1, EPERM },
 };
 
+static void fail_at(struct sealing *sealing, struct tpm *tpm, unsigned at, size_t i)
+{
+	struct error err = { 0 };
+
+	faulty_tcti = (struct faulty_tcti){ .fail_at = at, .fail_n = 20, .code = codes[i].code };
+	int r = sealing_unseal(sealing, tpm, &err);
+	faulty_tcti_reset();
+	if (r == 0)
+		fail_msg("command %u failed with 0x%x and nobody noticed", at, codes[i].code);
+	if (r < 0 && r != -codes[i].error && r != -ESTALE && r != -EACCES)
+		fail_msg("command %u, 0x%x: %d %s", at, codes[i].code, r, err.message);
+	if (sealing_unseal(sealing, tpm, &err) < 0)
+		fail_msg("after 0x%x at command %u: %s", codes[i].code, at, err.message);
+}
+
 static void every_command_of_an_unseal_may_fail_with_every_code(void **state)
 {
-	struct tpm *tpm = sealing_open(&software);
 	struct sealing sealing;
+	struct tpm *tpm = make(&sealing);
 
-	sealing_make(&sealing, tpm, NULL, 0);
-	unsigned n = commands_of_unseal(&sealing, tpm);
-	assert_in_range(n, 6, 40);
-	for (size_t i = 0; i < ELEMENTS_OF(codes); i++) {
-		for (unsigned at = 1; at <= n; at++) {
-			struct error err = { 0 };
-
-			faulty_tcti = (struct faulty_tcti){ .fail_at = at, .fail_n = 20, .code = codes[i].code };
-			int r = sealing_unseal(&sealing, tpm, &err);
-			faulty_tcti_reset();
-			if (r == 0)
-				fail_msg("command %u failed with 0x%x and nobody noticed", at, codes[i].code);
-			if (r < 0 && r != -codes[i].error && r != -ESTALE && r != -EACCES)
-				fail_msg("command %u, 0x%x: %d %s", at, codes[i].code, r, err.message);
-			if (sealing_unseal(&sealing, tpm, &err) < 0)
-				fail_msg("after 0x%x at command %u: %s", codes[i].code, at, err.message);
+	for (int warm = 0; warm < 2; warm++) {
+		tpm = reopen(tpm, &sealing, warm);
+		unsigned n = commands_of_unseal(&sealing, tpm);
+		for (size_t i = 0; i < ELEMENTS_OF(codes); i++) {
+			for (unsigned at = 1; at <= n; at++) {
+				tpm = reopen(tpm, &sealing, warm);
+				fail_at(&sealing, tpm, at, i);
+			}
 		}
 	}
 	sealing_clear(&sealing);
@@ -80,23 +130,53 @@ static void every_command_of_an_unseal_may_fail_with_every_code(void **state)
 
 static void one_failing_command_leaves_nothing_in_the_tpm(void **state)
 {
-	struct tpm *tpm = sealing_open(&software);
 	struct sealing sealing;
+	struct tpm *tpm = make(&sealing);
+	struct error err;
 
-	sealing_make(&sealing, tpm, NULL, 0);
-	unsigned n = commands_of_unseal(&sealing, tpm);
-	for (unsigned at = 1; at <= n; at++) {
-		struct error err;
-
-		faulty_tcti = (struct faulty_tcti){ .fail_at = at, .code = TPM2_RC_POLICY };
-		assert_int_not_equal(sealing_unseal(&sealing, tpm, &err), 0);
-		faulty_tcti_reset();
-		tpm_close(tpm);
-		assert_int_equal(software_tpm_loaded(&software), 0);
-		tpm = sealing_open(&software);
+	for (int warm = 0; warm < 2; warm++) {
+		tpm = reopen(tpm, &sealing, warm);
+		unsigned n = commands_of_unseal(&sealing, tpm);
+		for (unsigned at = 1; at <= n; at++) {
+			tpm = reopen(tpm, &sealing, warm);
+			faulty_tcti = (struct faulty_tcti){ .fail_at = at, .code = TPM2_RC_POLICY };
+			assert_int_not_equal(sealing_unseal(&sealing, tpm, &err), 0);
+			tpm_close(tpm);
+			assert_int_equal(software_tpm_loaded(&software), 0);
+			tpm = sealing_open(&software);
+		}
 	}
 	sealing_clear(&sealing);
 	tpm_close(tpm);
+}
+
+/* Such as after tpm2_clear, or a disk that was changed under us. */
+static void what_was_remembered_and_is_no_more_is_asked_for_anew(void **state)
+{
+	struct sealing sealing;
+	struct tpm *tpm = make(&sealing);
+
+	unseals(&sealing, tpm);
+	for (size_t i = 0; i < sealing.imported.n; i++) {
+		sealing.imported.bytes[i] ^= 1;
+		unseals(&sealing, tpm);
+	}
+	tpm_close(tpm);
+	sealing_clear(&sealing);
+}
+
+static void a_tpm_that_is_cleared_meanwhile_is_called_what_it_is(void **state)
+{
+	struct sealing sealing;
+	struct tpm *tpm = make(&sealing);
+	struct error err;
+
+	unseals(&sealing, tpm);
+	if (Esys_Clear(tpm->esys, ESYS_TR_RH_LOCKOUT, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE) != TSS2_RC_SUCCESS)
+		fail_msg("cannot clear it");
+	assert_int_equal(sealing_unseal(&sealing, tpm, &err), -ESTALE);
+	tpm_close(tpm);
+	sealing_clear(&sealing);
 }
 
 /* The connection breaks for good at the n-th command, as in a power cut; what the TPM had done by then stays. */
@@ -144,14 +224,13 @@ static void a_tpm_that_gives_other_pcrs_than_were_asked_for_is_not_asked_for_eve
 
 static void a_thousand_unseals_leave_nothing(void **state)
 {
-	struct tpm *tpm = sealing_open(&software);
 	struct sealing sealing;
-	struct error err;
+	struct tpm *tpm = make(&sealing);
 
-	sealing_make(&sealing, tpm, NULL, 0);
 	for (int i = 0; i < 1000; i++) {
-		if (sealing_unseal(&sealing, tpm, &err) < 0)
-			fail_msg("%d: %s", i, err.message);
+		unseals(&sealing, tpm);
+		if (i % 3 == 0)
+			tpm_rest(tpm);
 	}
 	sealing_clear(&sealing);
 	tpm_close(tpm);
@@ -162,8 +241,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(the_first_unseal_takes_seven_commands_and_the_next_ones_three),
 		TEST(every_command_of_an_unseal_may_fail_with_every_code),
 		TEST(one_failing_command_leaves_nothing_in_the_tpm),
+		TEST(what_was_remembered_and_is_no_more_is_asked_for_anew),
+		TEST(a_tpm_that_is_cleared_meanwhile_is_called_what_it_is),
 		TEST(enrolment_may_be_cut_off_anywhere),
 		TEST(a_tpm_that_gives_other_pcrs_than_were_asked_for_is_not_asked_for_ever),
 		TEST(a_thousand_unseals_leave_nothing),

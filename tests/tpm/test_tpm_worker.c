@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "common/base/array.h"
+#include "device-plugin/tpm/internal.h"
 #include "device-plugin/tpm/worker.h"
 #include "tests/tpm/faulty_tcti.h"
 #include "tests/tpm/sealing.h"
@@ -110,6 +111,69 @@ static void jobs_are_done_in_their_order(void **state)
 	}
 }
 
+/* ── what one unsealing leaves for the next ── */
+
+struct unsealing {
+	struct tpm_job job;
+	struct sealing *sealing;
+	unsigned left, sent; /* in the TPM, before; commands */
+};
+
+static unsigned count(struct tpm *tpm, TPM2_HANDLE first)
+{
+	_cleanup_free_ TPMS_CAPABILITY_DATA *data = NULL;
+
+	if (Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, NULL,
+			       &data) != TSS2_RC_SUCCESS)
+		return UINT16_MAX;
+	return data->data.handles.count;
+}
+
+static int run_unseal(struct tpm_job *job, struct tpm *tpm, struct error *err)
+{
+	struct unsealing *unsealing = (struct unsealing *)job;
+
+	unsealing->left = count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST);
+	unsigned before = faulty_tcti.sent;
+	int r = sealing_unseal(unsealing->sealing, tpm, err);
+	unsealing->sent = faulty_tcti.sent - before;
+	return r;
+}
+
+static void on_unsealed(struct tpm_job *job, int r, const struct error *err)
+{
+	if (r < 0)
+		fail_msg("%s", err->message);
+	world.n_done++;
+}
+
+static void what_an_unsealing_leaves_serves_the_next_one_and_is_gone_when_there_is_none(void **state)
+{
+	struct tpm *tpm = sealing_open(&world.software);
+	struct unsealing unsealings[3];
+	struct sealing sealing;
+	struct error err;
+
+	sealing_make(&sealing, tpm, NULL, 0);
+	sealing.what.imported = &sealing.imported;
+	tpm_close(tpm);
+	for (unsigned i = 0; i < ELEMENTS_OF(unsealings); i++) {
+		unsealings[i] = (struct unsealing){ .job = { .run = run_unseal, .done = on_unsealed }, .sealing = &sealing };
+		if (i == 2)
+			while (tpm_worker_busy_ms(world.worker))
+				uv_run(&world.loop, UV_RUN_NOWAIT);
+		assert_int_equal(tpm_worker_submit(world.worker, &unsealings[i].job, &err), 0);
+		if (i > 0)
+			run_until(i + 1);
+	}
+	assert_int_equal(unsealings[0].left, 0);
+	assert_int_equal(unsealings[1].left, 2);
+	assert_int_equal(unsealings[1].sent, 3);
+	assert_int_equal(unsealings[2].left, 0);
+	assert_int_equal(unsealings[2].sent, 4);
+	sealing_clear(&sealing);
+}
+
 static void a_busy_tpm_is_asked_again_and_not_for_ever(void **state)
 {
 	struct check check = make_check();
@@ -198,9 +262,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(jobs_are_done_in_their_order), TEST(a_busy_tpm_is_asked_again_and_not_for_ever),
-		TEST(a_lockout_is_never_hammered),  TEST(a_tpm_that_died_is_found_again),
-		TEST(a_hanging_tpm_blocks_nobody),  TEST(stopping_does_not_wait_for_a_tpm_that_hangs),
+		TEST(what_an_unsealing_leaves_serves_the_next_one_and_is_gone_when_there_is_none),
+		TEST(jobs_are_done_in_their_order),
+		TEST(a_busy_tpm_is_asked_again_and_not_for_ever),
+		TEST(a_lockout_is_never_hammered),
+		TEST(a_tpm_that_died_is_found_again),
+		TEST(a_hanging_tpm_blocks_nobody),
+		TEST(stopping_does_not_wait_for_a_tpm_that_hangs),
 	};
 
 	software_tpm_isolate();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A day of a busy node: HOLDFAST_UNSEALS jobs for the TPM's worker, one in ten of them for a secret that was revoked. Nothing may stay
- * behind: no handle or session in the TPM, which has three of each, no descriptor and no memory here.
+ * behind: no handle or session in the TPM, which has three of each, once it rests, no descriptor and no memory here.
  */
 #include "tests/unit/common/cmocka_all.h"
 
@@ -19,6 +19,7 @@
 #define SAMPLES 100
 #define WARM_UP_PERCENT 20
 #define REFUSED_ONE_IN 10
+#define REST_ONE_IN 3
 
 static struct day {
 	uv_loop_t loop;
@@ -26,15 +27,18 @@ static struct day {
 	struct tpm_worker *worker;
 	struct sealing sealing;
 	struct release revoked[RELEASE_CONDITIONS_MAX];
-	unsigned long wanted, done, refused;
+	unsigned long wanted, submitted, done, refused;
 	struct footprints footprints;
 } day;
 
 struct use {
 	struct tpm_job job;
 	struct tpm_unseal what;
+	struct tpm_imported imported;
+	unsigned long number;
 	bool right;    /* the key, if it was released */
-	unsigned left; /* in the TPM, afterwards */
+	bool rests;    /* the TPM, afterwards; otherwise the next one finds what this one has kept */
+	unsigned left; /* in the TPM that rests */
 };
 
 static unsigned count(struct tpm *tpm, TPM2_HANDLE first)
@@ -47,43 +51,49 @@ static unsigned count(struct tpm *tpm, TPM2_HANDLE first)
 	return data->data.handles.count;
 }
 
-static int run(struct tpm_job *job, struct tpm *tpm, struct error *err)
-{
-	struct use *use = (struct use *)job;
-	uint8_t key[WRAP_KEY_SIZE];
-
-	int r = tpm_unseal(tpm, &use->what, key, err);
-	use->right = r == 0 && memcmp(key, sealing_key, sizeof(key)) == 0;
-	use->left = count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST) + count(tpm, TPM2_ACTIVE_SESSION_FIRST);
-	return r;
-}
-
-static void submit(struct use *use);
-
-static void sample(void)
+/* On the worker's thread: what it opens for a moment is not there meanwhile. */
+static void sample(unsigned long done)
 {
 	struct footprint footprint;
 	struct error err;
 
-	if (day.done * 100 < day.wanted * WARM_UP_PERCENT || day.done % (day.wanted / SAMPLES) != 0)
+	if (done * 100 < day.wanted * WARM_UP_PERCENT || done % (day.wanted / SAMPLES) != 0)
 		return;
 	if (footprint_read(getpid(), &footprint, &err) < 0)
 		fail_msg("%s", err.message);
 	footprints_add(&day.footprints, &footprint);
 }
 
+static int run(struct tpm_job *job, struct tpm *tpm, struct error *err)
+{
+	struct use *use = (struct use *)job;
+	uint8_t key[WRAP_KEY_SIZE];
+
+	sample(use->number);
+	int r = tpm_unseal(tpm, &use->what, key, err);
+	use->right = r == 0 && memcmp(key, sealing_key, sizeof(key)) == 0;
+	if (!use->rests)
+		return r;
+	tpm_rest(tpm);
+	use->left = count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST) + count(tpm, TPM2_ACTIVE_SESSION_FIRST);
+	return r;
+}
+
+static void submit(struct use *use);
+
 static void on_done(struct tpm_job *job, int r, const struct error *err)
 {
 	struct use *use = (struct use *)job;
 	bool refused = use->what.release == day.revoked;
 
+	if (day.done == day.wanted)
+		return;
 	if (refused ? r != -EACCES : !use->right)
 		fail_msg("unseal %lu: %d %s", day.done, r, err->message);
 	if (use->left)
 		fail_msg("unseal %lu left %u handles in the TPM", day.done, use->left);
 	day.refused += refused;
 	day.done++;
-	sample();
 	if (day.done < day.wanted)
 		submit(use);
 }
@@ -92,8 +102,13 @@ static void submit(struct use *use)
 {
 	struct error err;
 
-	*use = (struct use){ .job = { .run = run, .done = on_done }, .what = day.sealing.what };
-	if (day.done % REFUSED_ONE_IN == REFUSED_ONE_IN - 1)
+	*use = (struct use){ .number = day.submitted,
+			     .rests = day.submitted % REST_ONE_IN == 0,
+			     .imported = use->imported,
+			     .job = { .run = run, .done = on_done },
+			     .what = day.sealing.what };
+	use->what.imported = &use->imported;
+	if (day.submitted++ % REFUSED_ONE_IN == REFUSED_ONE_IN - 1)
 		use->what.release = day.revoked;
 	if (tpm_worker_submit(day.worker, &use->job, &err) < 0)
 		fail_msg("%s", err.message);
@@ -127,10 +142,11 @@ static void end(void)
 
 static void nothing_is_left_behind_however_often_it_is_unsealed(void **state)
 {
-	static struct use use;
+	static struct use uses[2]; /* so that one waits when the other is done */
 
 	begin();
-	submit(&use);
+	submit(&uses[0]);
+	submit(&uses[1]);
 	while (day.done < day.wanted)
 		uv_run(&day.loop, UV_RUN_ONCE);
 	double grown = footprints_growth_kib(&day.footprints);

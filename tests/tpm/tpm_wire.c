@@ -26,7 +26,8 @@
 
 struct tpm_wire_state {
 	_Atomic unsigned upstream_port, sent, delay_ms, cut_at, hang_at;
-	_Atomic uint32_t code;
+	_Atomic uint32_t code, hang_command, counted_command;
+	_Atomic unsigned counted;
 	_Atomic bool hangs;
 	sem_t resume;
 };
@@ -62,12 +63,17 @@ static ssize_t give(int fd, uint8_t *at, size_t n)
 	return send(fd, at, n, MSG_NOSIGNAL);
 }
 
+static uint32_t number_at(const uint8_t *at)
+{
+	uint32_t number;
+
+	memcpy(&number, at, sizeof(number));
+	return ntohl(number);
+}
+
 static uint32_t size_of(const uint8_t *message)
 {
-	uint32_t size;
-
-	memcpy(&size, message + 2, sizeof(size));
-	return ntohl(size);
+	return number_at(message + 2);
 }
 
 static bool take_message(int fd, uint8_t *message)
@@ -83,7 +89,6 @@ static void hang(void)
 	state->hangs = true;
 	while (sem_wait(&state->resume) < 0)
 		;
-	state->hangs = false;
 }
 
 static void refuse(uint8_t *message, uint32_t code)
@@ -98,9 +103,10 @@ static void refuse(uint8_t *message, uint32_t code)
 static bool exchange(int client, int tpm, uint8_t *message)
 {
 	unsigned n = ++state->sent;
-	uint32_t code = state->code;
+	uint32_t code = state->code, command = number_at(message + 6);
 
-	if (n == state->hang_at)
+	state->counted += command == state->counted_command;
+	if (n == state->hang_at || command == state->hang_command)
 		hang();
 	usleep(state->delay_ms * 1000);
 	if (code)
@@ -228,6 +234,17 @@ unsigned tpm_wire_sent(const struct tpm_wire *wire)
 	return wire->state->sent;
 }
 
+void tpm_wire_count(struct tpm_wire *wire, uint32_t command)
+{
+	wire->state->counted = 0;
+	wire->state->counted_command = command;
+}
+
+unsigned tpm_wire_counted(const struct tpm_wire *wire)
+{
+	return wire->state->counted;
+}
+
 void tpm_wire_slow_down(struct tpm_wire *wire, unsigned ms)
 {
 	wire->state->delay_ms = ms;
@@ -243,6 +260,11 @@ void tpm_wire_hang_at(struct tpm_wire *wire, unsigned n)
 	wire->state->hang_at = wire->state->sent + n;
 }
 
+void tpm_wire_hang_at_each(struct tpm_wire *wire, uint32_t command)
+{
+	wire->state->hang_command = command;
+}
+
 bool tpm_wire_hangs(const struct tpm_wire *wire)
 {
 	return wire->state->hangs;
@@ -251,6 +273,7 @@ bool tpm_wire_hangs(const struct tpm_wire *wire)
 void tpm_wire_resume(struct tpm_wire *wire)
 {
 	wire->state->hang_at = 0;
+	wire->state->hangs = false;
 	sem_post(&wire->state->resume);
 }
 

@@ -25,6 +25,10 @@ void tpm_wire_remove(struct tpm_wire *wire);
 
 unsigned tpm_wire_sent(const struct tpm_wire *wire); /* commands so far */
 
+/* How many with this code there are from now on: TPM2_CC_… */
+void tpm_wire_count(struct tpm_wire *wire, uint32_t command);
+unsigned tpm_wire_counted(const struct tpm_wire *wire);
+
 /* How long each command takes from now on, beside the TPM's own time. */
 void tpm_wire_slow_down(struct tpm_wire *wire, unsigned ms);
 
@@ -33,6 +37,8 @@ void tpm_wire_cut_at(struct tpm_wire *wire, unsigned n);
 
 /* That command waits for tpm_wire_resume. */
 void tpm_wire_hang_at(struct tpm_wire *wire, unsigned n);
+/* So does each with this code; 0: none. */
+void tpm_wire_hang_at_each(struct tpm_wire *wire, uint32_t command);
 bool tpm_wire_hangs(const struct tpm_wire *wire);
 void tpm_wire_resume(struct tpm_wire *wire);
 
