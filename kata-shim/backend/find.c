@@ -84,13 +84,14 @@ static bool look_beside(struct search *search, const char *containerd)
 	return slash && look_in(search, containerd, (size_t)(slash - containerd));
 }
 
+/* Kata's places apart, containerd looks in this order itself (core/runtime/v2/shim_manager.go). */
 static bool look_everywhere(struct search *search, const struct find_query *query)
 {
 	for (const char *const *place = search->row->places; *place; place++) {
 		if (look_in(search, *place, strlen(*place)))
 			return true;
 	}
-	return look_beside(search, query->containerd) || look_in_path(search, query->path);
+	return look_in_path(search, query->path) || look_beside(search, query->containerd);
 }
 
 static int take_configured(const struct row *row, const char *path, char ret[static PATH_MAX], struct error *err)

@@ -8,8 +8,8 @@
 #include "kata-shim/route/backend.h"
 
 /*
- * The shim of runc or Kata: the configured one, or else the first that is in the places where Kata installs its own, in the directory of
- * containerd's executable, or in PATH. Never ourselves under such a name.
+ * The shim of runc or Kata: the configured one, or else the first that is in the places where Kata installs its own, in PATH, or in the
+ * directory of containerd's executable. So runc's is the one that containerd would run without us. Never ourselves under such a name.
  */
 struct find_query {
 	enum backend backend;   /* not BACKEND_VM */

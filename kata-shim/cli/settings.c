@@ -14,7 +14,7 @@
 
 static const struct config_row rows[] = {
 	{ "runcShim", CONFIG_PATH, AT(runc_shim),
-	  .help = "containerd-shim-runc-v2. Default: the one beside containerd's executable, else the first in containerd's PATH." },
+	  .help = "containerd-shim-runc-v2. Default: the first in containerd's PATH, else the one beside containerd's executable." },
 	{ "kataShim", CONFIG_PATH, AT(kata_shim),
 	  .help = "containerd-shim-kata-v2. Default: the one in /opt/kata/bin or /opt/kata/runtime-rs/bin, else as for runcShim." },
 	{ "records", CONFIG_PATH, AT(records), RECORD_DEFAULT_DIRECTORY,

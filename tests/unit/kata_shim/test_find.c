@@ -69,21 +69,23 @@ static void expect_none(const struct find_query *query, int code, const char *wo
 		fail_msg("\"%s\" is not in: %s", words, err.message);
 }
 
-static void test_beside_containerd_comes_before_path(void **state)
+/* As containerd itself would. */
+static void test_path_comes_before_the_place_beside_containerd(void **state)
 {
 	char path[256];
-	struct find_query query = { .backend = BACKEND_RUNC, .containerd = path_of("a/containerd"), .path = path };
+	struct find_query query = { .backend = BACKEND_RUNC, .containerd = path_of("c/containerd"), .path = path };
 
 	snprintf(path, sizeof(path), "relative:%s::%s", path_of("b"), path_of("a"));
-	put("b/containerd-shim-runc-v2", 0755);
-	expect(&query, path_of("b/containerd-shim-runc-v2"));
+	assert_int_equal(mkdir(path_of("c"), 0755), 0);
+	put("c/containerd-shim-runc-v2", 0755);
+	expect(&query, path_of("c/containerd-shim-runc-v2"));
 	put("a/containerd-shim-runc-v2", 0755);
 	expect(&query, path_of("a/containerd-shim-runc-v2"));
-	query.containerd = NULL;
+	put("b/containerd-shim-runc-v2", 0755);
 	expect(&query, path_of("b/containerd-shim-runc-v2"));
 	query.backend = BACKEND_KATA;
-	put("b/containerd-shim-kata-v2", 0755);
-	expect(&query, path_of("b/containerd-shim-kata-v2"));
+	put("c/containerd-shim-kata-v2", 0755);
+	expect(&query, path_of("c/containerd-shim-kata-v2"));
 }
 
 static void test_the_configured_one_is_taken_or_none(void **state)
@@ -113,8 +115,8 @@ static void test_the_message_says_where_it_was_looked_for_and_what_to_set(void *
 	char words[256];
 
 	snprintf(words, sizeof(words),
-		 "/opt/kata/bin, /opt/kata/runtime-rs/bin, %s, %s: install it, or say where it is with sandbox.kataShim", path_of("a"),
-		 path_of("b"));
+		 "/opt/kata/bin, /opt/kata/runtime-rs/bin, %s, %s: install it, or say where it is with sandbox.kataShim", path_of("b"),
+		 path_of("a"));
 	expect_none(&query, ENOENT, words);
 }
 
@@ -135,7 +137,7 @@ static void test_we_are_never_the_shim_of_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_beside_containerd_comes_before_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_path_comes_before_the_place_beside_containerd, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_configured_one_is_taken_or_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_run_is_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_message_says_where_it_was_looked_for_and_what_to_set, set_up, tear_down),
