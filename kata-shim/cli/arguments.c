@@ -23,7 +23,9 @@ static const struct flag_row flag_rows[] = {
 	{ "publish-binary", TEXT(containerd) },
 	{ "address" },
 	{ "socket" },
+	{ "debug-socket" },
 	{ "v", .is_truth = true, .action = ACTION_VERSION },
+	{ "version", .is_truth = true, .action = ACTION_VERSION },
 	{ "info", .is_truth = true, .action = ACTION_INFO },
 	{ "debug", .is_truth = true },
 };

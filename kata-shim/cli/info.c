@@ -3,6 +3,7 @@
  * `-info`: what the handler's runtime can do, for kubelet. It has no pod, so only what depends on the handler alone decides whom to ask. A
  * VM has none of what runc says of user namespaces and recursive read-only mounts, and claims nothing.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,10 +26,25 @@ static int answer(struct error *err)
 	return r < 0 ? r : file_write_fd(STDOUT_FILENO, buf_view(&out), "standard output", err);
 }
 
-int call_info(const struct call *call, struct error *err)
+/* containerd says -info and no more; it is our parent. */
+static const char *find_containerd(char room[static PATH_MAX])
 {
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)getppid());
+	const ssize_t n = readlink(link, room, PATH_MAX - 1);
+	if (n < 0)
+		return NULL;
+	room[n] = 0;
+	return room;
+}
+
+int call_info(const struct call *given, struct error *err)
+{
+	struct call asked = *given;
+	char containerd[PATH_MAX];
 	_cleanup_(settings_clear) struct settings settings = {};
-	const struct route_question question = { call->handler, NULL };
+	const struct route_question question = { given->handler, NULL };
 	struct decision decision = {};
 	struct route route;
 
@@ -40,6 +56,8 @@ int call_info(const struct call *call, struct error *err)
 	decision.backend = route.backend;
 	if (decision.backend == BACKEND_VM)
 		return answer(err);
-	r = follow_find_shim(call, &settings, &decision, err);
-	return r < 0 ? r : follow_run(call, &decision, err);
+	if (!asked.arguments.containerd)
+		asked.arguments.containerd = find_containerd(containerd);
+	r = follow_find_shim(&asked, &settings, &decision, err);
+	return r < 0 ? r : follow_run(&asked, &decision, err);
 }

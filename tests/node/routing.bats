@@ -434,6 +434,18 @@ now      vm (handler untrusted)
 	[[ -d $KATA/recorded ]]
 }
 
+@test "-info finds the shim of runc beside the containerd that asks" {
+	cp "$(command -v bash)" "$T/containerd/containerd"
+	mkdir "$T/path" && ln -s "$RUNC" "$T/path/runc"
+	# shellcheck disable=SC2016
+	env -i "PATH=$T/path" "$T/containerd/containerd" -c '"$0" -info; exit $?' "$T/prefix/bin/containerd-shim-holdfast-v2" </dev/null >"$T/got"
+	grep -q io.containerd.runc.v2 "$T/got"
+	rm "$T/containerd/containerd-shim-runc-v2"
+	run env -i "PATH=$T/path" "$T/containerd/containerd" -c '"$0" -info; exit $?' "$T/prefix/bin/containerd-shim-holdfast-v2"
+	((status == 1))
+	[[ $output == *"is not in $T/path, $T/containerd: install it"* ]]
+}
+
 @test "-v says the version" {
 	run "$T/prefix/bin/containerd-shim-holdfast-v2" -v
 	((status == 0))

@@ -56,6 +56,7 @@ static void test_every_form_of_every_version_is_understood(void **state)
 		{ "the last of two", { "-id", "a", "-id", "b", "start" }, { ACTION_START, "b" } },
 		{ "-v", { "-v" }, { ACTION_VERSION } },
 		{ "--v=true", { "--v=true" }, { ACTION_VERSION } },
+		{ "--version", { "--version" }, { ACTION_VERSION } },
 		{ "-v=false", { "-v=false", "start" }, { ACTION_START } },
 		{ "-info", { "-info" }, { ACTION_INFO } },
 		{ "-info among others",
