@@ -4,9 +4,9 @@
  *
  *	exec_time NAME COUNT STDIN-FILE PROGRAM [ARGUMENT...]
  *
- * What it leaves behind is killed before the next execution, and takes no part in the time. The environment goes to it as it is. Where
- *CNI_COMMAND is ADD, every execution is followed by one with DEL that is not timed, so that each ADD does all its work. Some executions at
- *the beginning are left out as warm-up.
+ * The environment goes to the program as it is. What it leaves behind is killed before the next execution, and is not timed. Where
+ * CNI_COMMAND is ADD, every execution is followed by one with DEL that is not timed, so that each ADD does all its work. Some
+ * executions at the beginning are left out as warm-up.
  */
 #include <errno.h>
 #include <fcntl.h>
