@@ -79,6 +79,17 @@ static void data_that_a_call_does_not_take_ends_it(void **state)
 	assert_int_equal(pair.n_gone, 2);
 }
 
+static void data_after_the_last_ends_the_call(void **state)
+{
+	feed_request(1, TTRPC_REMOTE_OPEN, "Listen");
+	feed_frame(1, TTRPC_DATA, TTRPC_REMOTE_CLOSED | TTRPC_NO_DATA, (struct slice){ (const uint8_t *)"", 0 }, 0);
+	assert_int_equal(pair.n_received, 1);
+	feed_frame(1, TTRPC_DATA, 0, slice_string("x"), 1);
+	expect_status(1, RPC_INVALID_ARGUMENT, "data handling error: the call takes no data, or no more");
+	assert_int_equal(pair.n_received, 1);
+	assert_int_equal(pair.n_gone, 1);
+}
+
 static void the_last_data_may_have_a_message(void **state)
 {
 	feed_request(1, TTRPC_REMOTE_OPEN, "Sum");
@@ -318,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAIR_TEST(what_breaks_the_protocol_is_answered_in_gos_words),
 		PAIR_TEST(data_that_a_call_does_not_take_ends_it),
+		PAIR_TEST(data_after_the_last_ends_the_call),
 		PAIR_TEST(the_last_data_may_have_a_message),
 		PAIR_TEST(a_request_above_the_limit_is_refused_by_itself),
 		PAIR_TEST(a_timeout_that_had_passed_is_not_handled),

@@ -76,6 +76,16 @@ static void metadata_arrives(void **state)
 	assert_string_equal(pair.metadata, "me");
 }
 
+static void metadata_is_there_while_the_request_is(void **state)
+{
+	const struct ttrpc_metadata who = { slice_string("who"), slice_string("me") };
+	struct slice value;
+
+	pair_begin_request(&(struct ttrpc_request){ .service = "t", .method = "Hold", .metadata = &who, .n_metadata = 1 });
+	pair_settle();
+	assert_false(ttrpc_call_metadata(pair.held[0], "who", &value));
+}
+
 /* ── Time ── */
 
 static void each_side_ends_a_call_when_its_timeout_has_passed(void **state)
@@ -223,6 +233,7 @@ int main(void)
 		PAIR_TEST(a_refusal_keeps_its_status_and_every_word),
 		PAIR_TEST(unknown_services_and_methods_are_unimplemented_in_gos_words),
 		PAIR_TEST(metadata_arrives),
+		PAIR_TEST(metadata_is_there_while_the_request_is),
 		PAIR_TEST(each_side_ends_a_call_when_its_timeout_has_passed),
 		PAIR_TEST(a_server_tells_a_client_whose_clock_is_slow),
 		PAIR_TEST(a_handler_may_know_how_much_time_is_left),

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 
 #include "common/base/array.h"
-#include "common/rpc/ttrpc.h"
+#include "common/rpc/ttrpc_session.h"
 #include "tests/support/few_allocations.h"
 
 static struct world {
@@ -24,7 +24,18 @@ static struct world {
 	size_t answer_n;
 	enum rpc_status status;
 	char words[512];
+	bool used_up; /* the client's connection, once */
 } world;
+
+bool __wrap_ttrpc_session_is_used_up(const struct ttrpc_session *session);
+
+bool __wrap_ttrpc_session_is_used_up(const struct ttrpc_session *session)
+{
+	bool answer = world.used_up;
+
+	world.used_up = false;
+	return answer;
+}
 
 static void handle_echo(void *context, struct ttrpc_call *call, struct slice request)
 {
@@ -217,6 +228,20 @@ static void a_lost_connection_ends_every_pending_call(void **state)
 	run_until(&world.n_gone, 100);
 }
 
+static void a_connection_that_is_used_up_is_followed_by_another(void **state)
+{
+	start_server(getuid());
+	begin("Echo");
+	run_until_ended(1);
+	begin("Hold");
+	world.used_up = true;
+	begin("Echo");
+	run_until_ended(2);
+	assert_int_equal(world.n_good, 2);
+	assert_int_equal(world.n_ends, 3);
+	run_until(&world.n_gone, 1);
+}
+
 static void a_late_answer_is_a_timeout_and_the_handler_hears_of_it(void **state)
 {
 	start_server(getuid());
@@ -228,6 +253,10 @@ static void a_late_answer_is_a_timeout_and_the_handler_hears_of_it(void **state)
 	begin("Echo");
 	run_until_ended(1);
 	assert_int_equal(world.status, RPC_OK);
+	begin_with(slice_string("x"), "Hold", 50);
+	run_until_ended(1);
+	assert_int_equal(world.status, RPC_DEADLINE_EXCEEDED);
+	run_until(&world.n_gone, 2);
 }
 
 static void closing_the_client_ends_its_calls(void **state)
@@ -250,6 +279,18 @@ static void an_answer_that_was_given_arrives_though_the_server_stops(void **stat
 	assert_int_equal(world.status, RPC_OK);
 	assert_int_equal(world.n_answers, 1);
 	assert_int_not_equal(access(world.path, F_OK), 0);
+}
+
+/* The second request is not read with the first. */
+static void it_arrives_too_if_another_is_just_being_written(void **state)
+{
+	static const uint8_t large[20000];
+
+	start_server(getuid());
+	begin("Echo");
+	begin_with(slice_from(large, sizeof(large)), "Stop", 0);
+	run_until_ended(2);
+	assert_int_equal(world.n_good, 2);
 }
 
 static void a_server_that_stops_handles_nothing_more(void **state)
@@ -448,9 +489,11 @@ int main(void)
 		TEST(without_a_server_a_call_says_where_it_tried),
 		TEST(the_next_call_connects_again),
 		TEST(a_lost_connection_ends_every_pending_call),
+		TEST(a_connection_that_is_used_up_is_followed_by_another),
 		TEST(a_late_answer_is_a_timeout_and_the_handler_hears_of_it),
 		TEST(closing_the_client_ends_its_calls),
 		TEST(an_answer_that_was_given_arrives_though_the_server_stops),
+		TEST(it_arrives_too_if_another_is_just_being_written),
 		TEST(a_server_that_stops_handles_nothing_more),
 		TEST(time_that_the_loop_has_lost_is_not_taken_from_a_call),
 		TEST(a_socket_that_is_given_is_used_until_it_is_lost),

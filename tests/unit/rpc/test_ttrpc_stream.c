@@ -67,6 +67,17 @@ static void a_caller_that_gives_up_a_stream_says_that_no_more_comes(void **state
 	pair.n_held = 0;
 }
 
+static void a_stream_whose_time_is_up_says_that_no_more_comes(void **state)
+{
+	pair_begin_request(&(struct ttrpc_request){ .service = "t", .method = "Listen", .timeout_ms = 500, .open = true });
+	pair_settle();
+	pair.now_ms = 1500;
+	ttrpc_session_expire(pair.client);
+	assert_int_equal(pair.status, RPC_DEADLINE_EXCEEDED);
+	pair_settle();
+	assert_int_equal(pair.n_received, 1); /* NULL */
+}
+
 static void a_call_to_a_method_that_takes_a_stream_may_have_none(void **state)
 {
 	pair_call("Sum", "");
@@ -89,6 +100,7 @@ int main(void)
 		PAIR_TEST(a_stream_of_requests_has_one_answer),
 		PAIR_TEST(both_sides_may_stream_at_once),
 		PAIR_TEST(a_caller_that_gives_up_a_stream_says_that_no_more_comes),
+		PAIR_TEST(a_stream_whose_time_is_up_says_that_no_more_comes),
 		PAIR_TEST(a_call_to_a_method_that_takes_a_stream_may_have_none),
 		PAIR_TEST(answers_that_stream_to_a_call_which_has_one_are_an_error),
 	};

@@ -89,6 +89,11 @@ static void receive_sum(void *context, struct ttrpc_call *call, const struct sli
 		ttrpc_call_answer(call, slice_string(pair.n_received == 2 ? "two" : "not two"));
 }
 
+static void receive_only(void *context, struct ttrpc_call *call, const struct slice *message)
+{
+	pair.n_received++;
+}
+
 static const struct ttrpc_method methods[] = {
 	{ "Echo", handle_echo },
 	{ "Refuse", handle_refuse },
@@ -99,6 +104,7 @@ static const struct ttrpc_method methods[] = {
 	{ "HoldStream", handle_hold, .streams = true },
 	{ "Chat", handle_chat, .streams = true, .receive = receive_chat },
 	{ "Sum", handle_hold, .receive = receive_sum },
+	{ "Listen", handle_hold, .receive = receive_only },
 };
 static const struct ttrpc_service services_[] = { { "t", methods, ELEMENTS_OF(methods), NULL } };
 const struct ttrpc_services pair_services = { services_, ELEMENTS_OF(services_) };

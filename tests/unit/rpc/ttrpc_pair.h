@@ -29,7 +29,7 @@ struct pair {
 };
 
 extern struct pair pair;
-extern const struct ttrpc_services pair_services; /* "t": Echo, Refuse, Nothing, Hold, Large, Count, HoldStream, Chat, Sum */
+extern const struct ttrpc_services pair_services; /* "t": Echo, Refuse, Nothing, Hold, Large, Count, HoldStream, Chat, Sum, Listen */
 extern const struct ttrpc_receiver pair_receiver;
 uint64_t pair_now_ms(void *context);
 
