@@ -78,16 +78,16 @@ static void put_element(struct nlmsghdr *message, const struct ruleset_set *set,
 	put_one(message, element, ruleset_key_size(set->key), false, target);
 }
 
-static struct nlattr *put_list_start(struct nlmsghdr *message, const char *set)
+static struct nlattr *put_list_start(struct nlmsghdr *message, const char *table, const char *set)
 {
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
 	return mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
 }
 
 void nft_elements_put_key(struct nlmsghdr *message, const struct ruleset_set *set, const void *element)
 {
-	struct nlattr *list = put_list_start(message, set->name);
+	struct nlattr *list = put_list_start(message, RULESET_TABLE, set->name);
 
 	put_element(message, set, element, false);
 	mnl_attr_nest_end(message, list);
@@ -137,7 +137,7 @@ size_t nft_elements_step(struct nft_transaction *tx, bool add, const struct rule
 		left == 1 ? "element" : "elements from", first, set->map ? "map" : "set", set->name);
 	if (!message)
 		return left;
-	struct nlattr *elements = put_list_start(message, set->name);
+	struct nlattr *elements = put_list_start(message, tx->table, set->name);
 	do
 		put_element(message, set, at + n++ * set->stride, add);
 	while (n < left && message->nlmsg_len <= room + ELEMENT_MAX);

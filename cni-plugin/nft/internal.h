@@ -13,10 +13,13 @@ enum nft_table_state {
 	NFT_TABLE_STRANGE, /* its content does not count */
 };
 
+#define RULESET_INTERIM RULESET_TABLE "-interim" /* see interim.c */
+
 struct nft_table {
 	enum nft_table_state state;
 	bool replace; /* it is not as we make it: the next apply replaces it as a whole */
 	bool owned;   /* by us */
+	bool interim; /* there is, or may be, an interim table beside it: the next apply deletes it */
 };
 
 struct nft {
@@ -28,6 +31,16 @@ struct nft {
 /* ownership.c: the flags that the table should have, and what one with these flags and this owner is. */
 uint32_t nft_table_flags(const struct nft *nft);
 enum nft_table_state nft_table_judge(const struct nft *nft, uint32_t flags, uint32_t owner);
+
+/*
+ * Lets the kernel check a table with these flags, of another name, and forget it again. Afterwards every packet has left the rules that was
+ * among them before: what the kernel takes back a packet might have met, so it waits for them all (synchronize_rcu() in
+ * __nf_tables_abort()).
+ */
+int nft_rehearse(struct nft *nft, uint32_t flags, struct error *err) must_check;
+
+/* No such table is no error. */
+int nft_drop_table(struct nft *nft, enum ruleset_family family, const char *name, struct error *err) must_check;
 
 uint64_t nft_now_us(void);
 

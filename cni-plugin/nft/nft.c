@@ -55,12 +55,15 @@ int nft_rebase(struct nft *nft, struct ruleset *ruleset, struct error *err)
 
 	if (!nothing)
 		return error_nomem(err);
+	struct nft_table *table = &nft->tables[family];
 	int r = nft_read(nft, family, &kernel, err);
+	if (r == -EAGAIN)
+		table->interim = true;
 	if (r == 0)
 		r = ruleset_rebase(ruleset, kernel, err);
-	if (r != -EEXIST && r != -EAGAIN && (r < 0 || nft->tables[family].state != NFT_TABLE_OTHER))
+	if (r != -EEXIST && r != -EAGAIN && (r < 0 || table->state != NFT_TABLE_OTHER))
 		return r;
-	nft->tables[family].replace = true;
+	table->replace = true;
 	return ruleset_rebase(ruleset, nothing, err);
 }
 
@@ -72,14 +75,23 @@ int nft_reconcile(struct nft *nft, struct ruleset *ruleset, struct nft_report *r
 }
 
 /* Adding it first makes a missing table no error, on kernels before NFT_MSG_DESTROYTABLE (6.3) too. */
-int nft_delete_table(struct nft *nft, enum ruleset_family family, struct error *err)
+int nft_drop_table(struct nft *nft, enum ruleset_family family, const char *name, struct error *err)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
 
 	nft_transaction_begin(&tx, nft_family(family), nft->socket.sequence, DELETE_BYTES_MAX);
-	nft_step_table_add(&tx, RULESET_TABLE, 0);
+	tx.table = name;
+	nft_step_table_add(&tx, 0);
 	nft_step_table_delete(&tx);
-	int r = nft_transaction_run(&tx, &nft->socket, err);
+	return nft_transaction_run(&tx, &nft->socket, err);
+}
+
+int nft_delete_table(struct nft *nft, enum ruleset_family family, struct error *err)
+{
+	int r = nft_drop_table(nft, family, RULESET_TABLE, err);
+
+	if (r == 0)
+		r = nft_drop_table(nft, family, RULESET_INTERIM, err);
 	if (r < 0)
 		return error_wrap(err, "cannot delete our table");
 	nft->tables[family] = (struct nft_table){};

@@ -26,6 +26,7 @@ bool nft_is_owned(const struct nft *nft, enum ruleset_family family);
 /* The table itself has to be written, though nothing may be pending in the ruleset: nft_apply does it. */
 bool nft_is_table_pending(const struct nft *nft, enum ruleset_family family);
 
+/* Of our table; what an interim one costs is in the duration only. */
 struct nft_report {
 	size_t messages; /* in all transactions of this apply */
 	size_t bytes;
@@ -35,7 +36,9 @@ struct nft_report {
 
 /*
  * Sends what is pending, atomically as far as traffic can see: NEW chains with rules, and whatever else is new and too much for one
- * transaction, go ahead in transactions of their own, since nothing refers to them yet; everything else is one. On success calls
+ * transaction, go ahead in transactions of their own, since nothing refers to them yet; everything else is one. If base chains change, another
+ * table with all that is wanted judges beside ours meanwhile, which takes some 30 ms: each packet meets the old rules, the new ones, or both
+ * (interim.c). On success calls
  * ruleset_committed. On error the kernel has the old rules (perhaps with unreferenced new objects), the ruleset is unchanged, and the message
  * names the step that the kernel refused:
  * `cannot apply ruleset: rule "shop/db ingress[3]" in chain "...": kernel: No such file or directory`. Then read, rebase, apply again

@@ -40,19 +40,20 @@ enum nft_table_state nft_table_judge(const struct nft *nft, uint32_t flags, uint
 }
 
 /* Of another name, so that what is there has no say; without its end the kernel forgets it again. */
-static int rehearse(struct nft *nft, struct error *err)
+int nft_rehearse(struct nft *nft, uint32_t flags, struct error *err)
 {
 	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
 
 	nft_transaction_begin(&tx, NFPROTO_INET, nft->socket.sequence, REHEARSAL_BYTES_MAX);
+	tx.table = RULESET_TABLE "-rehearsal";
 	tx.rehearsal = true;
-	nft_step_table_add(&tx, RULESET_TABLE "-rehearsal", OWNED);
+	nft_step_table_add(&tx, flags);
 	return nft_transaction_run(&tx, &nft->socket, err);
 }
 
 int nft_own(struct nft *nft, struct error *err)
 {
-	int r = rehearse(nft, err);
+	int r = nft_rehearse(nft, OWNED, err);
 
 	nft->own = r == 0;
 	if (r == -EOPNOTSUPP || r == -EINVAL)
@@ -67,5 +68,7 @@ bool nft_is_owned(const struct nft *nft, enum ruleset_family family)
 
 bool nft_is_table_pending(const struct nft *nft, enum ruleset_family family)
 {
-	return nft->tables[family].replace || nft->tables[family].state == NFT_TABLE_ORPHAN;
+	const struct nft_table *table = &nft->tables[family];
+
+	return table->replace || table->interim || table->state == NFT_TABLE_ORPHAN;
 }

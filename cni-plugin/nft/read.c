@@ -42,7 +42,7 @@ struct reading {
 	size_t n_chains, capacity;
 	struct chain_read *current; /* rules come chain by chain */
 	uint32_t generation;
-	bool has_table;
+	bool has_table, has_interim;
 	enum nft_table_state state;
 	bool strange; /* something that we never make and cannot mend object by object */
 };
@@ -80,18 +80,34 @@ static int visit_table(const struct nlmsghdr *message, void *context, struct err
 	return 0;
 }
 
-/* 1 if there is our table, 0 if not. */
-static int read_table(struct reading *reading, struct error *err)
+static int visit_interim(const struct nlmsghdr *message, void *context, struct error *err)
+{
+	((struct reading *)context)->has_interim = true;
+	return 0;
+}
+
+/* 1 if there is such a table, 0 if not. */
+static int ask_for_table(struct reading *reading, const char *name, nft_visit *visit, struct error *err)
 {
 	uint8_t buffer[NFT_REQUEST_MAX];
 	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETTABLE, 0, nft_family(reading->family));
 
-	mnl_attr_put_strz(request, NFTA_TABLE_NAME, RULESET_TABLE);
-	int r = nft_socket_request(&reading->nft->socket, request, visit_table, reading, err);
+	mnl_attr_put_strz(request, NFTA_TABLE_NAME, name);
+	int r = nft_socket_request(&reading->nft->socket, request, visit, reading, err);
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0)
-		return error_wrap(err, "table \"" RULESET_TABLE "\"");
+	return r < 0 ? error_wrap(err, "table \"%s\"", name) : 1;
+}
+
+/* 1 if there is our table, 0 if not. */
+static int read_tables(struct reading *reading, struct error *err)
+{
+	int r = ask_for_table(reading, RULESET_INTERIM, visit_interim, err);
+
+	if (r >= 0)
+		r = ask_for_table(reading, RULESET_TABLE, visit_table, err);
+	if (r <= 0)
+		return r;
 	reading->strange |= reading->state == NFT_TABLE_STRANGE;
 	return 1;
 }
@@ -271,7 +287,7 @@ static int read_once(struct reading *reading, struct error *err)
 		return error_nomem(err);
 	int r = read_generation(reading->nft, &reading->generation, err);
 	if (r == 0)
-		r = read_table(reading, err);
+		r = read_tables(reading, err);
 	if (r > 0)
 		r = read_content(reading, err);
 	/* An object that went between two dumps is missing in the second. */
@@ -298,6 +314,7 @@ int nft_read(struct nft *nft, enum ruleset_family family, struct ruleset **ret, 
 		nft->tables[family] = (struct nft_table){
 			.state = reading.state,
 			.replace = reading.strange,
+			.interim = reading.has_interim,
 			.owned = nft->own && reading.has_table && reading.state == NFT_TABLE_RIGHT,
 		};
 		if (reading.strange) {

@@ -19,13 +19,13 @@ static void put_userdata(struct nlmsghdr *message, uint16_t attribute, const str
 		mnl_attr_put(message, attribute, userdata->n, userdata->bytes);
 }
 
-void nft_step_table_add(struct nft_transaction *tx, const char *name, uint32_t flags)
+void nft_step_table_add(struct nft_transaction *tx, uint32_t flags)
 {
-	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"%s\"", name);
+	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"%s\"", tx->table);
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, name);
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, tx->table);
 	if (flags)
 		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(flags));
 	nft_transaction_put(tx, message);
@@ -33,17 +33,17 @@ void nft_step_table_add(struct nft_transaction *tx, const char *name, uint32_t f
 
 void nft_step_table_delete(struct nft_transaction *tx)
 {
-	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_DELTABLE, 0, NFT_STEP_ROOM, "deletion of table \"" RULESET_TABLE "\"");
+	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_DELTABLE, 0, NFT_STEP_ROOM, "deletion of table \"%s\"", tx->table);
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, tx->table);
 	nft_transaction_put(tx, message);
 }
 
-static void put_counter(struct nlmsghdr *message, const struct ruleset_counter *counter)
+static void put_counter(const struct nft_transaction *tx, struct nlmsghdr *message, const struct ruleset_counter *counter)
 {
-	mnl_attr_put_strz(message, NFTA_OBJ_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_OBJ_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_OBJ_NAME, counter->name);
 	mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
 }
@@ -55,7 +55,7 @@ void nft_step_counter_add(struct nft_transaction *tx, const struct ruleset_count
 
 	if (!message)
 		return;
-	put_counter(message, counter);
+	put_counter(tx, message, counter);
 	mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_OBJ_DATA)); /* from zero, but the kernel wants the attribute */
 	nft_transaction_put(tx, message);
 }
@@ -66,7 +66,7 @@ void nft_step_counter_delete(struct nft_transaction *tx, const struct ruleset_co
 
 	if (!message)
 		return;
-	put_counter(message, counter);
+	put_counter(tx, message, counter);
 	nft_transaction_put(tx, message);
 }
 
@@ -110,7 +110,7 @@ void nft_step_set_add(struct nft_transaction *tx, const struct ruleset_set *set,
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_SET_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_SET_NAME, set->name);
 	mnl_attr_put_u32(message, NFTA_SET_FLAGS, htonl(type.flags));
 	mnl_attr_put_u32(message, NFTA_SET_KEY_TYPE, htonl(type.key_type));
@@ -131,7 +131,7 @@ void nft_step_set_delete(struct nft_transaction *tx, const struct ruleset_set *s
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_SET_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_SET_NAME, set->name);
 	nft_transaction_put(tx, message);
 }
@@ -144,7 +144,7 @@ void nft_step_chain_add(struct nft_transaction *tx, const struct ruleset_chain *
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chain->name);
 	if (chain->hook != RULESET_NO_HOOK)
 		nft_hook_put(message, chain);
@@ -160,7 +160,7 @@ void nft_step_chain_claim(struct nft_transaction *tx, const struct ruleset_chain
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chain->name);
 	nft_transaction_put(tx, message);
 }
@@ -171,7 +171,7 @@ void nft_step_chain_delete(struct nft_transaction *tx, const struct ruleset_chai
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chain->name);
 	nft_transaction_put(tx, message);
 }
@@ -183,12 +183,12 @@ void nft_step_chain_flush(struct nft_transaction *tx, const struct ruleset_chain
 
 	if (!message)
 		return;
-	mnl_attr_put_strz(message, NFTA_RULE_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, tx->table);
 	mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain->name);
 	nft_transaction_put(tx, message);
 }
 
-static bool place_rule(struct nftnl_rule *rule, const struct ruleset_chain *chain, size_t index)
+static bool place_rule(const struct nft_transaction *tx, struct nftnl_rule *rule, const struct ruleset_chain *chain, size_t index)
 {
 	struct nft_userdata userdata = {};
 	struct nft_rule_mark mark = { .index = (uint32_t)index, .total = (uint32_t)chain->n_rules };
@@ -196,7 +196,7 @@ static bool place_rule(struct nftnl_rule *rule, const struct ruleset_chain *chai
 	memcpy(mark.fingerprint, chain->fingerprint, sizeof(mark.fingerprint));
 	nft_userdata_comment(&userdata, NFTNL_UDATA_RULE_COMMENT, chain->rules[index].comment);
 	nft_userdata_rule_mark(&userdata, &mark);
-	return nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, RULESET_TABLE) == 0 &&
+	return nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, tx->table) == 0 &&
 	       nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain->name) == 0 &&
 	       nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, userdata.bytes, (uint32_t)userdata.n) == 0;
 }
@@ -209,7 +209,7 @@ int nft_step_rule_add(struct nft_transaction *tx, const struct ruleset_chain *ch
 	int r = nft_expression_rule(&chain->rules[index], &rule, err);
 	if (r < 0)
 		return error_wrap(err, "rule \"%s\" in chain \"%s\"", comment ? comment : "", chain->name);
-	if (!place_rule(rule, chain, index))
+	if (!place_rule(tx, rule, chain, index))
 		return error_nomem(err);
 	struct nlmsghdr *message = nft_transaction_step(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, NFT_STEP_ROOM,
 							"rule \"%s\" in chain \"%s\"", comment ? comment : "", chain->name);

@@ -10,7 +10,7 @@
  * already there, the kernel is not as we believe, and reading it again is better than adding rules twice.
  */
 /* It may be there already, with these flags; 0: with whatever flags. */
-void nft_step_table_add(struct nft_transaction *tx, const char *name, uint32_t flags);
+void nft_step_table_add(struct nft_transaction *tx, uint32_t flags);
 void nft_step_table_delete(struct nft_transaction *tx);
 
 void nft_step_counter_add(struct nft_transaction *tx, const struct ruleset_counter *counter);

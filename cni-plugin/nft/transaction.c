@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cni-plugin/policy/ruleset.h"
 #include "common/base/array.h"
 
 #define SENTENCE_MAX 700 /* two names of 255 and a few words */
@@ -62,6 +63,7 @@ void nft_transaction_begin(struct nft_transaction *tx, uint8_t family, uint32_t 
 	buf_clear(&tx->sentences);
 	tx->bytes_max = bytes_max;
 	tx->family = family;
+	tx->table = RULESET_TABLE;
 	tx->sequence = sequence;
 	tx->n_steps = 0;
 	tx->failed = 0;

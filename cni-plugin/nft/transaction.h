@@ -11,7 +11,7 @@
  *
  *	_cleanup_(nft_transaction_free) struct nft_transaction tx = {};
  *	nft_transaction_begin(&tx, NFPROTO_INET, socket->sequence, bytes_max);
- *	message = nft_transaction_step(&tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"%s\"", name);
+ *	message = nft_transaction_step(&tx, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFT_STEP_ROOM, "table \"%s\"", tx.table);
  *	if (message)
  *		... attributes ..., then nft_transaction_put(&tx, message);
  *	r = nft_transaction_run(&tx, socket, err);
@@ -24,6 +24,7 @@ struct nft_transaction {
 	size_t last; /* where the last step starts in `bytes` */
 	size_t bytes_max;
 	uint8_t family;    /* NFPROTO_* of the table that it changes */
+	const char *table; /* its name: RULESET_TABLE, unless set after _begin */
 	bool rehearsal;    /* the kernel checks every step, and then forgets all */
 	uint32_t sequence; /* of BATCH_BEGIN; step i has sequence + 1 + i */
 	int failed;        /* 0 or a positive errno */

@@ -131,6 +131,7 @@ int spoof_skeleton(struct ruleset *ruleset, const struct ruleset_log *log, struc
 	return r;
 }
 
+/* A name for ever: one chain for another on the same interface would be two for the kernel, with a gap between them (nft/interim.c). */
 struct device_chain {
 	char name[IF_NAMESIZE + 8];
 };

@@ -310,6 +310,8 @@ static bool attempt(struct trial *trial, enum fault kind, size_t at, bool reads_
 		fail_msg("%s at %zu: the next attempt fails: %s", name, at, err.message);
 	if (!kernel_is(&trial->wanted))
 		fail_msg("%s at %zu: the next attempt does not get there", name, at);
+	if (nft_is_table_pending(trial->wanted.nft, RULESET_INET))
+		fail_msg("%s at %zu: the next attempt leaves an interim table", name, at);
 	return struck;
 }
 
