@@ -4,12 +4,15 @@
 # Each node has a software TPM of its own. No VM sandbox is there yet: what the runtime shim will record of one is written here by root.
 export LAB=e2e-tpm
 load lib
+DISK=$E2E_STATE/disk
+export HOLDFAST_LABS=$DISK/labs
 
 setup_file() {
 	LAB_OPTIONS=(--holdfast "${HOLDFAST_BUILD:?must be the build directory}" --tpm)
-	[[ ${E2E_KEEP:-} ]] || "$CLUSTER/down" --name "$LAB"
+	[[ ${E2E_KEEP:-} ]] || lab_down
 	build_knock
 	learn_nothing
+	mountpoint -q "$DISK" || disk_up
 	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure "${LAB_OPTIONS[@]}" >&2 3>&-
 	{ namespace shop; namespace evil; } | k apply -f - >/dev/null
 	for account in shop/db shop/web evil/db; do
@@ -18,12 +21,36 @@ setup_file() {
 	before_long nodes_are_published
 	head -c 32 /dev/urandom | xxd -p -c 64 | tr -d '\n' >"$E2E_STATE/pw"
 	sealed db-password --from-file "password=$E2E_STATE/pw" --allow shop/db
+	k get tpmsecret db-password -o yaml >"$E2E_STATE/sealed"
+	content_key "$E2E_STATE/sealed" >"$E2E_STATE/key"
 }
 
 teardown_file() {
 	[[ ! ${E2E_KEEP:-} ]] || return 0
-	"$CLUSTER/down" --name "$LAB"
+	lab_down
 	rm -rf "$E2E_STATE"
+}
+
+lab_down() {
+	"$CLUSTER/down" --name "$LAB"
+	! mountpoint -q "$DISK" || umount "$DISK"
+}
+
+# The machines' disk is an image that keeps every block that was ever written to it: all goes through the journal, at once, and the journal
+# is longer than all that these tests write. Whether it was long enough is seen by what is written first, and then written over.
+disk_up() {
+	mkdir -p "$DISK"
+	rm -f "$DISK.image" && truncate -s 32G "$DISK.image"
+	mkfs.ext4 -q -J size=8192 -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$DISK.image"
+	if ! mount -o loop,data=journal,sync,nobarrier "$DISK.image" "$DISK"; then
+		echo "# no loop device here: what is written to disks is not searched" >&3
+		return
+	fi
+	head -c 32 /dev/urandom >"$DISK.first"
+	cp "$DISK.first" "$DISK/file"
+	head -c 32 /dev/zero 1<>"$DISK/file"
+	fsfreeze --freeze "$DISK" && fsfreeze --unfreeze "$DISK" # past the journal too, to where the file is
+	rm "$DISK/file"
 }
 
 setup() {
@@ -453,6 +480,16 @@ volumes_are_empty() { node 1 exec sh -c '! ls -d /run/holdfast/vol/*/*/*'; }
 
 # ── the nosy operator ──
 
+# remnants SECRET-FILE… -- PATH-OR-PID…: what says where any part of these is.
+remnants() { "$HOLDFAST_BUILD/tests/support/remnants" "$@"; }
+
+# It has looked everywhere, and found nothing.
+no_remnants() {
+	local status=0
+	remnants "$@" || status=$?
+	((status == 1))
+}
+
 @test "no plaintext and no content key is in etcd, kubelet's, containerd's and our own files, logs, or the daemon's memory" {
 	local pid places
 	head -c 32 /dev/urandom >marker
@@ -465,15 +502,13 @@ volumes_are_empty() { node 1 exec sh -c '! ls -d /run/holdfast/vol/*/*/*'; }
 	pid=$(daemon_pid)
 	# The search finds what is there: the file in the pod, and the node's name in the memory of the daemon.
 	printf '%s' "$LAB-1" >known
-	"$E2E/search.py" marker -- "$(root_of shop/reader)$SECRETS/nosy/"
-	"$E2E/search.py" known -- "$pid"
-	places=(/var/tmp/holdfast-lab/"$LAB"/{control,node1,node2}/{root,log} "/proc/$(node 1 pid)/root/run/containerd")
-	! "$E2E/search.py" marker key -- "${places[@]}" || false
-	before_long memory_is_clean "$pid" # a key may serve others for `reuse`
+	remnants marker -- "$(root_of shop/reader)$SECRETS/nosy/"
+	remnants known -- "$pid"
+	places=("$HOLDFAST_LABS/$LAB"/{control,node1,node2}/{root,log} "/proc/$(node 1 pid)/root/run/containerd")
+	no_remnants marker key "$E2E_STATE/pw" -- "${places[@]}"
+	before_long no_remnants marker key -- "$pid" # a key may serve others for `reuse`
 	k delete tpmsecret nosy
 }
-
-memory_is_clean() { ! "$E2E/search.py" marker key -- "$1"; }
 
 daemon_pid() { pgrep --nslist pid --ns "$(node 1 pid)" -x holdfast-tpm; }
 
@@ -526,3 +561,15 @@ content_key() {
 
 hold() { k get tpmnode "$LAB-1" -o 'jsonpath={.spec.hold.value}'; }
 hold_is() { [[ $(hold) == "$1" ]]; }
+
+# ── and what of all this has come to a disk ──
+
+@test "no block that these tests have written to a disk had anything of the plaintext or the content key" {
+	mountpoint -q "$DISK" || skip "no loop device here"
+	# What was deleted at once is found, and what was written over before all else.
+	head -c 32 /dev/urandom >deleted
+	cp deleted "$DISK/deleted" && rm "$DISK/deleted"
+	remnants deleted -- "$DISK.image"
+	remnants "$DISK.first" -- "$DISK.image"
+	no_remnants "$E2E_STATE/pw" "$E2E_STATE/key" -- "$DISK.image"
+}
