@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -38,4 +39,32 @@ func bench(arguments []string) error {
 	})
 	fmt.Printf("%.0f\n", float64(n.Load())/time.Since(begin).Seconds())
 	return err
+}
+
+func hold(arguments []string) error {
+	connections, err := strconv.Atoi(arguments[1])
+	if err != nil {
+		return err
+	}
+	calls, err := strconv.Atoi(arguments[2])
+	if err != nil {
+		return err
+	}
+	for i := range connections {
+		connection, err := dial(arguments[0])
+		if err != nil {
+			return err
+		}
+		c := &client{connection, arguments[0]}
+		for j := range calls {
+			go c.call(context.Background(), "Hold", fmt.Appendf(nil, "%d %d", i, j))
+		}
+		for range calls + 1 { // by then those have been sent, too
+			if err = c.unary(); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Println("holding")
+	select {}
 }

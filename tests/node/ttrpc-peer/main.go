@@ -6,6 +6,7 @@
 //	ttrpc-peer check SOCKET NAME      0 if the server does what NAME promises
 //	ttrpc-peer raw SOCKET             prints what the server answers to frames that no library sends
 //	ttrpc-peer bench SOCKET SECONDS CALLS    round trips per second, with so many calls under way
+//	ttrpc-peer hold SOCKET CONNECTIONS CALLS    has so many of them, of calls on each connection, says so, and waits to be ended
 package main
 
 import (
@@ -44,9 +45,9 @@ func main() {
 	commands := map[string]struct {
 		run        func([]string) error
 		nArguments int
-	}{"serve": {serve, 1}, "check": {check, 2}, "raw": {raw, 1}, "bench": {bench, 3}}
+	}{"serve": {serve, 1}, "check": {check, 2}, "raw": {raw, 1}, "bench": {bench, 3}, "hold": {hold, 3}}
 	if len(os.Args) < 2 || commands[os.Args[1]].nArguments != len(os.Args)-2 {
-		fmt.Fprintln(os.Stderr, "usage: ttrpc-peer serve SOCKET | check SOCKET NAME | raw SOCKET | bench SOCKET SECONDS CALLS")
+		fmt.Fprintln(os.Stderr, "usage: ttrpc-peer serve SOCKET | check SOCKET NAME | raw SOCKET | bench SOCKET SECONDS CALLS | hold SOCKET CONNECTIONS CALLS")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]].run(os.Args[2:]); err != nil {
