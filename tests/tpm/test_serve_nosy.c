@@ -229,15 +229,24 @@ static void plant(uint8_t *to, int pipe)
 		_exit(1);
 }
 
+static bool allow_cores(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		return false;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_CORE, &limit) == 0;
+}
+
 /* As the daemon, but dumpable: has bytes on the heap, and bytes in memory for secrets. */
 static void crash(int pipe, int number)
 {
-	const struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	uint8_t *plain = malloc(CONTENT_SIZE);
 	struct secret secret = {};
 	struct error err;
 
-	if (!plain || chdir(serving.directory) < 0 || setrlimit(RLIMIT_CORE, &limit) < 0 || secret_make(CONTENT_SIZE, &secret, &err) < 0)
+	if (!plain || !allow_cores() || secret_make(CONTENT_SIZE, &secret, &err) < 0)
 		_exit(1);
 	plant(plain, pipe);
 	plant(secret.p, pipe);
@@ -277,7 +286,7 @@ static void need_cores(bool there_is_one)
 {
 	if (there_is_one)
 		return;
-	print_message("# no process leaves a core here: look at kernel.core_pattern\n");
+	print_message("# no process leaves a core here: look at kernel.core_pattern and `ulimit -Hc`\n");
 	skip();
 }
 
