@@ -570,6 +570,7 @@ hold_is() { [[ $(hold) == "$1" ]]; }
 	head -c 32 /dev/urandom >deleted
 	cp deleted "$DISK/deleted" && rm "$DISK/deleted"
 	remnants deleted -- "$DISK.image"
-	remnants "$DISK.first" -- "$DISK.image"
+	du -m "$DISK.image"
+	remnants "$DISK.first" -- "$DISK.image" || { echo "what was written first is lost: make the journal longer"; false; }
 	no_remnants "$E2E_STATE/pw" "$E2E_STATE/key" -- "$DISK.image"
 }
