@@ -114,6 +114,13 @@ void ttrpc_client_cancel(struct ttrpc_client_call *call)
 	free(call);
 }
 
+/* It ends on our side alone. A server that streams with us hears that no more comes: it cannot be told more. */
+static void give_up(struct ttrpc_client_call *call, enum rpc_status status, const char *words)
+{
+	ttrpc_client_end_sending(call);
+	end(call, status, words);
+}
+
 /* ── Answers ── */
 
 static void deliver(const struct ttrpc_client_call *call, struct slice message)
@@ -139,7 +146,7 @@ static void take_response(struct ttrpc_session *session, struct ttrpc_client_cal
 	struct error err;
 
 	if (ttrpc_response_read(frame->data, &response, &err) < 0) {
-		end(call, RPC_INTERNAL, err.message);
+		give_up(call, RPC_INTERNAL, err.message);
 		return;
 	}
 	if (response.status != RPC_OK) {
@@ -156,7 +163,7 @@ static void take_response(struct ttrpc_session *session, struct ttrpc_client_cal
 static void take_data(struct ttrpc_session *session, struct ttrpc_client_call *call, const struct ttrpc_frame *frame)
 {
 	if (!call->streaming) {
-		end(call, RPC_INTERNAL, "the peer streams answers to a call that has one");
+		give_up(call, RPC_INTERNAL, "the peer streams answers to a call that has one");
 		return;
 	}
 	if (!(frame->flags & TTRPC_NO_DATA))
@@ -175,9 +182,9 @@ static void take(struct ttrpc_session *session, const struct ttrpc_frame *frame)
 		return;
 	if (frame->lost == EMSGSIZE) {
 		error_set(&err, ENOBUFS, "message length %u exceed maximum message size of %d", frame->length, TTRPC_MESSAGE_MAX);
-		end(call, rpc_status_of(&err), err.message);
+		give_up(call, rpc_status_of(&err), err.message);
 	} else if (frame->lost) {
-		end(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		give_up(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
 	} else if (frame->type == TTRPC_RESPONSE) {
 		take_response(session, call, frame);
 	} else if (frame->type == TTRPC_DATA) {
@@ -189,10 +196,7 @@ static void take(struct ttrpc_session *session, const struct ttrpc_frame *frame)
 
 static void expire(struct ttrpc_stream *stream)
 {
-	struct ttrpc_client_call *call = (struct ttrpc_client_call *)stream;
-
-	ttrpc_client_end_sending(call);
-	end(call, RPC_DEADLINE_EXCEEDED, "the peer did not answer in time");
+	give_up((struct ttrpc_client_call *)stream, RPC_DEADLINE_EXCEEDED, "the peer did not answer in time");
 }
 
 static void drop(struct ttrpc_stream *stream, const struct error *why)

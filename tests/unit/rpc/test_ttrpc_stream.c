@@ -92,6 +92,18 @@ static void answers_that_stream_to_a_call_which_has_one_are_an_error(void **stat
 	pair_expect_alive();
 }
 
+static void a_server_whose_answers_are_not_wanted_hears_that_no_more_comes(void **state)
+{
+	struct ttrpc_client_call *mine = pair_begin_request(&(struct ttrpc_request){ .service = "t", .method = "Chat", .open = true });
+	struct error err;
+
+	assert_int_equal(ttrpc_client_send(mine, slice_string("hi"), &err), 0);
+	pair_settle();
+	assert_int_equal(pair.status, RPC_INTERNAL);
+	assert_int_equal(pair.n_received, 2); /* "hi", NULL */
+	pair.n_held = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +115,7 @@ int main(void)
 		PAIR_TEST(a_stream_whose_time_is_up_says_that_no_more_comes),
 		PAIR_TEST(a_call_to_a_method_that_takes_a_stream_may_have_none),
 		PAIR_TEST(answers_that_stream_to_a_call_which_has_one_are_an_error),
+		PAIR_TEST(a_server_whose_answers_are_not_wanted_hears_that_no_more_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
