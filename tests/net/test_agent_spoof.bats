@@ -138,6 +138,12 @@ poison() {
 	forge shop/web shop/db his_ip=10.244.2.1 "to_mac=$(mac shop/db)" arp_for_him
 }
 
+# Whoever was believed before may be believed again as soon as he says something.
+poisons() {
+	poison
+	has_neighbour "$@"
+}
+
 @test "forged ARP and neighbour advertisements poison neither the node's neighbour table nor a pod's" {
 	neighbourhood
 	poison
@@ -151,10 +157,9 @@ poison() {
 @test "the same forgeries poison them if the namespace lets its pods send as anybody" {
 	allow_spoofing shop true
 	neighbourhood
-	poison
-	wait_for "the node believes web" has_neighbour "$(address shop/db)" "$(mac shop/web)"
-	wait_for "the node believes web in IPv6" has_neighbour "$(address shop/db 6)" "$(mac shop/web)"
-	wait_for "db believes web" has_neighbour 10.244.2.1 "$(mac shop/web)" shop-db
+	wait_for "the node believes web" poisons "$(address shop/db)" "$(mac shop/web)"
+	wait_for "the node believes web in IPv6" poisons "$(address shop/db 6)" "$(mac shop/web)"
+	wait_for "db believes web" poisons 10.244.2.1 "$(mac shop/web)" shop-db
 }
 
 @test "a pod's own traffic is unharmed: ping, large ones too, over both families and link-local, and address detection" {
