@@ -37,7 +37,7 @@ struct nft_report {
 /*
  * Sends what is pending, atomically as far as traffic can see: NEW chains with rules, and whatever else is new and too much for one
  * transaction, go ahead in transactions of their own, since nothing refers to them yet; everything else is one. If base chains change, another
- * table with all that is wanted judges beside ours meanwhile, which takes some 30 ms: each packet meets the old rules, the new ones, or both
+ * table with all that is wanted judges beside ours meanwhile, which takes 30 ms and more: each packet meets the old rules, the new ones, or both
  * (interim.c). On success calls
  * ruleset_committed. On error the kernel has the old rules (perhaps with unreferenced new objects), the ruleset is unchanged, and the message
  * names the step that the kernel refused:
