@@ -9,6 +9,8 @@
  *	                     ▲                           │      │ next chunk
  *	                     └───────────────────────────┴──────┘
  *	                            failed: back-off
+ *
+ * Who waits for it hurries it: UNSAVED is due at once, also within the back-off.
  */
 #include "common/kube/snapshot.h"
 
@@ -45,6 +47,7 @@ struct kube_snapshot {
 	uint64_t began_ms; /* of the last attempt; 0: none */
 	struct backoff backoff;
 	uint64_t retry_ms; /* not before */
+	struct kube_snapshot_wait *waits;
 
 	/* Of the attempt that is under way; the worker thread's while `working`. */
 	bool working;
@@ -109,10 +112,59 @@ static int write_chunk(struct kube_snapshot *snapshot, struct error *err)
 	return r;
 }
 
+/* ── who waits ── */
+
+static void mark_waits(struct kube_snapshot *snapshot)
+{
+	for (struct kube_snapshot_wait *wait = snapshot->waits; wait; wait = wait->next)
+		wait->begun = true;
+}
+
+/* Each may begin another wait, or cancel one. */
+static void end_waits(struct kube_snapshot *snapshot)
+{
+	struct kube_snapshot_wait **at = &snapshot->waits;
+
+	while (*at) {
+		struct kube_snapshot_wait *wait = *at;
+		if (!wait->begun) {
+			at = &wait->next;
+			continue;
+		}
+		*at = wait->next;
+		wait->over(wait);
+		at = &snapshot->waits;
+	}
+}
+
+void kube_snapshot_cancel(struct kube_snapshot *snapshot, struct kube_snapshot_wait *wait)
+{
+	struct kube_snapshot_wait **at;
+
+	for (at = &snapshot->waits; *at && *at != wait; at = &(*at)->next)
+		;
+	if (*at)
+		*at = wait->next;
+}
+
+bool kube_snapshot_save(struct kube_snapshot *snapshot, struct kube_snapshot_wait *wait)
+{
+	if (!kube_store_synced(snapshot->options.store) || (!snapshot->unsaved && !snapshot->writing))
+		return false;
+	wait->begun = !snapshot->unsaved; /* what is being written is what it is to be */
+	wait->next = snapshot->waits;
+	snapshot->waits = wait;
+	schedule(snapshot);
+	return true;
+}
+
+/* ── one attempt ── */
+
 static void begin(struct kube_snapshot *snapshot)
 {
 	snapshot->unsaved = snapshot->hurry = false;
 	snapshot->writing = true;
+	mark_waits(snapshot);
 	snapshot->began_ms = uv_now(snapshot->loop);
 	snapshot->file = SNAPSHOT_FILE_NONE(snapshot->options.path);
 	snapshot->chunk = BUF_MAX(CHUNK_BYTES_MAX);
@@ -166,6 +218,7 @@ static void end(struct kube_snapshot *snapshot, int result)
 		end_badly(snapshot);
 	else
 		end_well(snapshot);
+	end_waits(snapshot);
 }
 
 static void write_all_now(struct kube_snapshot *snapshot)
@@ -251,8 +304,11 @@ static void timer_due(uv_timer_t *timer)
 {
 	struct kube_snapshot *snapshot = timer->data;
 
-	if (!kube_store_synced(snapshot->options.store))
+	if (!kube_store_synced(snapshot->options.store)) {
+		mark_waits(snapshot);
+		end_waits(snapshot);
 		return;
+	}
 	begin(snapshot);
 	start_work(snapshot);
 }
@@ -280,6 +336,8 @@ static void schedule(struct kube_snapshot *snapshot)
 		due = snapshot->began_ms + pace_ms(snapshot);
 	if (snapshot->retry_ms)
 		due = snapshot->retry_ms > now ? snapshot->retry_ms : now;
+	if (snapshot->waits)
+		due = now;
 	if (uv_is_active((uv_handle_t *)&snapshot->timer) && uv_timer_get_due_in(&snapshot->timer) <= due - now)
 		return;
 	uv_timer_start(&snapshot->timer, timer_due, due - now, 0);

@@ -85,6 +85,23 @@ int kube_snapshot_start(uv_loop_t *loop, const struct kube_snapshot_options *opt
 /* The store has changed, or has been synced. `now`: it shall not be paced by size. */
 void kube_snapshot_changed(struct kube_snapshot *snapshot, bool now);
 
+/* Whoever may go on only when what he has seen in the store is on disk. */
+struct kube_snapshot_wait {
+	void (*over)(struct kube_snapshot_wait *wait);
+	struct kube_snapshot_wait *next; /* these are the snapshot's */
+	bool begun;
+};
+
+/*
+ * `over` is called once, from the loop, when the file has all that the store has now, or when the attempt to write it has failed, which is
+ * logged and tried again as ever. It is written at once; all who come while one is written share the next. False: there is nothing to wait
+ * for, since all is on disk, or the store is not synced, and `over` will not be called. Every wait must be over, or cancelled, before the
+ * snapshot is stopped.
+ */
+bool kube_snapshot_save(struct kube_snapshot *snapshot, struct kube_snapshot_wait *wait) must_check;
+/* `over` will not be called. Accepts one that does not wait. */
+void kube_snapshot_cancel(struct kube_snapshot *snapshot, struct kube_snapshot_wait *wait);
+
 struct kube_snapshot_status {
 	const char *path;
 	const char *last_error; /* "" if the last attempt went well */

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  *	start, or again ──► whose device? ──► which secrets? allowed? ──► for each: key from the TPM, open ──► write ──► answer
- *	                    identity_find     (envelopes as they are,      keys_get
- *	                                       not yet authenticated)      the key authenticates the rules that were checked
+ *	                    identity_find     (envelopes as they are,      keys_get                                   ▲
+ *	                                       not yet authenticated)      the key authenticates the rules that     │
+ *	                                                      │            were checked                             │
+ *	                                                      └──► who the pod is, to disk: kube_snapshot_save ─────┘
+ *
+ * A daemon that is killed right after the answer, and started where no API server is, must know the pod whose container starts again. Where
+ * the disk cannot be written, the pod starts nevertheless.
  *
  * kubelet gives up after 30 s. Before that it is told what we wait for, and the handover goes on by itself: when kubelet asks again, the
  * volume is there. A second start of the same device replaces the first, since the device may have another pod by then; if it has not, what
@@ -39,6 +44,9 @@ static void stop(struct handover *handover)
 	if (handover->query)
 		identity_cancel(TAKE_PTR(handover->query));
 	keys_cancel(&handover->key);
+	if (handover->is_saving)
+		kube_snapshot_cancel(handover->daemon->snapshot, &handover->saving);
+	handover->is_saving = false;
 	uv_timer_stop(&handover->patience);
 }
 
@@ -75,6 +83,32 @@ static int deliver(struct handover *handover, struct error *err)
 	return r;
 }
 
+static void conclude(struct handover *handover)
+{
+	handover->delivered = true;
+	parts_clear(handover);
+	if (!handover->is_saving)
+		handover_succeed(handover);
+}
+
+static void on_saved(struct kube_snapshot_wait *wait)
+{
+	struct handover *handover = (struct handover *)((char *)wait - offsetof(struct handover, saving));
+
+	handover->is_saving = false;
+	if (handover->delivered)
+		conclude(handover);
+}
+
+/* While the TPM is asked. */
+static void save(struct handover *handover)
+{
+	struct kube_snapshot *snapshot = handover->daemon->snapshot;
+
+	handover->saving.over = on_saved;
+	handover->is_saving = handover->start && snapshot && kube_snapshot_save(snapshot, &handover->saving);
+}
+
 static void finish(struct handover *handover)
 {
 	struct error err;
@@ -84,7 +118,7 @@ static void finish(struct handover *handover)
 	if (deliver(handover, &err) < 0)
 		handover_refuse(handover, &err);
 	else
-		handover_succeed(handover);
+		conclude(handover);
 }
 
 static void next_key(struct handover *handover)
@@ -142,6 +176,15 @@ static void clear_former(const struct handover *handover)
 		collect_volume(handover->daemon, handover->device);
 }
 
+static void go_on(struct handover *handover)
+{
+	save(handover);
+	if (!handover->anew && parts_are_there(handover))
+		conclude(handover);
+	else
+		take_over_and_open(handover);
+}
+
 static void on_identity(void *context, int r, struct identity *identity, const struct error *why)
 {
 	struct handover *handover = context;
@@ -158,10 +201,8 @@ static void on_identity(void *context, int r, struct identity *identity, const s
 		handover_refuse(handover, why);
 	else if (judge(handover, &err) < 0)
 		handover_refuse(handover, &err);
-	else if (!handover->anew && parts_are_there(handover))
-		handover_succeed(handover);
 	else
-		take_over_and_open(handover);
+		go_on(handover);
 }
 
 static void on_patience_over(uv_timer_t *timer)
@@ -171,8 +212,12 @@ static void on_patience_over(uv_timer_t *timer)
 
 	if (!handover->start)
 		return;
-	error_set(&err, ETIMEDOUT, "the TPM of node \"%s\" is at it for %d s now, with %zu more waiting; kubelet will ask again",
-		  handover->daemon->settings.node_name, PATIENCE_MS / 1000, tpm_worker_queue_length(handover->daemon->worker));
+	if (handover->delivered)
+		error_set(&err, ETIMEDOUT, "the disk of node \"%s\" has been writing %s for %d s now; kubelet will ask again",
+			  handover->daemon->settings.node_name, handover->daemon->snapshot_path, PATIENCE_MS / 1000);
+	else
+		error_set(&err, ETIMEDOUT, "the TPM of node \"%s\" is at it for %d s now, with %zu more waiting; kubelet will ask again",
+			  handover->daemon->settings.node_name, PATIENCE_MS / 1000, tpm_worker_queue_length(handover->daemon->worker));
 	handover_note_refusal(handover, &err);
 	handover_answer(handover, -err.code, &err);
 }

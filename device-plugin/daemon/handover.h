@@ -30,6 +30,8 @@ struct handover {
 	struct part parts[HANDOVER_PARTS_MAX];
 	size_t n_parts, n_open;
 	struct key_wait key;
+	struct kube_snapshot_wait saving;
+	bool is_saving, delivered;
 	uv_timer_t patience;
 	uint64_t began_ms, identified_ms, unsealed_ms;
 };

@@ -91,9 +91,14 @@ void serving_turn(struct serving *serving, uint64_t began_ns, const char *what)
 
 /* ── kubelet ── */
 
+static void end_hanging(void *context, struct grpc_call *call)
+{
+	grpc_call_finish(call, RPC_CANCELLED, NULL);
+}
+
 static void list_pod_resources(void *context, struct grpc_call *call, struct slice request)
 {
-	const struct serving *serving = context;
+	struct serving *serving = context;
 	_cleanup_(buf_free) struct buf out = BUF_MAX(FILE_MAX);
 	static struct rows {
 		char *id;
@@ -104,6 +109,11 @@ static void list_pod_resources(void *context, struct grpc_call *call, struct sli
 	Podresources__PodResources *pods[ELEMENTS_OF(serving->devices)];
 	Podresources__ListResponse response = PODRESOURCES__LIST_RESPONSE__INIT;
 
+	if (serving->kubelet_hangs) {
+		serving->n_hanging++;
+		grpc_call_on_gone(call, end_hanging, NULL);
+		return;
+	}
 	for (size_t i = 0; i < serving->n_devices; i++) {
 		const struct serving_device *device = &serving->devices[i];
 		struct rows *row = &rows[i];
@@ -237,16 +247,23 @@ void serving_delete(struct serving *serving, const char *file)
 
 /* ── the daemon ── */
 
+#define KUBECONFIG                                                                                                                         \
+	"{\"current-context\": \"c\", \"contexts\": [{\"name\": \"c\", \"context\": {\"cluster\": \"c\", \"user\": \"u\"}}],\n"                         \
+	"\"clusters\": [{\"name\": \"c\", \"cluster\": {\"server\": \"https://127.0.0.1:9\", \"insecure-skip-tls-verify\": true}}],\n"              \
+	"\"users\": [{\"name\": \"u\", \"user\": {\"token\": \"t\"}}]}\n"
+
 static void write_config(const struct serving *serving)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(FILE_MAX);
 	const char *at = serving->directory;
 
+	write_file(serving, "kubeconfig", KUBECONFIG);
+	buf_printf(&text, "secrets:\n  nodeName: " SERVING_NODE "\n  source:\n    %s: %s/%s\n",
+		   serving->no_api_server ? "kubeconfig" : "directory", at, serving->no_api_server ? "kubeconfig" : "manifests");
 	buf_printf(&text,
-		   "secrets:\n  nodeName: " SERVING_NODE "\n  source:\n    directory: %s/manifests\n  tcti: \"%s\"\n  stateDir: %s/state\n"
-		   "  volumes: %s/vol\n  kubeletDir: %s/kubelet\n  sandboxes: %s/sandboxes\n  socket: %s/tpm.sock\n"
-		   "  metricsAddress: \"off\"\n  healthInterval: %s\n  healthyAfter: %s\n%s",
-		   at, serving->tcti, at, at, at, at, at, serving->health_interval, serving->healthy_after,
+		   "  tcti: \"%s\"\n  stateDir: %s/state\n  volumes: %s/vol\n  kubeletDir: %s/kubelet\n  sandboxes: %s/sandboxes\n"
+		   "  socket: %s/tpm.sock\n  metricsAddress: \"off\"\n  healthInterval: %s\n  healthyAfter: %s\n%s",
+		   serving->tcti, at, at, at, at, at, serving->health_interval, serving->healthy_after,
 		   serving->extra ? serving->extra : "");
 	write_file(serving, "holdfast.yaml", buf_text(&text));
 }

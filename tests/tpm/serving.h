@@ -22,6 +22,9 @@ struct serving {
 	const char *health_interval; /* "1s" */
 	const char *healthy_after;   /* "0s" */
 	const char *extra;           /* more lines of its section in holdfast.yaml; NULL: none */
+	bool no_api_server;          /* its source is an API server that nobody is at, and no directory */
+	bool kubelet_hangs;          /* PodResources does not answer */
+	unsigned n_hanging;          /* calls that it has not answered */
 	struct serving_device {
 		char pod[64], namespace[64], uid[64], container[64], resource[96], device[24];
 	} devices[256];

@@ -295,6 +295,114 @@ static void test_a_change_that_may_wait_is_written_at_the_end(void **state)
 	close_all(&f);
 }
 
+/* ── who waits ── */
+
+struct waiting {
+	struct kube_snapshot_wait wait;
+	unsigned over, written; /* so many files by then */
+	struct fixture *f;
+};
+
+static void hear_over(struct kube_snapshot_wait *wait)
+{
+	struct waiting *waiting = (struct waiting *)wait;
+
+	waiting->over++;
+	waiting->written = (unsigned)status_of(waiting->f).written;
+}
+
+#define WAITING(f_) { .wait = { .over = hear_over }, .f = (f_) }
+
+static bool is_over(struct source_fixture *base, const void *context)
+{
+	return ((const struct waiting *)context)->over > 0;
+}
+
+static void test_who_waits_has_it_on_disk_at_once_and_sixty_share_one_file(void **state)
+{
+	struct waiting waits[60], last = {};
+	struct fixture f;
+
+	open_with(&f, &patient);
+	sync_store(&f);
+	wait_saved(&f);
+	assert_false(kube_snapshot_save(f.snapshot, &last.wait));
+	put(&f, POD("late", "x"));
+	for (size_t i = 0; i < ELEMENTS_OF(waits); i++) {
+		waits[i] = (struct waiting)WAITING(&f);
+		assert_true(kube_snapshot_save(f.snapshot, &waits[i].wait));
+	}
+	for (size_t i = 0; i < ELEMENTS_OF(waits); i++) {
+		fixture_run_until(&f.base, is_over, &waits[i]);
+		assert_int_equal(waits[i].over, 1);
+		assert_int_equal(waits[i].written, 2);
+	}
+	expect_file_is_store(&f);
+	close_all(&f);
+}
+
+static void test_who_comes_while_it_is_written_waits_for_the_next_unless_nothing_has_changed(void **state)
+{
+	struct fixture f;
+	struct waiting first = WAITING(&f), same = WAITING(&f), next = WAITING(&f);
+
+	open_with(&f, &patient);
+	sync_store(&f);
+	wait_saved(&f);
+	put(&f, POD("first", "x"));
+	assert_true(kube_snapshot_save(f.snapshot, &first.wait));
+	uv_run(&f.base.loop, UV_RUN_NOWAIT);
+	assert_int_equal(first.over, 0);
+	assert_true(kube_snapshot_save(f.snapshot, &same.wait));
+	put(&f, POD("next", "x"));
+	assert_true(kube_snapshot_save(f.snapshot, &next.wait));
+	fixture_run_until(&f.base, is_over, &next);
+	assert_int_equal(first.written, 2);
+	assert_int_equal(same.written, 2);
+	assert_int_equal(next.written, 3);
+	expect_file_is_store(&f);
+	close_all(&f);
+}
+
+static void test_who_does_not_wait_any_more_hears_nothing(void **state)
+{
+	struct fixture f;
+	struct waiting first = WAITING(&f), second = WAITING(&f);
+
+	open_with(&f, &patient);
+	assert_false(kube_snapshot_save(f.snapshot, &first.wait));
+	sync_store(&f);
+	assert_true(kube_snapshot_save(f.snapshot, &first.wait));
+	assert_true(kube_snapshot_save(f.snapshot, &second.wait));
+	kube_snapshot_cancel(f.snapshot, &first.wait);
+	kube_snapshot_cancel(f.snapshot, &first.wait);
+	fixture_run_until(&f.base, is_over, &second);
+	assert_int_equal(first.over, 0);
+	close_all(&f);
+}
+
+static void test_who_waits_goes_on_where_the_disk_cannot_be_written(void **state)
+{
+	static const struct kube_snapshot_tuning slow = { 2, 4, 1 << 30, 4, .first_backoff_ms = 3600 * 1000, .backoff_cap_ms = 3600 * 1000 };
+	char in_the_way[128];
+	struct fixture f;
+	struct waiting first = WAITING(&f), second = WAITING(&f);
+
+	open_with(&f, &slow);
+	snprintf(in_the_way, sizeof(in_the_way), "%s/kept", f.base.directory);
+	write_text(in_the_way, slice_string("no directory"));
+	sync_store(&f);
+	assert_true(kube_snapshot_save(f.snapshot, &first.wait));
+	fixture_run_until(&f.base, is_over, &first);
+	assert_int_equal(status_of(&f).failures, 1);
+	unlink(in_the_way);
+	assert_true(kube_snapshot_save(f.snapshot, &second.wait));
+	fixture_run_until(&f.base, is_over, &second);
+	assert_int_equal(second.written, 1);
+	expect_file_is_store(&f);
+	close_all(&f);
+}
+
 /* The walk goes over objects that come, go and change under it; the file that is written in the end is right. */
 static void test_changes_while_it_is_written_are_in_the_next_file(void **state)
 {
@@ -568,6 +676,10 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_written_before_the_source_has_told_of_all),
 		cmocka_unit_test(test_the_first_list_is_written_at_once_and_a_burst_of_changes_is_one_file),
 		cmocka_unit_test(test_a_change_that_may_wait_is_written_at_the_end),
+		cmocka_unit_test(test_who_waits_has_it_on_disk_at_once_and_sixty_share_one_file),
+		cmocka_unit_test(test_who_comes_while_it_is_written_waits_for_the_next_unless_nothing_has_changed),
+		cmocka_unit_test(test_who_does_not_wait_any_more_hears_nothing),
+		cmocka_unit_test(test_who_waits_goes_on_where_the_disk_cannot_be_written),
 		cmocka_unit_test(test_changes_while_it_is_written_are_in_the_next_file),
 		cmocka_unit_test(test_stops_in_the_middle_of_writing),
 		cmocka_unit_test(test_a_file_with_one_byte_changed_is_set_aside),
