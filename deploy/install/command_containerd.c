@@ -8,16 +8,21 @@
 
 #include "common/base/array.h"
 #include "common/base/buf.h"
+#include "common/base/file.h"
 #include "common/base/show.h"
 #include "deploy/install/commands.h"
 #include "deploy/install/containerd/apply.h"
+#include "kata-shim/cli/settings.h"
 
 #define SHIMS_DEFAULT "/opt/holdfast/bin"
-#define ANNOTATIONS_MAX 64
-#define ANNOTATION_UNTRUSTED "io.kubernetes.cri.untrusted-workload"
+
+/* What pods may say to the shim whatever the rules are: the two that are built in, and Holdfast's own. */
+#define ANNOTATIONS_ALWAYS "io.kubernetes.cri.untrusted-workload", "holdfast/*"
+#define ANNOTATIONS_ALWAYS_N 2
+#define ANNOTATIONS_MAX (ANNOTATIONS_ALWAYS_N + RULES_MAX * RULE_ANNOTATIONS_MAX)
 
 static const char usage[] =
-	"usage: holdfast-node containerd-config [--apply | --check | --remove] [--default-runtime] [--annotation KEY] [--version VERSION]\n"
+	"usage: holdfast-node containerd-config [--apply | --check | --remove] [--default-runtime] [--settings FILE] [--version VERSION]\n"
 	"                                       [--layout NAME] [--config FILE] [--root DIRECTORY] [--shims DIRECTORY] [-o json]\n"
 	"\n"
 	"Gives containerd the handlers holdfast-kata and untrusted: in a file of its own where containerd (2.x) merges files, else in "
@@ -29,7 +34,8 @@ static const char usage[] =
 	"  --check                whether it is written, and containerd has read it\n"
 	"  --remove               take it out again: the files are, byte for byte, what they were\n"
 	"  --default-runtime      route also the pods that name no RuntimeClass\n"
-	"  --annotation KEY       of pods, which sandbox.rules look at; * and ? as in containerd's pod_annotations; may be repeated\n"
+	"  --settings FILE        holdfast.yaml, on the node: containerd must tell the shim the annotations that sandbox.rules look at;\n"
+	"                         default " CONFIG_DEFAULT_PATH "\n"
 	"  --version VERSION      of containerd; default: what `containerd --version` says\n"
 	"  --layout NAME          k3s, rke2, k0s, microk8s or plain; default: what the node has\n"
 	"  --config FILE          containerd's configuration; default: the layout's\n"
@@ -42,10 +48,8 @@ enum action { SHOW_PLAN, APPLY, CHECK, REMOVE };
 
 struct options {
 	enum action action;
-	const char *version, *config, *root, *shims;
+	const char *version, *config, *root, *shims, *settings;
 	const struct containerd_layout *layout;
-	const char *annotations[ANNOTATIONS_MAX + 2];
-	size_t n_annotations;
 	bool default_runtime, json, help, bad;
 };
 
@@ -56,16 +60,6 @@ static void take_layout(struct options *options, const char *name)
 		fprintf(stderr, "holdfast-node: there is no layout \"%s\": k3s, rke2, k0s, microk8s or plain\n", SHOW(slice_string(name)));
 		options->bad = true;
 	}
-}
-
-static void take_annotation(struct options *options, const char *key)
-{
-	if (options->n_annotations < ANNOTATIONS_MAX) {
-		options->annotations[options->n_annotations++] = key;
-		return;
-	}
-	fprintf(stderr, "holdfast-node: at most %d annotations\n", ANNOTATIONS_MAX);
-	options->bad = true;
 }
 
 static void take_action(struct options *options, enum action action)
@@ -85,7 +79,7 @@ static void take(struct options *options, int c)
 	else if (c == 'd')
 		options->default_runtime = true;
 	else if (c == 'k')
-		take_annotation(options, optarg);
+		options->settings = optarg;
 	else if (c == 'v')
 		options->version = optarg;
 	else if (c == 'l')
@@ -111,7 +105,7 @@ static struct options parse(int argc, char **argv)
 		{ "check", no_argument, NULL, 'c' },
 		{ "remove", no_argument, NULL, 'r' },
 		{ "default-runtime", no_argument, NULL, 'd' },
-		{ "annotation", required_argument, NULL, 'k' },
+		{ "settings", required_argument, NULL, 'k' },
 		{ "version", required_argument, NULL, 'v' },
 		{ "layout", required_argument, NULL, 'l' },
 		{ "config", required_argument, NULL, 'f' },
@@ -121,10 +115,9 @@ static struct options parse(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct options options = { .root = "", .shims = SHIMS_DEFAULT };
+	struct options options = { .root = "", .shims = SHIMS_DEFAULT, .settings = CONFIG_DEFAULT_PATH };
 	int c;
 
-	take_annotation(&options, ANNOTATION_UNTRUSTED);
 	while ((c = getopt_long(argc, argv, "ho:", known, NULL)) != -1)
 		take(&options, c);
 	options.bad |= optind != argc || *options.shims != '/' || (options.config && *options.config != '/');
@@ -200,15 +193,68 @@ static void print_text(const struct options *options, const struct containerd_si
 		printf("containerd must read it: %s\n", site->layout->restart);
 }
 
-static int act(const struct options *options, const struct containerd_site *site, struct containerd_plan *plan, struct error *err)
+static bool has(const char *const *list, const char *key)
 {
+	for (; *list; list++) {
+		if (strcmp(*list, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* `ret` ends in NULL; its texts are the rules'. */
+static void collect_annotations(const struct rules *rules, const char *ret[static ANNOTATIONS_MAX + 1])
+{
+	static const char *const always[] = { ANNOTATIONS_ALWAYS };
+	size_t n = ANNOTATIONS_ALWAYS_N;
+
+	memcpy(ret, always, sizeof(always));
+	ret[n] = NULL;
+	for (size_t i = 0; i < rules->n; i++) {
+		for (size_t k = 0; k < rules->items[i].n_annotations; k++) {
+			if (has(ret, rules->items[i].annotations[k].key))
+				continue;
+			ret[n++] = rules->items[i].annotations[k].key;
+			ret[n] = NULL;
+		}
+	}
+}
+
+static int load_settings(const struct options *options, struct settings *ret, struct error *err)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(CONTAINERD_FILE_MAX);
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", options->root, options->settings);
+	int r = file_read(path, &text, err);
+	if (r < 0 && (r != -ENOENT || strcmp(options->settings, CONFIG_DEFAULT_PATH) != 0))
+		return r;
+	r = settings_parse(buf_view(&text), ret, err);
+	return r < 0 ? error_wrap(err, "%s", path) : 0;
+}
+
+static int make_plan(const struct options *options, const struct containerd_site *site, struct containerd_plan *plan, struct error *err)
+{
+	_cleanup_(settings_clear) struct settings settings = { 0 };
+	const char *annotations[ANNOTATIONS_MAX + 1];
 	const struct containerd_wish wish = {
 		.shims = options->shims,
-		.annotations = options->annotations,
+		.annotations = annotations,
 		.default_runtime = options->default_runtime,
 	};
 
-	int r = containerd_plan_make(site, options->action == REMOVE ? NULL : &wish, plan, err);
+	if (options->action == REMOVE)
+		return containerd_plan_make(site, NULL, plan, err);
+	int r = load_settings(options, &settings, err);
+	if (r < 0)
+		return r;
+	collect_annotations(&settings.rules, annotations);
+	return containerd_plan_make(site, &wish, plan, err);
+}
+
+static int act(const struct options *options, const struct containerd_site *site, struct containerd_plan *plan, struct error *err)
+{
+	int r = make_plan(options, site, plan, err);
 	if (r == 0 && (options->action == APPLY || options->action == REMOVE))
 		r = containerd_plan_apply(options->root, plan, err);
 	return r;

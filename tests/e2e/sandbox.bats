@@ -11,7 +11,7 @@ setup_file() {
 	local link
 	node 1 exec cp -a "$HOLDFAST_BUILD"/bin/containerd-shim-{holdfast,holdfast-kata,untrusted}-v2 /opt/holdfast/bin/
 	node 1 exec cp "$CONFIG" "$CONFIG.before"
-	node 1 exec "$HOLDFAST_BUILD/bin/holdfast-node" containerd-config --default-runtime --annotation 'holdfast/*' --apply
+	node 1 exec "$HOLDFAST_BUILD/bin/holdfast-node" containerd-config --default-runtime --apply
 	restart_containerd
 	k apply -f - <<-END
 	apiVersion: node.k8s.io/v1

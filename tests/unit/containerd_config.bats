@@ -132,7 +132,8 @@ plain_v2() {
 @test "the default runtime is a copy of what pods have today, but for the shim" {
 	plain_v2
 	comes_and_goes 2.2.0 --default-runtime
-	config 2.2.0 --default-runtime --annotation 'site/vm' --apply
+	put /opt/holdfast/etc/holdfast.yaml <<<'sandbox: {rules: [{annotations: {site/vm: "*"}, backend: vm}, {annotations: {site/vm: x, site/kata: y}, backend: kata}]}'
+	config 2.2.0 --default-runtime --apply
 	diff <(written /etc/containerd/conf.d/holdfast.toml | sed -n '/containerd\]/,/^$/p; /runtimes.holdfast\]/,/^# END/p') - <<-'END'
 		[plugins."io.containerd.grpc.v1.cri".containerd]
 		default_runtime_name = "holdfast"
@@ -140,7 +141,7 @@ plain_v2() {
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.holdfast]
 		runtime_type = "io.containerd.runc.v2"
 		runtime_path = "/opt/holdfast/bin/containerd-shim-holdfast-v2"
-		pod_annotations = ["site/*", "io.kubernetes.cri.untrusted-workload", "site/vm"]
+		pod_annotations = ["site/*", "io.kubernetes.cri.untrusted-workload", "holdfast/*", "site/vm", "site/kata"]
 
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.holdfast.options]
 		SystemdCgroup = true
@@ -241,6 +242,13 @@ plain_v2() {
 	says '"latest" is no version of containerd that Holdfast knows: 1.6 and later' latest
 	rm -r "$BATS_TEST_TMPDIR/before"
 	says '"1.5.9" is no version of containerd' 1.5.9
+}
+
+@test "a holdfast.yaml that is broken is named, and nothing is written" {
+	put /opt/holdfast/etc/holdfast.yaml <<<'sandbox: {rules: [{backend: qemu}]}'
+	says '/opt/holdfast/etc/holdfast.yaml: sandbox.rules[0].backend: "qemu"' 2.0.0
+	rm -r "$BATS_TEST_TMPDIR/before"
+	says 'cannot open' 2.0.0 --settings /gone.yaml
 }
 
 @test "a disk that is full or read-only loses nothing: the old file is whole" {
