@@ -44,8 +44,9 @@ struct plugin {
 	struct resource **resources;
 	size_t n_resources, capacity;
 	unsigned n_asking;
-	bool away;       /* kubelet cannot be reached, which was logged */
-	unsigned n_open; /* resources that are not freed yet, and the arrival */
+	bool away;        /* kubelet cannot be reached, which was logged */
+	bool unreachable; /* as far as the last try has shown; one resource tries for all */
+	unsigned n_open;  /* resources that are not freed yet, and the arrival */
 	void (*closed)(void *context);
 	void *closed_context;
 };

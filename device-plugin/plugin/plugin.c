@@ -49,6 +49,7 @@ static void kubelet_arrived(void *context)
 	struct error err;
 
 	log_info("kubelet has started", "resources", LOG_NUMBER(plugin->n_resources));
+	plugin->unreachable = false;
 	for (size_t i = 0; i < plugin->n_resources; i++)
 		registration_begin(plugin->resources[i], true);
 	if (connect_to_kubelet(plugin, &err) < 0)

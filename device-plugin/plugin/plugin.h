@@ -72,7 +72,7 @@ void plugin_withdraw(struct plugin *plugin, const char *secret);
 
 enum plugin_registration {
 	PLUGIN_WAITING,    /* for kubelet, or for the next try */
-	PLUGIN_QUEUED,     /* goes when one of PLUGIN_ASKING_MAX before it is answered */
+	PLUGIN_QUEUED,     /* goes when one of PLUGIN_ASKING_MAX before it is answered; while kubelet is away one tries for all */
 	PLUGIN_ASKING,     /* kubelet is being asked */
 	PLUGIN_ACCEPTED,   /* kubelet has said yes and not asked for the list yet */
 	PLUGIN_REGISTERED, /* kubelet watches the list */

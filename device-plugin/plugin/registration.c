@@ -11,6 +11,9 @@
  * of the directory when it starts, and whoever else has removed ours is made good here too. While kubelet watches, it keeps its connection
  * and needs no file.
  *
+ * While kubelet is away one resource tries for all of them, and the others stay queued: each try makes a socket, and what two hundred do in
+ * vain is missing when kubelet comes.
+ *
  * That it watches is the only proof that it knows us. kubelet (1.36, runClient) disconnects whoever has the resource's name when an older
  * connection of that name ends: who registers again too soon may be accepted and cut off a moment later. Hence one watch at a time, the
  * back-off after it ends, and the limit on ACCEPTED, which grows, so that a kubelet that is merely slow is not cut off for ever.
@@ -59,6 +62,7 @@ static void log_problem(struct resource *resource, const char *problem, bool awa
 	if (away && !plugin->away)
 		log_warn("kubelet is away; resources will be registered when it is back", "reason", problem);
 	plugin->away |= away;
+	plugin->unreachable |= away;
 }
 
 static void wait_and_try_again(struct resource *resource, const char *problem, bool away)
@@ -110,6 +114,7 @@ static void register_ended(void *context, enum rpc_status status, const char *wo
 
 	resource->asking = NULL;
 	plugin->n_asking--;
+	plugin->unreachable = status == RPC_UNAVAILABLE;
 	if (status != RPC_OK) {
 		snprintf(problem, sizeof(problem), "kubelet does not register it: %s (%s)", words, rpc_status_name(status));
 		wait_and_try_again(resource, problem, status == RPC_UNAVAILABLE);
@@ -139,21 +144,38 @@ static int ask(struct resource *resource, struct error *err)
 	return grpc_client_call(resource->plugin->kubelet, &request, &receiver, &resource->asking, err);
 }
 
-void registration_pump(struct plugin *plugin)
+static void ask_or_wait(struct resource *resource)
 {
 	struct error err;
 
-	for (size_t i = 0; i < plugin->n_resources && plugin->n_asking < PLUGIN_ASKING_MAX; i++) {
-		struct resource *resource = plugin->resources[i];
+	if (ask(resource, &err) < 0) {
+		wait_and_try_again(resource, err.message, false);
+		return;
+	}
+	resource->registration = PLUGIN_ASKING;
+	resource->plugin->n_asking++;
+}
 
-		if (resource->registration != PLUGIN_QUEUED)
-			continue;
-		if (ask(resource, &err) < 0) {
-			wait_and_try_again(resource, err.message, false);
-			continue;
-		}
-		resource->registration = PLUGIN_ASKING;
-		plugin->n_asking++;
+static bool anybody_tries(const struct plugin *plugin)
+{
+	for (size_t i = 0; i < plugin->n_resources; i++) {
+		enum plugin_registration registration = plugin->resources[i]->registration;
+		if (registration == PLUGIN_ASKING || registration == PLUGIN_WAITING)
+			return true;
+	}
+	return false;
+}
+
+static bool may_ask(const struct plugin *plugin)
+{
+	return plugin->unreachable ? !anybody_tries(plugin) : plugin->n_asking < PLUGIN_ASKING_MAX;
+}
+
+void registration_pump(struct plugin *plugin)
+{
+	for (size_t i = 0; i < plugin->n_resources && may_ask(plugin); i++) {
+		if (plugin->resources[i]->registration == PLUGIN_QUEUED)
+			ask_or_wait(plugin->resources[i]);
 	}
 }
 
@@ -192,7 +214,8 @@ static void try_again(struct resource *resource)
 		return;
 	}
 	resource->registration = PLUGIN_QUEUED;
-	registration_pump(resource->plugin);
+	if (may_ask(resource->plugin))
+		ask_or_wait(resource);
 }
 
 static void time_has_come(uv_timer_t *timer)

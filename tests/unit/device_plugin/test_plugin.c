@@ -210,6 +210,41 @@ static void a_kubelet_that_starts_later_is_registered_with(void **state)
 	UNTIL(is_connected("tpm.holdfast/db-password"));
 }
 
+static void count_trying(void *context, const struct plugin_resource *status)
+{
+	*(unsigned *)context += status->registration == PLUGIN_WAITING || status->registration == PLUGIN_ASKING;
+}
+
+static unsigned n_trying(void)
+{
+	unsigned n = 0;
+
+	plugin_status(world.plugin, count_trying, &n);
+	return n;
+}
+
+static void while_kubelet_is_away_one_resource_tries_for_all(void **state)
+{
+	char secret[16];
+
+	start_kubelet();
+	start_plugin();
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(secret, sizeof(secret), "secret-%u", i);
+		offer(secret, 1);
+	}
+	UNTIL(fake_kubelet_count_connected(kubelet()) == 40);
+	fake_kubelet_stop(kubelet());
+	UNTIL(n_trying() == 40);
+	UNTIL(n_trying() == 1);
+	plugin_withdraw(world.plugin, "secret-0");
+	plugin_withdraw(world.plugin, "secret-39");
+	offer("one-more", 1);
+	assert_int_equal(n_trying(), 1);
+	start_kubelet();
+	UNTIL(fake_kubelet_count_connected(kubelet()) == 39);
+}
+
 static void a_directory_that_kubelet_has_not_made_yet_is_made(void **state)
 {
 	char inner[96];
@@ -561,6 +596,7 @@ int main(void)
 		PROMISE(every_secret_has_a_socket_of_its_own_for_root_only),
 		PROMISE(two_hundred_secrets_are_registered_and_come_back),
 		PROMISE(a_kubelet_that_starts_later_is_registered_with),
+		PROMISE(while_kubelet_is_away_one_resource_tries_for_all),
 		PROMISE(a_directory_that_kubelet_has_not_made_yet_is_made),
 		PROMISE(a_directory_that_was_deleted_is_made_and_followed_again),
 		PROMISE(a_kubelet_that_starts_again_is_registered_with_again),
