@@ -3,8 +3,8 @@
  * Files are written as root and then given away, and taken back before they are overwritten (device-plugin/deliver/shred.c); so neither
  * CAP_DAC_OVERRIDE nor CAP_FOWNER is needed for them. What is left of CAP_DAC_OVERRIDE's use is the TPM's device, which distributions give
  * to user and group "tss", mode 0660 (tpm2-tss: dist/tpm-udev.rules). Its group is enough, and opens nothing else; it is read off the
- * device, since a container has no /etc/group with that name. A device that comes later, with a group, needs the daemon to be started
- * again.
+ * device, since a container has no /etc/group with that name. A device that comes later, with a group, needs a new process
+ * (confine_lacks_group).
  *
  * Limits: the TPM's thread, libcurl's and OpenSSL's reserve address space that they do not use, as in the agent: 1 GiB is far above it.
  * Descriptors: a socket and a connection of kubelet's for each secret. Locked memory: all keys in use, and the content of those secrets
@@ -30,8 +30,8 @@
 #define FCNTL_LEASE 1, UINT64_C(0xfffffffe), F_SETLEASE
 
 static const struct sandbox_call calls[] = {
-	{ "fchown" },    { "fchown32" }, { "fchownat" }, { "fcntl", 1, { { FCNTL_LEASE } } }, { "fcntl64", 1, { { FCNTL_LEASE } } },
-	{ "symlinkat" }, { "mlock" },
+	{ "fchown" },    { "fchown32" }, { "fchownat" },  { "fcntl", 1, { { FCNTL_LEASE } } }, { "fcntl64", 1, { { FCNTL_LEASE } } },
+	{ "symlinkat" }, { "mlock" },    { "getgroups" },
 };
 
 /* The path of "device:/dev/tpmrm0" or "swtpm:path=/run/swtpm.sock"; NULL: it has none. */
@@ -68,6 +68,11 @@ static bool is_member(gid_t wanted)
 			return true;
 	}
 	return getegid() == wanted;
+}
+
+bool confine_lacks_group(const char *tcti, gid_t *ret)
+{
+	return is_opened_by_group(tcti, ret) && !is_member(*ret);
 }
 
 /* All other groups go. Whoever may not change them has those that he was given. */

@@ -2,6 +2,9 @@
 #ifndef HOLDFAST_TPM_CONFINE_H
 #define HOLDFAST_TPM_CONFINE_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "common/sandbox/sandbox.h"
 
 #define CONFINE_LOCKED_MEMORY (UINT64_C(8) << 20) /* bytes that the daemon may lock */
@@ -12,5 +15,8 @@
  * EPERM: CAP_CHOWN, the group or the memory to lock cannot be had, and what to do.
  */
 int confine_enter(const char *tcti, enum sandbox_filter filter, struct error *err) must_check;
+
+/* The device of `tcti` has come since, and belongs to this group, which only a new process can join. */
+bool confine_lacks_group(const char *tcti, gid_t *ret);
 
 #endif

@@ -282,6 +282,10 @@ static int run(struct daemon *daemon, struct error *err)
 		uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	}
 	stop(daemon);
+	if (daemon->given_up.code) {
+		*err = daemon->given_up;
+		r = -err->code;
+	}
 	return r;
 }
 

@@ -40,6 +40,7 @@ struct daemon {
 	uv_loop_t loop;
 	struct settings settings;
 	int lock_fd;
+	struct error given_up; /* why the daemon ends by itself; code 0: it does not */
 
 	struct kube_store *store;
 	struct kube_source *source;
@@ -73,6 +74,7 @@ struct daemon {
 		struct tpm_description description;
 		struct health_job *job; /* under way; NULL: none */
 		uint64_t due_ms;        /* uv_now: of the next look */
+		uint64_t absent_ms;     /* no TPM was there: how long until we look again; 0: as always */
 		uv_timer_t timer;
 		struct trial *trial; /* of one secret, under way */
 	} health;

@@ -2,7 +2,8 @@
 /*
  * Two questions to the TPM, in turns: now and then, is it there, the one that this node was enrolled with, and what does its hold counter
  * say; and once for each new version of a secret, does it release the key, and does the envelope open with it. What only the TPM's absence
- * answers is asked again; a lockout waits for the next look, since each try would make it last.
+ * answers is asked again; a lockout waits for the next look, since each try would make it last. A TPM that is not there may come any
+ * moment, its driver being loaded late: it is looked for after a second, two, four, up to the usual time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +12,12 @@
 
 #include "common/base/log.h"
 #include "common/base/secret.h"
+#include "device-plugin/daemon/confine.h"
 #include "device-plugin/daemon/daemon.h"
 #include "device-plugin/tpm/pin.h"
 
-#define HANG_MS 10000 /* the slowest chips need 7.5 s to make an RSA key; we make none (facts: TPM timings) */
+#define ABSENT_MS 1000 /* until a TPM that was not there is looked for again, the first time */
+#define HANG_MS 10000  /* the slowest chips need 7.5 s to make an RSA key; we make none (facts: TPM timings) */
 
 /* ── one look ── */
 
@@ -227,6 +230,38 @@ void health_take_hold(struct daemon *daemon, uint64_t value)
 	publish_changed(daemon);
 }
 
+static void on_time(uv_timer_t *timer);
+
+static void look_sooner(struct daemon *daemon)
+{
+	struct health *health = &daemon->health;
+	uint64_t now = uv_now(&daemon->loop), most_ms = daemon->settings.health_ms;
+
+	if (health->r != -ENODEV) {
+		health->absent_ms = 0;
+		return;
+	}
+	health->absent_ms = health->absent_ms ? 2 * health->absent_ms : ABSENT_MS;
+	if (health->absent_ms > most_ms)
+		health->absent_ms = most_ms;
+	health->due_ms = now + health->absent_ms;
+	uv_timer_start(&health->timer, on_time, health->absent_ms, 0);
+}
+
+/* It is there now, and never for us: whoever runs the daemon starts it again, and pods keep what they have. */
+static void give_up_if_too_early(struct daemon *daemon)
+{
+	gid_t group;
+
+	if (health_is_good(daemon) || !confine_lacks_group(daemon->settings.tcti, &group))
+		return;
+	error_set(&daemon->given_up, EACCES,
+		  "the TPM at %s has come after the daemon, and only a new process can join its group %u: start the daemon again, or let "
+		  "systemd do it (Restart=always)",
+		  daemon->settings.tcti, group);
+	uv_stop(&daemon->loop);
+}
+
 static void take_look(struct daemon *daemon, struct health_job *job, int r, const struct error *why)
 {
 	if (*job->description.manufacturer)
@@ -236,6 +271,10 @@ static void take_look(struct daemon *daemon, struct health_job *job, int r, cons
 		health_take_hold(daemon, job->hold_value);
 	}
 	set(daemon, r, why);
+	if (uv_is_active((uv_handle_t *)&daemon->health.timer)) { /* else the daemon ends anyway */
+		look_sooner(daemon);
+		give_up_if_too_early(daemon);
+	}
 	health_try_secrets(daemon);
 }
 

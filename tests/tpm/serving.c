@@ -248,8 +248,8 @@ void serving_delete(struct serving *serving, const char *file)
 /* ── the daemon ── */
 
 #define KUBECONFIG                                                                                                                         \
-	"{\"current-context\": \"c\", \"contexts\": [{\"name\": \"c\", \"context\": {\"cluster\": \"c\", \"user\": \"u\"}}],\n"                         \
-	"\"clusters\": [{\"name\": \"c\", \"cluster\": {\"server\": \"https://127.0.0.1:9\", \"insecure-skip-tls-verify\": true}}],\n"              \
+	"{\"current-context\": \"c\", \"contexts\": [{\"name\": \"c\", \"context\": {\"cluster\": \"c\", \"user\": \"u\"}}],\n"            \
+	"\"clusters\": [{\"name\": \"c\", \"cluster\": {\"server\": \"https://127.0.0.1:9\", \"insecure-skip-tls-verify\": true}}],\n"     \
 	"\"users\": [{\"name\": \"u\", \"user\": {\"token\": \"t\"}}]}\n"
 
 static void write_config(const struct serving *serving)

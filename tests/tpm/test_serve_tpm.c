@@ -371,6 +371,24 @@ static void without_a_tpm_at_the_start_everything_comes_with_it(void **state)
 	hands_out(device);
 }
 
+/* Its driver is loaded late: nobody waits for the next regular look, which is an hour away. */
+static void a_tpm_that_comes_late_is_found_soon(void **state)
+{
+	_cleanup_(buf_free) struct buf output = BUF_MAX(1024 * 1024);
+
+	software_tpm_kill(&serving.tpm);
+	serving_start(&serving);
+	resource = serving_wait_offered(&serving, "db", 0);
+	serving_wait_log(&serving, "no secret is handed out");
+	assert_int_equal(serving_command(&serving, "status", &output), 0);
+	if (!strstr(buf_text(&output), "CANNOT BE USED") || !strstr(buf_text(&output), "there is no TPM at"))
+		fail_msg("%s", buf_text(&output));
+	software_tpm_start(&serving.tpm);
+	tpm_wire_reconnect(&wire, &serving.tpm);
+	serving_wait_offered(&serving, "db", 100);
+	hands_out(new_pod());
+}
+
 /* ── what changes meanwhile ── */
 
 static void a_secret_that_is_deleted_while_a_pod_starts_does_not_stay_there(void **state)
@@ -424,6 +442,7 @@ int main(void)
 		TEST(a_lockout_is_said_and_tried_once_for_each_start),
 		TEST(another_tpm_gives_nothing_and_is_called_what_it_is),
 		TEST(without_a_tpm_at_the_start_everything_comes_with_it),
+		TEST(a_tpm_that_comes_late_is_found_soon),
 		TEST(a_secret_that_is_deleted_while_a_pod_starts_does_not_stay_there),
 		TEST(a_secret_that_is_replaced_while_a_pod_starts_is_the_new_one),
 	};

@@ -311,7 +311,10 @@ static void hear_over(struct kube_snapshot_wait *wait)
 	waiting->written = (unsigned)status_of(waiting->f).written;
 }
 
-#define WAITING(f_) { .wait = { .over = hear_over }, .f = (f_) }
+#define WAITING(f_)                                                                                                                        \
+	{                                                                                                                                  \
+		.wait = { .over = hear_over }, .f = (f_)                                                                                   \
+	}
 
 static bool is_over(struct source_fixture *base, const void *context)
 {
@@ -383,7 +386,9 @@ static void test_who_does_not_wait_any_more_hears_nothing(void **state)
 
 static void test_who_waits_goes_on_where_the_disk_cannot_be_written(void **state)
 {
-	static const struct kube_snapshot_tuning slow = { 2, 4, 1 << 30, 4, .first_backoff_ms = 3600 * 1000, .backoff_cap_ms = 3600 * 1000 };
+	static const struct kube_snapshot_tuning slow = {
+		2, 4, 1 << 30, 4, .first_backoff_ms = 3600 * 1000, .backoff_cap_ms = 3600 * 1000
+	};
 	char in_the_way[128];
 	struct fixture f;
 	struct waiting first = WAITING(&f), second = WAITING(&f);
@@ -631,8 +636,8 @@ static void put_usual_pod(struct fixture *f, unsigned i)
 }
 
 /*
- * Goals: 2 ms of the loop at a time, 4 MiB more memory. On a quiet machine a turn is 0.8 ms at most, of 55 in all; what holds on any machine
- * is that no turn does a tenth of the work.
+ * Goals: 2 ms of the loop at a time, 4 MiB more memory. On a quiet machine a turn is 0.8 ms at most, of 55 in all; what holds on any
+ * machine is that no turn does a tenth of the work.
  */
 static void test_10000_pods_and_1000_policies_are_written_in_short_turns_of_the_loop(void **state)
 {
