@@ -72,6 +72,25 @@ needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xar
 	((lowest <= 6 << 10))
 }
 
+@test "the daemon for secrets asks the host for libc, and for nothing else, and is smaller than 5 MiB" {
+	[[ $(needed "$bin/holdfast-tpm") == libc.so.6 ]]
+	(($(stat -c %s "$bin/holdfast-tpm") < 5 << 20))
+}
+
+@test "the daemon for secrets has a TPM, kubelet and a secret that was handed out, and is smaller than 6 MiB when idle" {
+	local i rss lowest=999999
+	mkdir "$BATS_TEST_TMPDIR/build"
+	ln -s "$bin" "$BATS_TEST_TMPDIR/build/"
+	for i in 1 2 3; do
+		HOLDFAST_BUILD=$BATS_TEST_TMPDIR/build run "$HOLDFAST_BUILD/tests/bench/bench_serve" 1
+		echo "$output"
+		((status == 0))
+		rss=$(jq .rss_kib <<<"${lines[-1]}")
+		((rss >= lowest)) || lowest=$rss
+	done
+	((lowest <= 6 << 10))
+}
+
 # By the tests of the daemon that is built for work: how it is compiled decides what is left in registers and on stacks.
 @test "nothing of a secret is left in the daemon that hands them out, and it leaves no core" {
 	mkdir "$BATS_TEST_TMPDIR/build"
