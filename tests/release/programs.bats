@@ -72,8 +72,9 @@ needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xar
 	((lowest <= 6 << 10))
 }
 
+# The loader is libc's own: it is named because of a thread-local variable.
 @test "the daemon for secrets asks the host for libc, and for nothing else, and is smaller than 5 MiB" {
-	[[ $(needed "$bin/holdfast-tpm") == libc.so.6 ]]
+	[[ $(needed "$bin/holdfast-tpm") =~ ^(ld-linux[^ ]*\ )?libc\.so\.6$ ]]
 	(($(stat -c %s "$bin/holdfast-tpm") < 5 << 20))
 }
 
