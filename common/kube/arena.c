@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES 8192
+/* Of the chunks, of which each is twice as large as the last: some are kept for as long as a secret is, and hold a few hundred bytes. */
+#define FIRST_CHUNK_BYTES 512
+#define CHUNK_BYTES_MAX 8192
 
 struct kube_arena_chunk {
 	struct kube_arena_chunk *next;
@@ -46,19 +48,31 @@ static size_t align_up(size_t n, size_t alignment)
 	return (n + alignment - 1) & ~(alignment - 1);
 }
 
+static struct kube_arena_chunk *add_chunk(struct kube_arena *arena, size_t needed)
+{
+	size_t size = arena->chunks ? 2 * arena->chunks->size : FIRST_CHUNK_BYTES;
+
+	if (size > CHUNK_BYTES_MAX)
+		size = CHUNK_BYTES_MAX;
+	if (size < needed)
+		size = needed;
+	struct kube_arena_chunk *chunk = calloc(1, sizeof(*chunk) + size);
+	if (!chunk)
+		return NULL;
+	chunk->size = size;
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+	return chunk;
+}
+
 static void *take_from_chunk(struct kube_arena *arena, size_t bytes, size_t alignment)
 {
 	struct kube_arena_chunk *chunk = arena->chunks;
 
-	if (!chunk || chunk->size - chunk->used < bytes + alignment) {
-		size_t size = bytes + alignment > CHUNK_BYTES ? bytes + alignment : CHUNK_BYTES;
-		chunk = calloc(1, sizeof(*chunk) + size);
-		if (!chunk)
-			return NULL;
-		chunk->size = size;
-		chunk->next = arena->chunks;
-		arena->chunks = chunk;
-	}
+	if (!chunk || chunk->size - chunk->used < bytes + alignment)
+		chunk = add_chunk(arena, bytes + alignment);
+	if (!chunk)
+		return NULL;
 	size_t at = align_up(chunk->used, alignment);
 	chunk->used = at + bytes;
 	return chunk->bytes + at;
