@@ -198,6 +198,20 @@ says() {
 	k get tpmsecret a -o json | jq -e '.metadata.generation == 1'
 }
 
+DAEMON=system:serviceaccount:holdfast-system:holdfast-tpm
+
+@test "the daemon's account may do what it needs and nothing else" {
+	local what
+	for what in 'list tpmsecrets' 'watch tpmsecrets' 'patch tpmsecrets/status' 'create tpmnodes' 'patch tpmnodes/status' 'watch pods' 'create events'; do
+		[[ $(may $what) == yes ]] || { echo "may not $what"; return 1; }
+	done
+	for what in 'patch tpmsecrets' 'update tpmsecrets/status' 'create tpmsecrets' 'delete tpmsecrets' 'delete tpmnodes' 'get secrets' 'list secrets' \
+		'create pods' 'patch pods' 'get nodes' 'patch events' 'create serviceaccounts/token'; do
+		[[ $(may $what) == no ]] || { echo "may $what"; return 1; }
+	done
+}
+may() { k auth can-i "$1" "${2%%/*}" --subresource "$([[ $2 != */* ]] || echo "${2#*/}")" -A --as "$DAEMON" 2>/dev/null || true; }
+
 @test "kubectl get shows a node's TPM, state, secrets and hold counter" {
 	k apply -f edge-1.yaml
 	k apply --server-side --subresource=status --field-manager holdfast-tpm@edge-1 -f - <<-END
@@ -253,13 +267,12 @@ kept_out() {
 
 @test "Holdfast's own namespace may, and one that an administrator has labelled" {
 	before_long kept_out /run/holdfast
-	namespace holdfast-system | k apply -f -
 	namespace drivers | k apply -f -
 	before_long pod_with /run/holdfast holdfast-system
 	kept_out /run/holdfast drivers
 	k label namespace drivers holdfast/allow-host-paths=true
 	before_long pod_with /run/holdfast drivers
-	k delete namespace drivers holdfast-system --wait=false
+	k delete namespace drivers --wait=false
 }
 
 @test "a namespace with a quota of none may not even ask for a secret" {
