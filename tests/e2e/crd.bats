@@ -198,7 +198,91 @@ says() {
 	k get tpmsecret a -o json | jq -e '.metadata.generation == 1'
 }
 
+# ── which node may write what ──
+
 DAEMON=system:serviceaccount:holdfast-system:holdfast-tpm
+
+# as_daemon NODE|- ARGUMENT…: kubectl with the token that the daemon of that node has; -: with one of no node.
+as_daemon() {
+	local token bound=()
+	[[ $1 == - ]] || bound=(--bound-object-kind Node --bound-object-name "$1")
+	token=$(k create token holdfast-tpm -n holdfast-system "${bound[@]}") || return
+	k --token "$token" "${@:2}"
+}
+
+# As server-side apply has it from the daemon of that node, whose manager is named after it.
+apply_as() { as_daemon "$1" apply --server-side --force-conflicts --field-manager "holdfast-tpm@$1" "${@:2}" -f -; }
+
+# denied TEXT CMD…: of the policy, not of RBAC
+denied() {
+	run "${@:2}"
+	[[ $status != 0 && $output == *"ValidatingAdmissionPolicy 'node-writes.holdfast'"*"$1"* ]] || { echo "$output"; return 1; }
+}
+
+key_of() { k create --dry-run=client -o json -f edge-1.yaml | jq --arg node "$1" '.metadata.name = $node'; }
+writes_key() { key_of "$2" | apply_as "$1" "${@:3}"; }
+writes_state() {
+	apply_as "$1" --subresource=status <<-END
+	{"apiVersion": "tpm.holdfast/v1alpha1", "kind": "TPMNode", "metadata": {"name": "$2"}, "status": {"state": "Ready", "secrets": 1}}
+	END
+}
+
+@test "the daemon of a node writes the TPMNode of that node and of no other" {
+	local own=$LAB-1 other=$LAB-2
+	before_long denied "node \"$own\" may not write TPMNode \"$other\", only its own: set secrets.nodeName in its holdfast.yaml to \"$own\"" \
+		writes_key "$own" "$other" --dry-run=server
+	writes_key "$own" "$own"
+	writes_state "$own" "$own"
+	writes_key "$other" "$other"
+	denied "may not write TPMNode \"$other\"" writes_key "$own" "$other"
+	denied "may not write TPMNode \"$other\"" writes_state "$own" "$other"
+	writes_state "$other" "$other"
+	k get tpmnodes -o json | jq -e '[.items[].status.state] == ["Ready", "Ready"]'
+}
+
+# writes_entry NODE READY ENTRY-OF…: what the daemon of the node applies: an entry for each of these
+writes_entry() {
+	local entries='' node
+	for node in "${@:3}"; do entries+='{"node": "'$node'", "ready": '$2', "version": "7"}, '; done
+	apply_as "$1" --subresource=status <<-END
+	{"apiVersion": "tpm.holdfast/v1alpha1", "kind": "TPMSecret", "metadata": {"name": "a"}, "status": {"nodes": [${entries%, }]}}
+	END
+}
+
+# takes_entry_away NODE OTHER: under the name by which the other's daemon applies
+takes_entry_away() {
+	as_daemon "$1" apply --server-side --force-conflicts --field-manager "holdfast-tpm@$2" --subresource=status -f - <<-END
+	{"apiVersion": "tpm.holdfast/v1alpha1", "kind": "TPMSecret", "metadata": {"name": "a"}, "status": {"nodes": []}}
+	END
+}
+
+@test "the daemon of a node writes its own entry in a TPMSecret and nobody else's" {
+	local own=$LAB-1 other=$LAB-2
+	seal a --from-file pw | k apply -f -
+	before_long denied "node \"$own\" may write only its own entry in the status of TPMSecret \"a\"" writes_entry "$own" true "$other"
+	says edge-1 true
+	writes_entry "$other" true "$other"
+	says edge-3 true
+	writes_entry "$own" true "$own"
+	writes_entry "$other" false "$other"
+	writes_entry "$own" false "$own"
+	denied "may write only its own entry" writes_entry "$own" true "$own" "$other"
+	denied "may write only its own entry" writes_entry "$own" false edge-1
+	denied "may write only its own entry" takes_entry_away "$own" edge-1
+	writes_entry "$own" true
+	k get tpmsecret a -o json | jq -e --arg other "$other" \
+		'[.status.nodes[] | {node, ready}] | sort_by(.node) == [{node: $other, ready: false}, {node: "edge-1", ready: true}, {node: "edge-3", ready: true}] or
+		sort_by(.node) == [{node: "edge-1", ready: true}, {node: "edge-3", ready: true}, {node: $other, ready: false}]'
+}
+
+@test "a token of no node writes nothing, and kubelet's no more than the daemon's" {
+	before_long denied 'this token of holdfast-tpm is of no node' writes_key - "$LAB-1" --dry-run=server
+	[[ $output == *"--bound-object-kind Node --bound-object-name NODE"* ]]
+	key_of "$LAB-2" >other.json
+	denied "may not write TPMNode \"$LAB-2\"" k --as "system:node:$LAB-1" --as-group system:masters create -f other.json
+	k --as "system:node:$LAB-2" --as-group system:masters create -f other.json
+	k --as ann --as-group system:masters replace -f other.json
+}
 
 @test "the daemon's account may do what it needs and nothing else" {
 	local what
