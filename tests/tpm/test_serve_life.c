@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "tests/tpm/serving.h"
 
@@ -118,6 +119,19 @@ static void a_kubelet_that_restarts_while_a_pod_starts_has_it_when_it_asks_again
 	hands_out(device);
 }
 
+/* kubelet's device plugins are in /var/lib/kubelet whatever its --root-dir is, where pods and PodResources are; a link joins them. */
+static void a_kubelet_with_another_root_directory_is_served_through_a_link(void **state)
+{
+	const char *device = serving_give(&serving, "shop", "web", "db", 0);
+	char link[128];
+
+	move("kubelet/device-plugins", "usual");
+	snprintf(link, sizeof(link), "%s/kubelet/device-plugins", serving.directory);
+	assert_return_code(symlink("../usual", link), errno);
+	start_daemon();
+	hands_out(device);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -127,6 +141,7 @@ int main(void)
 		TEST(who_has_a_device_next_finds_nothing_of_who_had_it_before),
 		TEST(a_source_that_goes_away_takes_nothing_away),
 		TEST(a_kubelet_that_restarts_while_a_pod_starts_has_it_when_it_asks_again),
+		TEST(a_kubelet_with_another_root_directory_is_served_through_a_link),
 	};
 
 	serving_isolate();
