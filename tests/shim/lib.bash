@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Pods by CRI, as kubelet would make them, and what must be left of them: nothing.
+#
+#   setup() { pods_begin; }      teardown() { pods_end; }
+#   web=$(pod web [FILTER])                       a sandbox; FILTER changes its PodSandboxConfig, as JSON
+#   c=$(created web c SHELL-SCRIPT [FILTER])      a container of it, not started;  c=$(started …) is started
+#   is_running ID      exited ID STATUS      inside ID CMD…
+
+. "${BASH_SOURCE[0]%/*}/node.bash"
+
+# ── making ──
+
+pod_config() {
+	mkdir -p "$T/logs/$1"
+	jq -n --arg name "$1" --arg logs "$T/logs/$1" --arg cgroup "$CGROUP" '{metadata: {name: $name, namespace: "shop", uid: "uid-\($name)", attempt: 0},
+		hostname: $name, log_directory: $logs, linux: {cgroup_parent: $cgroup, security_context: {namespace_options: {pid: 1}}}}' | jq "${2:-.}" >"$T/$1.pod"
+}
+
+pod() {
+	pod_config "$@"
+	crictl runp "$T/$1.pod"
+}
+
+container_config() {
+	jq -n --arg name "$2" --arg image "$AGNHOST_IMAGE" --arg script "$3" '{metadata: {name: $name, attempt: 0}, image: {image: $image},
+		command: ["/bin/sh", "-c", $script], log_path: "\($name).log", linux: {security_context: {namespace_options: {pid: 1}}}}' | jq "${4:-.}" >"$T/$1.$2"
+}
+
+created() {
+	container_config "$@"
+	crictl create "$(pod_id "$1")" "$T/$1.$2" "$T/$1.pod"
+}
+
+started() {
+	local id
+	id=$(created "$@") && crictl start "$id" >/dev/null && echo "$id"
+}
+
+pod_id() { crictl pods --name "^$1\$" --quiet | head -n 1; }
+
+FOREVER='trap "exit 0" TERM; while :; do sleep 1000 & wait; done'
+
+# ── seeing ──
+
+# of ID FILTER: of a container's status
+of() { crictl inspect "$1" | jq -r "$2"; }
+is_running() { [[ $(of "$1" .status.state) == CONTAINER_RUNNING ]]; }
+is_exited() { [[ $(of "$1" .status.state) == CONTAINER_EXITED ]]; }
+
+# exited ID STATUS [REASON]: waits for it
+exited() {
+	wait_for "$1 has ended" is_exited "$1"
+	echo "$1: $(of "$1" '.status | "\(.exitCode) \(.reason) \(.message)"')"
+	[[ $(of "$1" .status.exitCode) == "$2" && (-z ${3:-} || $(of "$1" .status.reason) == "$3") ]]
+}
+
+inside() {
+	local id=$1
+	shift
+	crictl exec --sync "$id" "$@"
+}
+
+# The first process of a container or sandbox, as the node counts. Its parent is the shim.
+pid_of() { of "$1" .info.pid; }
+sandbox_pid() { crictl inspectp "$1" | jq -r .info.pid; }
+parent_of() { in_node awk '$1 == "PPid:" { print $2 }' "/proc/$1/status"; }
+
+# namespace PID NAME, of a process of the node
+namespace() { in_node readlink "/proc/$1/ns/$2"; }
+
+# ── leaving ──
+
+pods_begin() {
+	T=$BATS_TEST_TMPDIR
+	chmod 755 "$T"
+}
+
+# While the pods of the test still are, and after: every test is also a test of this.
+pods_end() {
+	rm -rf "$NODE"/hold && mkdir "$NODE/hold"
+	local good=0
+	containerd_runs || containerd_start || return
+	none_of_ours || good=1
+	records_are_the_pods || good=1
+	pods_remove || good=1
+	wait_for "nothing of the pods is left" nothing_left || { leftovers; good=1; }
+	[[ ${BATS_TEST_COMPLETED:-} && $good == 0 ]] || tail -n 30 "$NODE/log/containerd" | cut -c -400
+	return $good
+}
+
+pods_remove() {
+	local pods
+	mapfile -t pods < <(crictl pods --quiet)
+	((${#pods[@]} == 0)) || crictl rmp --force "${pods[@]}" >/dev/null
+}
+
+# Programs of ours that run on the node
+none_of_ours() {
+	local running
+	# shellcheck disable=SC2016
+	running=$(in_node sh -c 'for exe in /proc/[0-9]*/exe; do readlink $exe; done' | grep -F "$NODE/prefix/" || true)
+	[[ -z $running ]] || { echo "in the process table: $running"; return 1; }
+}
+
+# With our shim every sandbox that is ready has its record, and no other has; without it none has.
+records_are_the_pods() {
+	local expected
+	expected=$([[ $SHIM_HANDLER == runc ]] || crictl pods --state ready --quiet | sort)
+	diff <(echo "$expected") <(echo "$(records | sort)") || { echo "< sandboxes, > records"; return 1; }
+}
+
+records() { in_node find /run/holdfast/sandboxes -name '*.json' -printf '%f\n' 2>/dev/null | sed 's/\.json$//'; }
+
+nothing_left() { [[ -z $(leftovers) ]]; }
+
+# What is on the node beyond what was there before the first pod. (Less is the machine's doing: who removes a mount point there takes
+# the mount from all namespaces.)
+leftovers() { LC_ALL=C comm -13 "$NODE/empty" <(inventory); }
+
+node_remember() { inventory >"$NODE/empty"; }
+
+inventory() {
+	in_node env NODE="$NODE" CGROUP="$CGROUP" bash -c "$(declare -f node_inventory); node_inventory" | LC_ALL=C sort
+}
+
+# Runs on the node. A process is told by its program: the pid changes when containerd is started again.
+node_inventory() {
+	local exe
+	for exe in /proc/[0-9]*/exe; do
+		exe=$(readlink "$exe")
+		[[ -z $exe || $exe == */bash ]] || echo "process $exe"
+	done
+	awk '{ print "mount " $5 }' /proc/1/mountinfo
+	find /sys/fs/cgroup/*"$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n' 2>/dev/null
+	find /run/netns /run/containerd /run/holdfast ! -type d -printf 'file %p\n' 2>/dev/null
+	find /run/containerd /var/lib/containerd -path '*/k8s.io/*' -prune -printf 'directory %p\n'
+	find /{run,var/lib}/containerd/io.containerd.grpc.v1.cri/{sandboxes,containers} -mindepth 1 -prune -printf 'directory %p\n' 2>/dev/null
+	find /var/lib/cni -name '10.*' -printf 'address %f\n' 2>/dev/null
+	find /sys/class/net -mindepth 1 -printf 'interface %f\n'
+}

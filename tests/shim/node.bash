@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# A node that has nothing but containerd: network, mounts and processes of its own. /run, /var/lib and /opt are its own too, so all default
+# paths are used for real. Its process 1 takes everything with it when it ends.
+
+REPO=$(readlink -f "${BASH_SOURCE[0]%/*}/../..")
+BUILD=${HOLDFAST_BUILD:-$REPO/build/dev}
+CLUSTER=$REPO/tests/cluster
+# shellcheck source=tests/cluster/images/names
+. "$CLUSTER/images/names"
+
+# wait_for WHAT CMD…: at most 20 s, or PATIENCE
+wait_for() {
+	local end=$((SECONDS + ${PATIENCE:-20})) what=$1
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS >= end)); then
+			echo "waited in vain until $what"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# ── what is installed on it ──
+
+# $NODE/bin is containerd's directory and PATH, $NODE/prefix is Holdfast's.
+node_install() {
+	local program
+	mkdir -p "$NODE"/{bin,log,cni,prefix,hold}
+	"$CLUSTER/build" "$(component)" runc cni-plugins crictl pause images >&2 || return
+	cp -L "$("$CLUSTER/build" --print-path "$(component_directory)")"/{containerd,containerd-shim-runc-v2,ctr} "$NODE/bin/"
+	for program in crictl pause; do
+		cp -L "$("$CLUSTER/build" --print-path $program)" "$NODE/bin/"
+	done
+	cp -L "$("$CLUSTER/build" --print-path runc)" "$NODE/bin/runc.real"
+	install "$REPO/tests/shim/runc" "$NODE/bin/runc"
+	cp -a "$BUILD/bin" "$NODE/prefix/"
+	containerd_config >"$NODE/containerd.toml"
+	chain >"$NODE/cni/10-pods.conflist"
+	printf '%s: unix:///run/containerd/containerd.sock\n' runtime-endpoint image-endpoint >"$NODE/crictl.yaml"
+	printf '%s: %s\n' timeout 60 disable-pull-on-run true >>"$NODE/crictl.yaml"
+}
+
+component() {
+	case $SHIM_CONTAINERD in
+	2) echo containerd ;;
+	1.6 | 1.7) echo "containerd-$SHIM_CONTAINERD" ;;
+	*) echo "SHIM_CONTAINERD=$SHIM_CONTAINERD: there are 1.6, 1.7 and 2" >&2; return 1 ;;
+	esac
+}
+
+component_directory() { if [[ $SHIM_CONTAINERD == 2 ]]; then echo bin; else component; fi; }
+
+# Where the tests run there is no AppArmor to load profiles into, and no CAP_SYS_RESOURCE to lower an oom_score_adj.
+containerd_config() {
+	local runtime='plugins."io.containerd.cri.v1.runtime"'
+	if [[ $SHIM_CONTAINERD == 2 ]]; then
+		printf '%s\n' 'version = 3' '[plugins."io.containerd.cri.v1.images".pinned_images]' "sandbox = \"$PAUSE_IMAGE\"" "[$runtime]"
+	else
+		runtime='plugins."io.containerd.grpc.v1.cri"'
+		printf '%s\n' 'version = 2' "[$runtime]" "sandbox_image = \"$PAUSE_IMAGE\""
+	fi
+	cat <<-END
+	disable_apparmor = true
+	restrict_oom_score_adj = true
+	[$runtime.cni]
+	conf_dir = "$NODE/cni"
+	[$runtime.containerd]
+	default_runtime_name = "$SHIM_HANDLER"
+	[$runtime.containerd.runtimes.$SHIM_HANDLER]
+	$(runtime_of "$NODE/prefix/bin/containerd-shim-$SHIM_HANDLER-v2")
+	END
+}
+
+# containerd 1.6.20 and before, and 1.7.0, ignore runtime_path without a word; there the path must be the type.
+runtime_of() {
+	case $SHIM_CONTAINERD,$SHIM_HANDLER in
+	*,runc) echo 'runtime_type = "io.containerd.runc.v2"' ;;
+	1.6,*) echo "runtime_type = \"$1\"" ;;
+	*) printf '%s\n' 'runtime_type = "io.containerd.runc.v2"' "runtime_path = \"$1\"" ;;
+	esac
+}
+
+chain() {
+	cat <<-END
+	{ "cniVersion": "0.4.0", "name": "pods", "plugins": [ { "type": "ptp",
+	  "ipam": { "type": "host-local", "subnet": "10.244.1.0/24", "routes": [ { "dst": "0.0.0.0/0" } ] } } ] }
+	END
+}
+
+# ── the node ──
+
+# A new sysfs shows this network namespace; the cgroups that were below the old one move over.
+node_init() {
+	mount --make-rprivate /
+	mount -t proc proc /proc
+	mkdir "$NODE/cgroup"
+	mount --rbind /sys/fs/cgroup "$NODE/cgroup"
+	mount -t sysfs sysfs /sys
+	mount --rbind "$NODE/cgroup" /sys/fs/cgroup
+	umount -l "$NODE/cgroup"
+	mount -t tmpfs -o mode=755 tmpfs /run
+	mount -t tmpfs tmpfs /var/lib
+	mount -t tmpfs tmpfs /opt
+	mkdir -p /run/netns /opt/cni
+	ln -s "$CNI_BIN" /opt/cni/bin
+	mount --make-rshared /
+	echo 1 >/proc/sys/net/ipv4/ip_forward
+	ip link set lo up
+	touch "$NODE/ready"
+	exec "$NODE/bin/pause" # reaps the orphans that process 1 inherits
+}
+
+node_up() {
+	CNI_BIN=$("$CLUSTER/build" --print-path cni)
+	export CNI_BIN
+	unshare --net --mount --pid --ipc --fork --kill-child bash -c "set -e; $(declare -f node_init); node_init" \
+		</dev/null >"$NODE/log/init" 2>&1 3>&- &
+	UNSHARE=$!
+	wait_for "the node stands" test -e "$NODE/ready" || return
+	HOLDER=$(pgrep -P "$UNSHARE")
+	export HOLDER CGROUP=/holdfast-shim-$HOLDER
+}
+
+node_down() {
+	[[ ${UNSHARE:-} ]] || return 0
+	kill -KILL "$UNSHARE" 2>/dev/null
+	wait "$UNSHARE" 2>/dev/null
+	find /sys/fs/cgroup/*"$CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null
+	return 0
+}
+
+in_node() { nsenter --target "$HOLDER" --all -- env PATH="$NODE/bin:$PATH" "$@" 3>&-; }
+
+# ── containerd ──
+
+containerd_start() {
+	# shellcheck disable=SC2016
+	in_node setsid --fork sh -c 'echo $$ >"$0"; exec "$@"' "$NODE/containerd.pid" \
+		"$NODE/bin/containerd" --config "$NODE/containerd.toml" </dev/null >>"$NODE/log/containerd" 2>&1
+	wait_for "containerd and its network are ready" containerd_ready
+}
+
+containerd_ready() { crictl info | jq -e '[.status.conditions[] | select(.type == "RuntimeReady" or .type == "NetworkReady") | .status] | all'; }
+containerd_runs() { in_node kill -0 "$(cat "$NODE/containerd.pid")" 2>/dev/null; }
+containerd_gone() { ! containerd_runs; }
+
+# containerd_end [SIGNAL]
+containerd_end() {
+	in_node kill "-${1:-TERM}" "$(cat "$NODE/containerd.pid")"
+	wait_for "containerd ends" containerd_gone
+}
+
+images_import() {
+	local image
+	for image in pause agnhost; do
+		in_node ctr -n k8s.io images import "$("$CLUSTER/build" --print-path $image.tar)" >"$NODE/log/import" 2>&1 || return
+	done
+	wait_for "CRI knows the images" crictl inspecti "$AGNHOST_IMAGE"
+}
+
+crictl() { in_node "$NODE/bin/crictl" --config "$NODE/crictl.yaml" "$@"; }
