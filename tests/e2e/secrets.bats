@@ -14,6 +14,7 @@ setup_file() {
 	learn_nothing
 	mountpoint -q "$DISK" || disk_up
 	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure "${LAB_OPTIONS[@]}" >&2 3>&-
+	all_on_image
 	{ namespace shop; namespace evil; } | k apply -f - >/dev/null
 	for account in shop/db shop/web evil/db; do
 		k create serviceaccount -n "${account%/*}" "${account#*/}" >/dev/null 2>&1 || k get serviceaccount -n "${account%/*}" "${account#*/}"
@@ -52,6 +53,21 @@ disk_up() {
 	fsfreeze --freeze "$DISK" && fsfreeze --unfreeze "$DISK" # past the journal too, to where the file is
 	rm "$DISK/file"
 }
+
+# The machines' /tmp, where containerd puts the commands of `exec`, is on the image too; and to the disk of who runs them nothing can be written.
+all_on_image() {
+	local machine
+	for machine in control node1 node2; do
+		mkdir -p "$HOLDFAST_LABS/$LAB/$machine/root/tmp" && chmod 1777 "$HOLDFAST_LABS/$LAB/$machine/root/tmp"
+		on_machine "$machine" mount --bind "$HOLDFAST_LABS/$LAB/$machine/root/tmp" /tmp
+	done
+	caller_disk ro
+}
+
+# caller_disk ro|rw
+caller_disk() { local machine; for machine in control node1 node2; do on_machine "$machine" mount -o "remount,bind,$1" /; done; }
+
+on_machine() { if [[ $1 == control ]]; then control exec "${@:2}"; else node "${1#node}" exec "${@:2}"; fi; }
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
@@ -403,10 +419,10 @@ general() {
 	k rollout status -n shop deployment/web --timeout=90s
 	k rollout restart -n shop deployment/web
 	k rollout status -n shop deployment/web --timeout=90s
-	local pod
-	for pod in $(k get pods -n shop -l web --field-selector status.phase=Running -o 'jsonpath={.items[*].metadata.name}'); do
-		k get pod -n shop "$pod" -o 'jsonpath={.metadata.deletionTimestamp}' | grep -q . || has "shop/$pod" db-password/password "$E2E_STATE/pw"
-	done
+	local pod pods
+	pods=$(k get pods -n shop -l web -o json | jq -r '.items[].metadata | select(.deletionTimestamp == null).name') # the others go
+	[[ $(wc -w <<<"$pods") == 4 ]]
+	for pod in $pods; do has "shop/$pod" db-password/password "$E2E_STATE/pw"; done
 }
 
 # ── change ──
@@ -516,7 +532,8 @@ daemon_pid() { pgrep --nslist pid --ns "$(node 1 pid)" -x holdfast-tpm; }
 # content_key MANIFEST: as node 2's own TPM releases it, with its daemon out of the way.
 content_key() {
 	node 2 tpm-stop
-	node 2 exec "$HOLDFAST_BUILD/tests/support/unseal" swtpm:path=/run/swtpm.sock /var/lib/holdfast/tpm "$LAB-2" <"$1" |
+	install "$HOLDFAST_BUILD/tests/support/unseal" "$HOLDFAST_LABS/$LAB/node2/root/opt/holdfast/bin/"
+	node 2 exec /opt/holdfast/bin/unseal swtpm:path=/run/swtpm.sock /var/lib/holdfast/tpm "$LAB-2" <"$1" |
 		sed -n 's/^key //p' | xxd -r -p
 	node 2 tpm-start
 }
@@ -528,9 +545,11 @@ content_key() {
 	pid=$(daemon_pid)
 	grep -E '^Max core file size +0 +0 ' "/proc/$pid/limits"
 	[[ $(stat -c %U "/proc/$pid/mem") == root ]]
+	caller_disk rw # where a core would be
 	kill -SEGV "$pid"
 	before_long test ! -e "/proc/$pid"
 	node 1 exec sh -c '! ls /core* /var/lib/holdfast/core* /run/holdfast/core*'
+	caller_disk ro
 	has shop/reader db-password/password "$E2E_STATE/pw"
 	node 1 tpm-start
 	reader shop/later db db-password
