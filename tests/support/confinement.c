@@ -19,11 +19,32 @@
 #include <unistd.h>
 
 #include "common/base/array.h"
+#include "common/base/file.h"
 #include "common/sandbox/sandbox.h"
 #include "tests/unit/common/cmocka_all.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 #define MAP (MAP_PRIVATE | MAP_ANONYMOUS)
+
+bool confinement_proc_says(pid_t pid, const char *file, const char *const *wanted, size_t n)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
+	char path[64];
+	struct error err;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)(pid ? pid : getpid()), file);
+	if (file_read(path, &text, &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strstr(buf_text(&text), wanted[i]))
+			continue;
+		fprintf(stderr, "no \"%s\" in\n%s", wanted[i], buf_text(&text));
+		return false;
+	}
+	return true;
+}
 
 static const struct confinement_call forbidden[] = {
 	{ "start a program", SYS_execve, { 0 } },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/common/cmocka_all.h"
 
+#include "device-plugin/tpm/internal.h"
 #include "tests/tpm/sealing.h"
 
 const uint8_t sealing_key[WRAP_KEY_SIZE] = "a content key of thirty-two byte";
@@ -51,6 +52,21 @@ void sealing_clear(struct sealing *sealing)
 		release_clear(&sealing->conditions[i]);
 	wrap_clear(&sealing->wrap);
 	node_key_clear(&sealing->node);
+}
+
+static unsigned count(struct tpm *tpm, TPM2_HANDLE first)
+{
+	_cleanup_free_ TPMS_CAPABILITY_DATA *data = NULL;
+
+	if (Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, NULL,
+			       &data) != TSS2_RC_SUCCESS)
+		fail_msg("the TPM does not say what is loaded");
+	return data->data.handles.count;
+}
+
+unsigned sealing_count_loaded(struct tpm *tpm)
+{
+	return count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST) + count(tpm, TPM2_ACTIVE_SESSION_FIRST);
 }
 
 int sealing_unseal(const struct sealing *sealing, struct tpm *tpm, struct error *err)

@@ -23,6 +23,9 @@ struct tpm *sealing_open(const struct software_tpm *tpm);
 void sealing_make(struct sealing *sealing, struct tpm *tpm, const char *const *conditions, size_t n);
 void sealing_clear(struct sealing *sealing);
 
+/* Objects and sessions that are loaded, as the TPM says itself. */
+unsigned sealing_count_loaded(struct tpm *tpm);
+
 /* 0 and the right key, or the error. */
 int sealing_unseal(const struct sealing *sealing, struct tpm *tpm, struct error *err);
 

@@ -13,6 +13,7 @@
 #include "common/base/array.h"
 #include "common/base/file.h"
 #include "common/sandbox/sandbox.h"
+#include "tests/support/confinement.h"
 #include "tests/tpm/serving.h"
 
 #define CONTENT "correct horse battery staple"
@@ -42,31 +43,9 @@ static void deliver(void)
 	serving_wait_reads(&serving, "db", device, "value", CONTENT);
 }
 
-static void must_say(const char *file, const char *const *wanted, size_t n)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
-	char path[64];
-	struct error err;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", serving.daemon, file);
-	if (file_read(path, &text, &err) < 0)
-		fail_msg("%s", err.message);
-	for (size_t i = 0; i < n; i++)
-		if (!strstr(buf_text(&text), wanted[i]))
-			fail_msg("no \"%s\" in\n%s", wanted[i], buf_text(&text));
-}
-
 static void a_daemon_that_has_delivered_has_cap_chown_alone_and_a_filter(void **state)
 {
-	static const char *const status[] = {
-		"CapInh:\t0000000000000000\n",
-		"CapPrm:\t0000000000000001\n",
-		"CapEff:\t0000000000000001\n",
-		"CapBnd:\t0000000000000001\n",
-		"CapAmb:\t0000000000000000\n",
-		"NoNewPrivs:\t1\n",
-		"Seccomp:\t2\n",
-	};
+	static const char *const status[] = { CONFINEMENT_CHOWN_ALONE };
 	static const char *const limits[] = {
 		"Max core file size        0                    0  ",
 		"Max locked memory         8388608              8388608  ",
@@ -74,8 +53,8 @@ static void a_daemon_that_has_delivered_has_cap_chown_alone_and_a_filter(void **
 	};
 
 	deliver();
-	must_say("status", status, ELEMENTS_OF(status));
-	must_say("limits", limits, ELEMENTS_OF(limits));
+	assert_true(confinement_proc_says(serving.daemon, "status", status, ELEMENTS_OF(status)));
+	assert_true(confinement_proc_says(serving.daemon, "limits", limits, ELEMENTS_OF(limits)));
 }
 
 #define TSS_GID 113
@@ -109,7 +88,7 @@ static void a_device_that_comes_late_with_a_group_ends_the_daemon_which_then_has
 	serving_wait_log(&serving, "only a new process can join its group 113: start the daemon again");
 	serving_start(&serving);
 	serving_wait_offered(&serving, "secrets", 0);
-	must_say("status", groups, ELEMENTS_OF(groups));
+	assert_true(confinement_proc_says(serving.daemon, "status", groups, ELEMENTS_OF(groups)));
 	unlink(device);
 	serving_end(&serving, SIGTERM);
 }

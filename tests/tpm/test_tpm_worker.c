@@ -119,21 +119,11 @@ struct unsealing {
 	unsigned left, sent; /* in the TPM, before; commands */
 };
 
-static unsigned count(struct tpm *tpm, TPM2_HANDLE first)
-{
-	_cleanup_free_ TPMS_CAPABILITY_DATA *data = NULL;
-
-	if (Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, NULL,
-			       &data) != TSS2_RC_SUCCESS)
-		return UINT16_MAX;
-	return data->data.handles.count;
-}
-
 static int run_unseal(struct tpm_job *job, struct tpm *tpm, struct error *err)
 {
 	struct unsealing *unsealing = (struct unsealing *)job;
 
-	unsealing->left = count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST);
+	unsealing->left = sealing_count_loaded(tpm);
 	unsigned before = faulty_tcti.sent;
 	int r = sealing_unseal(unsealing->sealing, tpm, err);
 	unsealing->sent = faulty_tcti.sent - before;

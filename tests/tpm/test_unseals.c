@@ -41,16 +41,6 @@ struct use {
 	unsigned left; /* in the TPM that rests */
 };
 
-static unsigned count(struct tpm *tpm, TPM2_HANDLE first)
-{
-	_cleanup_free_ TPMS_CAPABILITY_DATA *data = NULL;
-
-	if (Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, NULL,
-			       &data) != TSS2_RC_SUCCESS)
-		return UINT16_MAX;
-	return data->data.handles.count;
-}
-
 /* On the worker's thread: what it opens for a moment is not there meanwhile. */
 static void sample(unsigned long done)
 {
@@ -75,7 +65,7 @@ static int run(struct tpm_job *job, struct tpm *tpm, struct error *err)
 	if (!use->rests)
 		return r;
 	tpm_rest(tpm);
-	use->left = count(tpm, TPM_TRANSIENT_FIRST) + count(tpm, TPM2_LOADED_SESSION_FIRST) + count(tpm, TPM2_ACTIVE_SESSION_FIRST);
+	use->left = sealing_count_loaded(tpm);
 	return r;
 }
 
