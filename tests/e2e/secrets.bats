@@ -113,10 +113,8 @@ seal() {
 }
 
 # sealed NAME OPTION…: and applied, and offered by both nodes.
-sealed() {
-	seal "$@" --node "$LAB-1" --node "$LAB-2" | k apply --server-side --force-conflicts -f - >/dev/null
-	offered "$1"
-}
+sealed() { apply_sealed "$@" && offered "$1"; }
+apply_sealed() { seal "$@" --node "$LAB-1" --node "$LAB-2" | k apply --server-side --force-conflicts -f - >/dev/null; }
 
 offered() { allocatable 1 "$1" 16 && allocatable 2 "$1" 16; }
 
@@ -573,13 +571,15 @@ content_key() {
 	PATIENCE=60 before_long hold_is $((before + 1))
 	allocatable 1 db-password 0
 	k delete pod -n shop later
-	sealed db-password --from-file "password=$E2E_STATE/pw" --allow shop/db
-	reader shop/again db db-password
+	apply_sealed db-password --from-file "password=$E2E_STATE/pw" --allow shop/db
+	before_long usable db-password
+	reader shop/again db db-password # at once: whom kubelet does not admit it never asks about again
 	starts shop/again
 	has shop/again db-password/password "$E2E_STATE/pw"
 }
 
 hold() { k get tpmnode "$LAB-1" -o 'jsonpath={.spec.hold.value}'; }
+usable() { holdfast_tpm 1 list "$1" >/dev/null; }
 hold_is() { [[ $(hold) == "$1" ]]; }
 
 # ── and what of all this has come to a disk ──
