@@ -29,7 +29,7 @@
 #define STABLE_MS 10000           /* a watch that has lasted so long makes the next back-off begin anew */
 
 /* Between kubelet's bind and its listen there is an instant; otherwise its coming wakes us, and tries in vain only take its CPU. */
-static const struct backoff delays_after_arrival = { .first_ms = 20, .cap_ms = 10000 };
+static const struct backoff delays_after_arrival = { .first_ms = 2, .cap_ms = 10000 };
 static const struct backoff delays = { .first_ms = 500, .cap_ms = 10000 };
 static const struct backoff patience = { .first_ms = 2000, .cap_ms = 60000 }; /* with ACCEPTED */
 
