@@ -1,0 +1,2 @@
+// Marks the module's directory; what is in use is tests/cluster/modules/kubernetes/go.mod.
+module holdfast/tests/cluster/kubernetes
