@@ -37,6 +37,7 @@ node_install() {
 	install "$REPO/tests/shim/runc" "$NODE/bin/runc"
 	cp -a "$BUILD/bin" "$NODE/prefix/"
 	containerd_config >"$NODE/containerd.toml"
+	[[ $SHIM_HANDLER == runc ]] || make_ours_the_default || return
 	chain >"$NODE/cni/10-pods.conflist"
 	printf '%s: unix:///run/containerd/containerd.sock\n' runtime-endpoint image-endpoint >"$NODE/crictl.yaml"
 	printf '%s: %s\n' timeout 60 disable-pull-on-run true >>"$NODE/crictl.yaml"
@@ -66,20 +67,15 @@ containerd_config() {
 	restrict_oom_score_adj = true
 	[$runtime.cni]
 	conf_dir = "$NODE/cni"
-	[$runtime.containerd]
-	default_runtime_name = "$SHIM_HANDLER"
-	[$runtime.containerd.runtimes.$SHIM_HANDLER]
-	$(runtime_of "$NODE/prefix/bin/containerd-shim-$SHIM_HANDLER-v2")
 	END
 }
 
-# containerd 1.6.20 and before, and 1.7.0, ignore runtime_path without a word; there the path must be the type.
-runtime_of() {
-	case $SHIM_CONTAINERD,$SHIM_HANDLER in
-	*,runc) echo 'runtime_type = "io.containerd.runc.v2"' ;;
-	1.6,*) echo "runtime_type = \"$1\"" ;;
-	*) printf '%s\n' 'runtime_type = "io.containerd.runc.v2"' "runtime_path = \"$1\"" ;;
-	esac
+# As the installer does it.
+make_ours_the_default() {
+	local version
+	version=$("$NODE/bin/containerd" --version | cut -d ' ' -f 3)
+	"$NODE/prefix/bin/holdfast-node" containerd-config --config "$NODE/containerd.toml" --version "$version" --shims "$NODE/prefix/bin" \
+		--default-runtime --apply >&2
 }
 
 chain() {

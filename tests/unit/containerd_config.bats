@@ -151,12 +151,23 @@ plain_v2() {
 
 @test "containerd 1.x: the default runtime is set where nobody else sets one, and else a person is told which line to write" {
 	plain_v2
-	comes_and_goes 1.6.20 --default-runtime
+	comes_and_goes 1.6.38 --default-runtime
 	rm -r "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
 	put /etc/containerd/config.toml <<<$'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\ndefault_runtime_name = "runc"'
 	says 'write default_runtime_name = "holdfast" there, and run this again' 1.6.20 --default-runtime
 	sed -i s/runc/holdfast/ "$ROOT/etc/containerd/config.toml"
 	config 1.6.20 --default-runtime --apply
+}
+
+@test "containerd 1.6.20 and 1.7.0 do not heed runtime_path: there the path is the type, and options of a default runtime are refused" {
+	config 1.6.20~ds1 --apply
+	[[ $(written /etc/containerd/config.toml) == *'runtime_type = "/opt/holdfast/bin/containerd-shim-holdfast-kata-v2"'* ]]
+	[[ $(written /etc/containerd/config.toml) != *runtime_path* ]]
+	config 1.6.21 --apply
+	[[ $(written /etc/containerd/config.toml) == *'runtime_path = "/opt/holdfast/bin/containerd-shim-holdfast-kata-v2"'* ]]
+	plain_v2
+	says 'the default runtime "runc" has options, which this containerd cannot give to a shim by its path' 1.7.0 --default-runtime
+	config 1.7.1 --default-runtime --apply
 }
 
 @test "k3s: the template that k3s makes its configuration from, of the schema that k3s has" {

@@ -18,7 +18,7 @@
 
 static int parse_version(const char *text, struct containerd_site *ret, struct error *err)
 {
-	if (sscanf(text, *text == 'v' ? "v%u.%u" : "%u.%u", &ret->major, &ret->minor) == 2 && (ret->major >= 2 || ret->minor >= 6))
+	if (sscanf(text + (*text == 'v'), "%u.%u.%u", &ret->major, &ret->minor, &ret->patch) == 3 && (ret->major >= 2 || ret->minor >= 6))
 		return 0;
 	return error_set(err, EINVAL,
 			 "\"%s\" is no version of containerd that Holdfast knows: 1.6 and later, as `containerd --version` says it",

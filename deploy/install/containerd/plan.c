@@ -272,17 +272,28 @@ static bool uses_drop_in(const struct containerd_site *site)
 	return site->layout->drop_in && strncmp(first, site->layout->only_if, strlen(site->layout->only_if)) == 0;
 }
 
+static struct containerd_can abilities(const struct containerd_site *site, bool drop_in)
+{
+	unsigned first = site->minor == 6 ? 21 : 1; /* containerd's "cri: support runtime_path" in its releases 1.6 and 1.7 */
+
+	return (struct containerd_can){
+		.merge = site->major >= 2 || drop_in,
+		.runtime_path = site->major >= 2 || site->minor > 7 || site->patch >= first,
+	};
+}
+
 static int place(struct containerd_plan *plan, const struct containerd_site *site, const struct containerd_wish *wish, struct error *err)
 {
-	bool drop_in = uses_drop_in(site), merges = site->major >= 2 || drop_in;
+	bool drop_in = uses_drop_in(site);
+	struct containerd_can can = abilities(site, drop_in);
 	_cleanup_(buf_free) struct buf lines = BUF_MAX(LINES_MAX);
 	struct containerd_cri cri;
 	char path[PATH_MAX];
 
-	int r = containerd_cri_read(&site->files, plan->schema, merges, &cri, err);
+	int r = containerd_cri_read(&site->files, plan->schema, can.merge, &cri, err);
 	if (r < 0)
 		return r;
-	r = containerd_tables(&cri, wish, merges, &lines, err);
+	r = containerd_tables(&cri, wish, can, &lines, err);
 	bool imported = site->files.n && imported_place(site, path);
 	bool may_import = !site->layout->lines_only && !site->layout->template_base &&
 			  !(site->files.n && cJSON_GetObjectItemCaseSensitive(site->files.items[0].tree, "imports"));
@@ -290,11 +301,11 @@ static int place(struct containerd_plan *plan, const struct containerd_site *sit
 		/* said */
 	} else if (drop_in) {
 		r = want_file(plan, site, site->layout->drop_in, buf_text(&lines), err);
-	} else if (merges && imported) {
+	} else if (can.merge && imported) {
 		r = want_file(plan, site, path, buf_text(&lines), err);
 	} else if (site->layout->template_base) {
 		r = want_template(plan, site, buf_text(&lines), err);
-	} else if (merges && may_import) {
+	} else if (can.merge && may_import) {
 		containerd_drop_in(site->layout, path);
 		r = want_file(plan, site, path, buf_text(&lines), err);
 		r = r < 0 ? r : want_import(plan, site, path, err);

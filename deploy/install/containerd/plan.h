@@ -15,6 +15,9 @@
  *	containerd 1.x	lets the last file that has a plugin's table replace it whole, so a file of our own would take away runc and
  *everything else that is set there: our lines stand at the end of the file that has the table.
  *
+ * containerd 1.6.20 and before, and 1.7.0, ignore a handler's runtime_path without a word: there the path is its runtime_type, and such a
+ * handler can have no options.
+ *
  * The same lines are used where nothing is imported and the line "imports" is not ours to change.
  */
 
@@ -28,7 +31,7 @@ enum containerd_extra { CONTAINERD_TEMPLATE_V2, CONTAINERD_TEMPLATE_V3, CONTAINE
 
 struct containerd_site {
 	const struct containerd_layout *layout;
-	unsigned major, minor; /* of containerd */
+	unsigned major, minor, patch; /* of containerd */
 	struct containerd_files files;
 	struct containerd_file extras[CONTAINERD_EXTRAS]; /* what `files` may not lead to; path NULL: it is not there */
 };

@@ -114,30 +114,50 @@ static int set_annotations(cJSON *runtime, const char *const *annotations, struc
 	return set(runtime, "pod_annotations", list, err);
 }
 
-static int set_path(cJSON *runtime, const char *handler, const struct containerd_wish *wish, struct error *err)
+/* Which program containerd calls for the handler. */
+static int set_shim(cJSON *runtime, const char *handler, const struct containerd_wish *wish, struct containerd_can can, struct error *err)
 {
 	char path[256];
 
 	if (snprintf(path, sizeof(path), "%s/containerd-shim-%s-v2", wish->shims, handler) >= (int)sizeof(path))
 		return error_set(err, ENAMETOOLONG, "\"%s\" is too long for the shims' directory", SHOW(slice_string(wish->shims)));
-	int r = set(runtime, "runtime_path", cJSON_CreateString(path), err);
+	int r = set(runtime, "runtime_type", cJSON_CreateString(can.runtime_path ? RUNTIME_TYPE : path), err);
+	if (r == 0 && can.runtime_path)
+		r = set(runtime, "runtime_path", cJSON_CreateString(path), err);
 	return r < 0 ? r : set_annotations(runtime, wish->annotations, err);
 }
 
 /* privileged_without_host_devices: a privileged pod must not find the host's devices in its VM, where they mean something else. */
-static int add_vm_handler(cJSON *runtimes, const char *handler, const struct containerd_wish *wish, struct error *err)
+static int add_vm_handler(cJSON *runtimes, const char *handler, const struct containerd_wish *wish, struct containerd_can can,
+			  struct error *err)
 {
 	cJSON *runtime = add_table(runtimes, handler);
 
 	if (!runtime)
 		return error_nomem(err);
-	int r = set(runtime, "runtime_type", cJSON_CreateString(RUNTIME_TYPE), err);
-	r = r < 0 ? r : set_path(runtime, handler, wish, err);
+	int r = set_shim(runtime, handler, wish, can, err);
 	return r < 0 ? r : set(runtime, "privileged_without_host_devices", cJSON_CreateTrue(), err);
 }
 
+/* `containerd config default` writes all of them, as they are anyway. */
+static bool has_options(const cJSON *runtime)
+{
+	const cJSON *option;
+
+	cJSON_ArrayForEach(option, get(runtime, "options"))
+	{
+		bool preset = cJSON_IsFalse(option) || (cJSON_IsString(option) && !*option->valuestring) ||
+			      (cJSON_IsRaw(option) && strcmp(option->valuestring, "0") == 0);
+
+		if (!preset)
+			return true;
+	}
+	return false;
+}
+
 /* A copy of what pods get today, but for the shim: a pod that no rule selects must not notice. */
-static int add_default(cJSON *runtimes, const struct containerd_cri *cri, const struct containerd_wish *wish, struct error *err)
+static int add_default(cJSON *runtimes, const struct containerd_cri *cri, const struct containerd_wish *wish, struct containerd_can can,
+		       struct error *err)
 {
 	const char *name = containerd_default_runtime(cri);
 
@@ -155,11 +175,17 @@ static int add_default(cJSON *runtimes, const struct containerd_cri *cri, const 
 				 "the default runtime \"%s\" has a shim of its own, %s: a pod would lose it; change "
 				 "default_runtime_name, or leave out --default-runtime",
 				 SHOW(slice_string(name)), SHOW(slice_string(get_string(today, "runtime_path"))));
+	if (!can.runtime_path && has_options(today))
+		return error_set(err, ENOTSUP,
+				 "the default runtime \"%s\" has options, which this containerd cannot give to a shim by its path: "
+				 "upgrade to 1.6.21 or 1.7.1, or leave out --default-runtime",
+				 SHOW(slice_string(name)));
 	cJSON *runtime = add_table(runtimes, CONTAINERD_HANDLER_DEFAULT);
 	if (!runtime || !merge(runtime, today))
 		return error_nomem(err);
-	int r = set(runtime, "runtime_type", cJSON_CreateString(RUNTIME_TYPE), err);
-	return r < 0 ? r : set_path(runtime, CONTAINERD_HANDLER_DEFAULT, wish, err);
+	if (!can.runtime_path)
+		cJSON_DeleteItemFromObjectCaseSensitive(runtime, "options");
+	return set_shim(runtime, CONTAINERD_HANDLER_DEFAULT, wish, can, err);
 }
 
 /* containerd 1.x forgets its own runc as soon as any runtime is set. */
@@ -183,7 +209,8 @@ static int check_free(const struct containerd_cri *cri, const char *handler, str
 			 handler, cri->plugin, handler);
 }
 
-static int build(cJSON *containerd, const struct containerd_cri *cri, const struct containerd_wish *wish, bool merges, struct error *err)
+static int build(cJSON *containerd, const struct containerd_cri *cri, const struct containerd_wish *wish, struct containerd_can can,
+		 struct error *err)
 {
 	static const char *const handlers[] = { CONTAINERD_HANDLER_VM, CONTAINERD_HANDLER_UNTRUSTED };
 	cJSON *runtimes;
@@ -198,16 +225,17 @@ static int build(cJSON *containerd, const struct containerd_cri *cri, const stru
 		return error_nomem(err);
 	for (size_t i = 0; r == 0 && i < ELEMENTS_OF(handlers); i++) {
 		r = check_free(cri, handlers[i], err);
-		r = r < 0 ? r : add_vm_handler(runtimes, handlers[i], wish, err);
+		r = r < 0 ? r : add_vm_handler(runtimes, handlers[i], wish, can, err);
 	}
 	if (r == 0 && wish->default_runtime) {
 		r = check_free(cri, CONTAINERD_HANDLER_DEFAULT, err);
-		r = r < 0 ? r : add_default(runtimes, cri, wish, err);
+		r = r < 0 ? r : add_default(runtimes, cri, wish, can, err);
 	}
-	return r < 0 || merges ? r : add_runc(runtimes, cri, err);
+	return r < 0 || can.merge ? r : add_runc(runtimes, cri, err);
 }
 
-int containerd_tables(const struct containerd_cri *cri, const struct containerd_wish *wish, bool merges, struct buf *out, struct error *err)
+int containerd_tables(const struct containerd_cri *cri, const struct containerd_wish *wish, struct containerd_can can, struct buf *out,
+		      struct error *err)
 {
 	_cleanup_(json_freep) cJSON *root = cJSON_CreateObject();
 	cJSON *plugins = add_table(root, "plugins"), *plugin = add_table(plugins, cri->plugin),
@@ -215,7 +243,7 @@ int containerd_tables(const struct containerd_cri *cri, const struct containerd_
 
 	if (!containerd)
 		return error_nomem(err);
-	int r = build(containerd, cri, wish, merges, err);
+	int r = build(containerd, cri, wish, can, err);
 	if (r < 0)
 		return r;
 	toml_print(out, "", plugins);

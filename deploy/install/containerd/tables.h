@@ -18,11 +18,17 @@ struct containerd_cri {
 int containerd_cri_read(const struct containerd_files *files, unsigned schema, bool merges, struct containerd_cri *ret,
 			struct error *err) must_check;
 
+/* What a version of containerd can. */
+struct containerd_can {
+	bool merge;        /* files table by table */
+	bool runtime_path; /* of a handler: it is heeded */
+};
+
 /* The runtime that a pod without a RuntimeClass gets, "runc" if nothing says it. The cri's. */
 const char *containerd_default_runtime(const struct containerd_cri *cri);
 
 /* Appends our tables as TOML. EEXIST, ENOTSUP. */
-int containerd_tables(const struct containerd_cri *cri, const struct containerd_wish *wish, bool merges, struct buf *out,
+int containerd_tables(const struct containerd_cri *cri, const struct containerd_wish *wish, struct containerd_can can, struct buf *out,
 		      struct error *err) must_check;
 
 #endif
