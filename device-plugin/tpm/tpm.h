@@ -20,7 +20,7 @@ struct tpm;
 
 #define TPM_DEFAULT_TCTI "device:/dev/tpmrm0"
 
-/* `tcti`: "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321", "swtpm:path=/run/swtpm.sock". */
+/* `tcti`: "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321", "swtpm:path=/run/swtpm.sock"; ENODEV for other ways of libtss2's. */
 int tpm_open(const char *tcti, struct tpm **ret, struct error *err) must_check;
 void tpm_close(struct tpm *tpm);
 DEFINE_CLEANUP(struct tpm *, tpm_close);

@@ -346,6 +346,8 @@ static void where_no_tpm_is_the_error_says_so(void **state)
 
 	assert_int_equal(tpm_open("swtpm:host=127.0.0.1,port=1", &other, &err), -ENODEV);
 	assert_non_null(strstr(err.message, "there is no TPM at \"swtpm:host=127.0.0.1,port=1\""));
+	assert_int_equal(tpm_open("mssim:host=127.0.0.1", &other, &err), -ENODEV);
+	assert_non_null(strstr(err.message, "there is no TPM at \"mssim:host=127.0.0.1\": give it as \"device:/dev/tpmrm0\" or"));
 }
 
 int main(void)
