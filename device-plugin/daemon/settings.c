@@ -27,7 +27,7 @@ static const struct config_row rows[] = {
 	  .maximum = DEVICE_SLOTS_MAX },
 	{ "noGeneralResource", CONFIG_BOOL, AT(no_general),
 	  .help = "Do not offer tpm.holdfast/secrets, with which a pod asks for all that its annotation holdfast/secrets names." },
-	{ "reuse", CONFIG_DURATION, AT(reuse_ms), "5s",
+	{ "reuse", CONFIG_DURATION, AT(reuse_ms), "1s",
 	  "For how long one unsealing serves further pods that start; the key is in locked memory meanwhile. 0s: never.",
 	  .maximum = 60000 },
 	{ "healthInterval", CONFIG_DURATION, AT(health_ms), "30s", "How often the TPM is asked whether it is well.", .minimum = 1000,
