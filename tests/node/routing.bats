@@ -100,6 +100,15 @@ bootstrap_for() {
 	{ string 0x0a "$1"; string 0x12 k8s.io; string 0x32 "$T/containerd.sock"; string 0x4a "$T/s"; } >"$T/input"
 }
 
+# wait_for CMD…: at most 10 s
+wait_for() {
+	local end=$((SECONDS + 10))
+	until "$@" 2>/dev/null; do
+		((SECONDS < end)) || { echo "waited in vain: $*"; return 1; }
+		sleep 0.02
+	done
+}
+
 record_of() { jq -r "$2" "$RECORDS/$1.json"; }
 
 # ── what reaches Kata's shim ──
@@ -170,12 +179,13 @@ record_of() { jq -r "$2" "$RECORDS/$1.json"; }
 	sandbox 5f3a shop/db-0
 	touch "$KATA/hang"
 	shim holdfast 5f3a start >/dev/null 2>&1 &
-	until [[ -s $KATA/recorded/pid && -e $KATA/recorded/stdin ]]; do sleep 0.02; done
+	wait_for test -e "$KATA/recorded/stdin"
 	local child ours
 	child=$(cat "$KATA/recorded/pid")
 	ours=$(record_of 5f3a .shimPID)
 	kill -KILL "$ours"
-	until ! kill -0 "$child" 2>/dev/null; do sleep 0.02; done
+	is_gone() { ! kill -0 "$1"; }
+	wait_for is_gone "$child"
 	wait || true
 }
 
