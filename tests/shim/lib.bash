@@ -45,7 +45,11 @@ FOREVER='trap "exit 0" TERM; while :; do sleep 1000 & wait; done'
 
 # of ID FILTER: of a container's status
 of() { crictl inspect "$1" | jq -r "$2"; }
-is_running() { [[ $(of "$1" .status.state) == CONTAINER_RUNNING ]]; }
+is_running() {
+	local state
+	state=$(of "$1" '.status | "\(.state) \(.exitCode) \(.reason) \(.message)"')
+	[[ $state == "CONTAINER_RUNNING "* ]] || { echo "$1: $state"; return 1; }
+}
 is_exited() { [[ $(of "$1" .status.state) == CONTAINER_EXITED ]]; }
 
 # exited ID STATUS [REASON]: waits for it
@@ -84,7 +88,8 @@ pods_end() {
 	none_of_ours || good=1
 	records_are_the_pods || good=1
 	pods_remove || good=1
-	wait_for "nothing of the pods is left" nothing_left || { leftovers; good=1; }
+	# Told once: what one test has left is not the next one's fault.
+	wait_for "nothing of the pods is left" nothing_left || { leftovers; node_remember; good=1; }
 	[[ ${BATS_TEST_COMPLETED:-} && $good == 0 ]] || tail -n 30 "$NODE/log/containerd" | cut -c -400
 	return $good
 }

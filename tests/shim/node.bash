@@ -138,7 +138,7 @@ containerd_start() {
 	wait_for "containerd and its network are ready" containerd_ready
 }
 
-containerd_ready() { crictl info | jq -e '[.status.conditions[] | select(.type == "RuntimeReady" or .type == "NetworkReady") | .status] | all'; }
+containerd_ready() { [[ $(crictl info | jq '[.status.conditions[] | select(.type == "RuntimeReady" or .type == "NetworkReady") | .status] | all') == true ]]; }
 containerd_runs() { in_node kill -0 "$(cat "$NODE/containerd.pid")" 2>/dev/null; }
 containerd_gone() { ! containerd_runs; }
 

@@ -1,0 +1,201 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# containerd or a shim goes away in the middle: pods outlive containerd, and nothing outlives a pod.
+
+. "${BATS_TEST_DIRNAME}/lib.bash"
+setup() { pods_begin; }
+teardown() { pods_end; }
+
+# run_in_background POD: as kubelet would, whatever becomes of it
+run_in_background() {
+	pod_config "$1"
+	container_config "$1" c "$FOREVER"
+	crictl run "$T/$1.c" "$T/$1.pod" >"$T/$1.output" 2>&1 &
+	RUN=$!
+}
+
+# hold COMMAND: runc stands still at it; held waits until it does, and release lets it go on
+hold() { touch "$NODE/hold/$1"; }
+held() { wait_for "runc has come to $1" test -e "$NODE/hold/$1.reached"; }
+release() { rm -f "$NODE/hold/$1" "$NODE/hold/$1.reached"; }
+
+# What runc's own shim leaves when it is killed: its socket.
+forget_sockets() {
+	local socket
+	for socket in $(in_node find /run/containerd/s -type s); do
+		in_node grep -qF " $socket" /proc/net/unix || in_node rm "$socket"
+	done
+}
+
+# What containerd leaves with runc's own shim, and so with ours before it, when it is killed before it has written down that there is a
+# shim: that, and the bundle, cgroups and state of what it was told to make. A record of ours is left only together with its bundle.
+forget_half_made() {
+	local pid id tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+	for id in $(records); do in_node test -d "$tasks/$id"; done
+	for pid in $(in_node sh -c 'cd /proc && ls -d [0-9]*'); do
+		[[ $(in_node readlink "/proc/$pid/exe") != "$NODE/bin/containerd-shim-runc-v2" ]] || in_node kill -KILL "$pid"
+	done
+	for id in $(in_node ls $tasks); do
+		in_node runc --root /run/containerd/runc/k8s.io delete --force "$id" || true
+		in_node rm -rf "$tasks/$id" "/var/lib/containerd/${tasks#/run/containerd/}/$id" "/run/holdfast/sandboxes/$id.json"
+	done
+	cgroups_gone() { ! find /sys/fs/cgroup/*"$CGROUP" -mindepth 1 -depth -type d -exec rmdir {} + -print 2>&1 | grep .; }
+	wait_for "the cgroups are free" cgroups_gone
+	forget_sockets
+}
+
+@test "pods outlive containerd, stopped or killed, and afterwards do and tell all that they did before" {
+	local signal web c pid shim
+	web=$(pod web)
+	c=$(started web c "$FOREVER")
+	pid=$(pid_of "$c")
+	shim=$(parent_of "$pid")
+	for signal in TERM KILL; do
+		containerd_end $signal
+		in_node kill -0 "$pid"
+		containerd_start
+		is_running "$c"
+		[[ $(pid_of "$c") == "$pid" && $(parent_of "$pid") == "$shim" && $(inside "$c" echo yes) == yes ]]
+		[[ $(crictl pods --state ready --quiet) == "$web" ]]
+	done
+	is_running "$(started web second "$FOREVER")"
+	crictl stop --timeout 10 "$c"
+	exited "$c" 0
+}
+
+@test "what ends while containerd is down is told when it is back" {
+	local c other pid
+	mkdir "$T/volume"
+	pod web
+	c=$(started web c 'until [ -e /volume/end ]; do sleep 0.05; done' ".mounts = [{host_path: \"$T/volume\", container_path: \"/volume\"}]")
+	other=$(started web other "$FOREVER")
+	pid=$(pid_of "$c")
+	containerd_end KILL
+	touch "$T/volume/end"
+	gone() { ! in_node kill -0 "$pid"; }
+	wait_for "the container ends" gone
+	containerd_start
+	wait_for "it is told" is_exited "$c"
+	is_running "$other"
+}
+
+@test "containerd killed while the container is being started leaves nothing when the pod is removed" {
+	pod web
+	local c
+	c=$(created web c "$FOREVER")
+	hold create
+	crictl start "$c" &
+	held create
+	containerd_end KILL
+	release create
+	wait $! || true
+	containerd_start
+	wait_for "the container is not about to start" is_settled "$c"
+	pods_remove
+}
+
+is_settled() { [[ $(of "$1" .status.state) != CONTAINER_UNKNOWN ]]; }
+
+# killed_at MOMENT: containerd, in the start of a pod: so long after the bundle is there, or while runc makes the sandbox
+killed_at() {
+	[[ $1 != runc ]] || hold create
+	run_in_background web
+	if [[ $1 == runc ]]; then
+		held create
+	else
+		wait_for "the bundle is there" bundle
+		sleep "$1"
+	fi
+	containerd_end KILL
+	release create
+	wait "$RUN" || true
+}
+
+@test "containerd killed at any moment of a pod's start can remove that pod when it is back, and takes the same one again" {
+	local moment
+	for moment in 0 0.03 0.1 runc; do
+		killed_at $moment
+		containerd_start
+		pods_remove
+		[[ -z $(crictl pods --quiet) ]]
+		pod web
+		is_running "$(started web c "$FOREVER")"
+		pods_remove
+		forget_half_made
+	done
+}
+
+bundle() { in_node find /run/containerd/io.containerd.runtime.v2.task/k8s.io -mindepth 1 | grep .; }
+
+@test "a shim that is killed takes its pod along: its containers are told as ended, and all of it can be removed" {
+	local web c pid other
+	pod other
+	other=$(started other c "$FOREVER")
+	web=$(pod web)
+	c=$(started web c "$FOREVER")
+	pid=$(pid_of "$c")
+	in_node kill -KILL "$(parent_of "$pid")"
+	wait_for "the container has ended" is_exited "$c"
+	not_ready() { [[ -z $(crictl pods --quiet --state ready --name '^web$') ]]; }
+	wait_for "the sandbox is told as not ready" not_ready
+	gone() { ! in_node kill -0 "$pid"; }
+	wait_for "the container's process is gone" gone
+	is_running "$other"
+	crictl rmp --force "$web"
+	pod web
+	is_running "$(started web c "$FOREVER")"
+	pods_remove
+	forget_sockets
+}
+
+@test "a shim that is killed while containerd is down is cleaned up after when it is back" {
+	local c
+	pod web
+	c=$(started web c "$FOREVER")
+	local shim
+	shim=$(parent_of "$(pid_of "$c")")
+	containerd_end KILL
+	in_node kill -KILL "$shim"
+	containerd_start
+	! is_running "$c"
+	pods_remove
+	forget_sockets
+}
+
+@test "a pod is removed at every stage of being made: without containers, with one not started, with one that cannot start" {
+	local c
+	pod none
+	pod made
+	created made c "$FOREVER"
+	pod bad
+	c=$(created bad c "$FOREVER" '.command = ["/no/such/program"]')
+	run crictl start "$c"
+	((status != 0))
+	[[ $output == *"no such file or directory"* ]]
+	pod half
+	is_running "$(started half a "$FOREVER")"
+	created half b "$FOREVER"
+	pods_remove
+}
+
+@test "a pod whose sandbox the runtime refuses is told with the runtime's words, and leaves nothing" {
+	touch "$NODE/hold/fail-create"
+	run pod web
+	echo "$output"
+	((status != 0))
+	[[ $output == *"this node's runc refuses to create"* ]]
+	rm "$NODE/hold/fail-create"
+	wait_for "nothing is left" nothing_left
+}
+
+@test "a pod whose network cannot be made leaves nothing, and starts when it can" {
+	local plugin=/opt/cni/bin
+	in_node sh -c "rm $plugin && mkdir $plugin && ln -s '$CNI_BIN/loopback' $plugin/ && ln -s /bin/false $plugin/ptp"
+	run pod web
+	in_node sh -c "rm -r $plugin && ln -s '$CNI_BIN' $plugin"
+	echo "$output"
+	((status != 0))
+	[[ $output == *"failed to setup network for sandbox"* ]]
+	pods_remove
+	is_running "$(pod web >/dev/null && started web c "$FOREVER")"
+}
