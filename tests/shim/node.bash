@@ -121,10 +121,9 @@ node_up() {
 
 node_down() {
 	[[ ${UNSHARE:-} ]] || return 0
-	kill -KILL "$UNSHARE" 2>/dev/null
-	wait "$UNSHARE" 2>/dev/null
-	find /sys/fs/cgroup/*"$CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null
-	return 0
+	kill -KILL "$UNSHARE" 2>/dev/null || true
+	wait "$UNSHARE" 2>/dev/null || true
+	[[ ! ${CGROUP:-} ]] || find /sys/fs/cgroup/*"$CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
 in_node() { nsenter --target "$HOLDER" --all -- env PATH="$NODE/bin:$PATH" "$@" 3>&-; }
