@@ -41,6 +41,11 @@ pod_id() { crictl pods --name "^$1\$" --quiet | head -n 1; }
 
 FOREVER='trap "exit 0" TERM; while :; do sleep 1000 & wait; done'
 
+# hold COMMAND: runc stands still at it; held waits until it does, and release lets it go on
+hold() { touch "$NODE/hold/$1"; }
+held() { wait_for "runc has come to $1" test -e "$NODE/hold/$1.reached"; }
+release() { rm -f "$NODE/hold/$1" "$NODE/hold/$1.reached"; }
+
 # ── seeing ──
 
 # of ID FILTER: of a container's status

@@ -14,11 +14,6 @@ run_in_background() {
 	RUN=$!
 }
 
-# hold COMMAND: runc stands still at it; held waits until it does, and release lets it go on
-hold() { touch "$NODE/hold/$1"; }
-held() { wait_for "runc has come to $1" test -e "$NODE/hold/$1.reached"; }
-release() { rm -f "$NODE/hold/$1" "$NODE/hold/$1.reached"; }
-
 # What runc's own shim leaves when it is killed: its socket.
 forget_sockets() {
 	local socket
@@ -157,45 +152,7 @@ bundle() { in_node find /run/containerd/io.containerd.runtime.v2.task/k8s.io -mi
 	containerd_end KILL
 	in_node kill -KILL "$shim"
 	containerd_start
-	! is_running "$c"
+	is_exited "$c"
 	pods_remove
 	forget_sockets
-}
-
-@test "a pod is removed at every stage of being made: without containers, with one not started, with one that cannot start" {
-	local c
-	pod none
-	pod made
-	created made c "$FOREVER"
-	pod bad
-	c=$(created bad c "$FOREVER" '.command = ["/no/such/program"]')
-	run crictl start "$c"
-	((status != 0))
-	[[ $output == *"no such file or directory"* ]]
-	pod half
-	is_running "$(started half a "$FOREVER")"
-	created half b "$FOREVER"
-	pods_remove
-}
-
-@test "a pod whose sandbox the runtime refuses is told with the runtime's words, and leaves nothing" {
-	touch "$NODE/hold/fail-create"
-	run pod web
-	echo "$output"
-	((status != 0))
-	[[ $output == *"this node's runc refuses to create"* ]]
-	rm "$NODE/hold/fail-create"
-	wait_for "nothing is left" nothing_left
-}
-
-@test "a pod whose network cannot be made leaves nothing, and starts when it can" {
-	local plugin=/opt/cni/bin
-	in_node sh -c "rm $plugin && mkdir $plugin && ln -s '$CNI_BIN/loopback' $plugin/ && ln -s /bin/false $plugin/ptp"
-	run pod web
-	in_node sh -c "rm -r $plugin && ln -s '$CNI_BIN' $plugin"
-	echo "$output"
-	((status != 0))
-	[[ $output == *"failed to setup network for sandbox"* ]]
-	pods_remove
-	is_running "$(pod web >/dev/null && started web c "$FOREVER")"
 }
