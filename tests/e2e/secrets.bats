@@ -321,13 +321,23 @@ has_by_proc() { cmp "$(root_of shop/reader)$SECRETS/db-password/password" "$E2E_
 restarts() { k get pod -n shop "$1" -o 'jsonpath={.status.containerStatuses[*].restartCount}'; }
 
 @test "after a reboot the pod has its secret again, by the allocation that kubelet remembers" {
-	reader shop/reader db db-password
-	starts shop/reader
-	reboot
-	PATIENCE=120 before_long other_container shop/reader
-	starts shop/reader
-	has shop/reader db-password/password "$E2E_STATE/pw"
+	local try
+	for try in 1 2 3; do
+		reader shop/reader db db-password
+		starts shop/reader
+		reboot
+		PATIENCE=120 before_long started_again_or_rejected shop/reader
+		! is_rejected shop/reader || { k delete pod -n shop reader && continue; }
+		starts shop/reader
+		has shop/reader db-password/password "$E2E_STATE/pw"
+		return
+	done
+	false
 }
+
+# A kubelet that starts may judge its pods before it has heard of their devices (docs/secrets.md). How often, is up to the machine's load.
+is_rejected() { [[ $(k get pod -n "${1%/*}" "${1#*/}" -o 'jsonpath={.status.reason}') == UnexpectedAdmissionError ]]; }
+started_again_or_rejected() { other_container "$1" || is_rejected "$1"; }
 
 # What a reboot takes from node 1: all processes of pods, what the TPM had loaded, and all of /run/holdfast.
 reboot() {
