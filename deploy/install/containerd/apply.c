@@ -121,7 +121,7 @@ int containerd_plan_apply(const char *root, const struct containerd_plan *plan, 
 	return r;
 }
 
-/* The text behind `key` in a file of /proc, up to `size` of it. */
+/* The text of a file of /proc, up to `size` of it. */
 static bool proc_text(const char *path, char *text, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -133,20 +133,28 @@ static bool proc_text(const char *path, char *text, size_t size)
 	return true;
 }
 
-/* When a process was started, in seconds since 1970; 0: it cannot be seen. Field 22 of /proc/<pid>/stat (proc(5)), from boot. */
-static time_t started(pid_t pid)
+static int64_t ns(struct timespec time)
+{
+	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/*
+ * When a process was started, in nanoseconds since 1970, to a tick (10 ms); 0: it cannot be seen. Field 22 of /proc/<pid>/stat (proc(5))
+ * counts from boot.
+ */
+static int64_t started(pid_t pid)
 {
 	char path[64], text[8192];
-	unsigned long long ticks, boot;
+	unsigned long long ticks;
+	struct timespec real, boot;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	const char *rest = proc_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
 	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &ticks) != 1)
 		return 0;
-	rest = proc_text("/proc/stat", text, sizeof(text)) ? strstr(text, "\nbtime ") : NULL;
-	if (!rest || sscanf(rest, "\nbtime %llu", &boot) != 1)
-		return 0;
-	return (time_t)(boot + ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return ns(real) - ns(boot) + (int64_t)ticks * (1000000000 / sysconf(_SC_CLK_TCK));
 }
 
 /* The process that listens on `socket_path`; 0: nobody does. */
@@ -168,13 +176,13 @@ static pid_t listener(const char *root, const char *socket_path)
 bool containerd_is_behind(const char *root, const struct containerd_site *site)
 {
 	pid_t pid = listener(root, site->layout->socket);
-	time_t since = pid > 0 ? started(pid) : 0;
+	int64_t since = pid > 0 ? started(pid) : 0;
 
 	for (size_t i = 0; since && i < site->files.n; i++) {
 		char path[PATH_MAX];
 		struct stat file;
 
-		if (real_path(root, site->files.items[i].path, path, NULL) == 0 && stat(path, &file) == 0 && file.st_mtime >= since)
+		if (real_path(root, site->files.items[i].path, path, NULL) == 0 && stat(path, &file) == 0 && ns(file.st_mtim) >= since)
 			return true;
 	}
 	return false;
