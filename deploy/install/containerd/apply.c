@@ -2,7 +2,6 @@
 #include "deploy/install/containerd/apply.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/base/show.h"
 
+#define PROC_STAT_MAX 4096 /* bytes: 52 numbers and a name of 64 */
 #define MODE_NEW 0644 /* as containerd's packages have it */
 
 static int parse_version(const char *text, struct containerd_site *ret, struct error *err)
@@ -121,18 +121,6 @@ int containerd_plan_apply(const char *root, const struct containerd_plan *plan, 
 	return r;
 }
 
-/* The text of a file of /proc, up to `size` of it. */
-static bool proc_text(const char *path, char *text, size_t size)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	if (n < 0)
-		return false;
-	text[n] = 0;
-	return true;
-}
-
 static int64_t ns(struct timespec time)
 {
 	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
@@ -144,12 +132,13 @@ static int64_t ns(struct timespec time)
  */
 static int64_t started(pid_t pid)
 {
-	char path[64], text[8192];
+	_cleanup_(buf_free) struct buf text = BUF_MAX(PROC_STAT_MAX);
 	unsigned long long ticks;
 	struct timespec real, boot;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	const char *rest = proc_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	const char *rest = file_read(path, &text, NULL) == 0 ? strrchr(buf_text(&text), ')') : NULL;
 	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &ticks) != 1)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &real);
