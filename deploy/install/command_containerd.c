@@ -225,8 +225,8 @@ static int load_settings(const struct options *options, struct settings *ret, st
 	_cleanup_(buf_free) struct buf text = BUF_MAX(CONTAINERD_FILE_MAX);
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s%s", options->root, options->settings);
-	int r = file_read(path, &text, err);
+	int r = containerd_host_path(options->root, options->settings, path, err);
+	r = r < 0 ? r : file_read(path, &text, err);
 	if (r < 0 && (r != -ENOENT || strcmp(options->settings, CONFIG_DEFAULT_PATH) != 0))
 		return r;
 	r = settings_parse(buf_view(&text), ret, err);

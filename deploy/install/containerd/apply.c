@@ -14,7 +14,7 @@
 #include "common/base/show.h"
 
 #define PROC_STAT_MAX 4096 /* bytes: 52 numbers and a name of 64 */
-#define MODE_NEW 0644 /* as containerd's packages have it */
+#define MODE_NEW 0644      /* as containerd's packages have it */
 
 static int parse_version(const char *text, struct containerd_site *ret, struct error *err)
 {
@@ -68,8 +68,9 @@ static int real_path(const char *root, const char *path, char ret[static PATH_MA
 {
 	char whole[PATH_MAX];
 
-	if (snprintf(whole, sizeof(whole), "%s%s", root, path) >= (int)sizeof(whole))
-		return error_set(err, ENAMETOOLONG, "\"%s%s\" is too long for a path", root, path);
+	int r = containerd_host_path(root, path, whole, err);
+	if (r < 0)
+		return r;
 	if (*root || !realpath(whole, ret))
 		memcpy(ret, whole, sizeof(whole));
 	return 0;

@@ -28,7 +28,7 @@ void containerd_files_clear(struct containerd_files *files)
 		containerd_file_clear(&files->items[--files->n]);
 }
 
-static int host_path(const char *root, const char *path, char ret[static PATH_MAX], struct error *err)
+int containerd_host_path(const char *root, const char *path, char ret[static PATH_MAX], struct error *err)
 {
 	if (snprintf(ret, PATH_MAX, "%s%s", root, path) >= PATH_MAX)
 		return error_set(err, ENAMETOOLONG, "\"%s%s\" is too long for a path", root, path);
@@ -40,7 +40,7 @@ int containerd_file_read(const char *root, const char *path, struct containerd_f
 	_cleanup_(buf_free) struct buf text = BUF_MAX(CONTAINERD_FILE_MAX), others = BUF_MAX(CONTAINERD_FILE_MAX);
 	char real[PATH_MAX];
 
-	int r = host_path(root, path, real, err);
+	int r = containerd_host_path(root, path, real, err);
 	if (r < 0)
 		return r;
 	r = file_read(real, &text, err);
@@ -93,7 +93,7 @@ static int add_matches(struct containerd_files *files, const char *pattern, cons
 	char real[PATH_MAX];
 	glob_t found;
 
-	int r = host_path(files->root, pattern, real, err);
+	int r = containerd_host_path(files->root, pattern, real, err);
 	if (r < 0)
 		return r;
 	r = glob(real, 0, NULL, &found);

@@ -3,6 +3,7 @@
 #define HOLDFAST_INSTALL_CONTAINERD_FILES_H
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <stdbool.h>
 
 #include "common/base/cleanup.h"
@@ -25,6 +26,9 @@ struct containerd_files {
 	struct containerd_file items[CONTAINERD_FILES_MAX];
 	size_t n; /* 0: there is no configuration */
 };
+
+/* Where the host's file `path` stands for us. ENAMETOOLONG. */
+int containerd_host_path(const char *root, const char *path, char ret[static PATH_MAX], struct error *err) must_check;
 
 /*
  * Reads `path` and its imports as containerd does (cmd/containerd/server/config: breadth first, each file once, relative to the file that
