@@ -59,25 +59,24 @@ static int decide(const struct call *call, const struct spec *spec, const struct
 	return 0;
 }
 
-/* What stays if we are killed in between is a record of a process that lives no more, which nobody believes. */
+/*
+ * Recorded once the shim lives and its process is known: if we are killed before, nothing stays that would have to be removed, and containerd
+ * gives the pod up. Without a record a pod runs all the same; it just has no right to what only VMs may have.
+ */
 static int run_recorded(const struct run *run, const char *directory, struct record *record, struct error *err)
 {
 	pid_t shim;
 	int status;
 
-	record->shim = getpid();
-	record->time = time(NULL);
-	int r = record_write(directory, record, err);
-	if (r < 0)
-		return r;
-	r = run_and_learn(run, &status, &shim, err);
-	if (r < 0 || status != 0 || shim <= 0)
-		record_remove(directory, record->id);
+	int r = record_make_directory(directory, err);
+	if (r == 0)
+		r = run_and_learn(run, &status, &shim, err);
 	if (r < 0)
 		return r;
 	record->shim = shim;
+	record->time = time(NULL);
 	if (status == 0 && shim > 0 && record_write(directory, record, err) < 0)
-		record_remove(directory, record->id); /* the pod runs; without a record it just has no right to what only VMs may have */
+		record_remove(directory, record->id);
 	run_end_as(status);
 }
 

@@ -40,7 +40,7 @@ static int path_of(const char *directory, const char *id, char ret[static PATH_M
 }
 
 /* Whoever can write there can give a pod a right to secrets. */
-static int make_directory(const char *directory, struct error *err)
+int record_make_directory(const char *directory, struct error *err)
 {
 	struct stat st;
 	int r = file_make_directory(directory, 0700, err);
@@ -80,7 +80,7 @@ int record_write(const char *directory, const struct record *record, struct erro
 	if (r == 0)
 		r = path_of(directory, record->id, path, err);
 	if (r == 0)
-		r = make_directory(directory, err);
+		r = record_make_directory(directory, err);
 	return r < 0 ? r : file_write_atomic(path, buf_view(&text), 0600, err);
 }
 

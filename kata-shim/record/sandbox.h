@@ -25,7 +25,10 @@ struct record {
 /* False: the spec does not say whose sandbox it is, so that nobody could ever ask. */
 bool record_of(const struct spec *spec, const char *id, enum backend backend, struct record *ret);
 
-/* Makes the directory if need be. EACCES: the directory is somebody else's. */
+/* If need be. EACCES: it is somebody else's. */
+int record_make_directory(const char *directory, struct error *err) must_check;
+
+/* Makes the directory, too. */
 int record_write(const char *directory, const struct record *record, struct error *err) must_check;
 
 /* ENOENT: there is none. What it says of the pod is not read. */
