@@ -141,6 +141,8 @@ static const struct call {
 	{ "AgentService/StartContainer", NULL, &agent__start_container_request__descriptor, &agent__empty__descriptor },
 	{ "AgentService/UpdateContainer", NULL, &agent__update_container_request__descriptor, &agent__empty__descriptor },
 	{ "AgentService/StatsContainer", NULL, &agent__stats_container_request__descriptor, &agent__stats_container_response__descriptor },
+	{ "AgentService/PauseContainer", NULL, &agent__pause_container_request__descriptor, &agent__empty__descriptor },
+	{ "AgentService/ResumeContainer", NULL, &agent__resume_container_request__descriptor, &agent__empty__descriptor },
 	{ "AgentService/RemoveContainer", NULL, &agent__remove_container_request__descriptor, &agent__empty__descriptor },
 	{ "AgentService/ExecProcess", NULL, &agent__exec_process_request__descriptor, &agent__empty__descriptor },
 	{ "AgentService/SignalProcess", NULL, &agent__signal_process_request__descriptor, &agent__empty__descriptor },
