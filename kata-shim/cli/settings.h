@@ -6,12 +6,14 @@
 
 #include "common/config/config.h"
 #include "kata-shim/route/rules.h"
+#include "kata-shim/vm/qemu/settings.h"
 
 /* The section `sandbox` of holdfast.yaml. */
 struct settings {
 	const char *runc_shim, *kata_shim; /* NULL: found by ourselves */
 	const char *records;
 	struct rules rules;
+	struct vm_settings vm;
 	struct config *config; /* owns the texts */
 };
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_VM_QEMU_SETTINGS_H
+#define HOLDFAST_VM_QEMU_SETTINGS_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+
+/* `sandbox.vm` of holdfast.yaml. Its rows stand in kata-shim/cli/settings.c; the texts are the configuration's. */
+enum vm_accelerator { VM_KVM, VM_TCG };
+enum vm_machine { VM_MICROVM, VM_Q35 };
+
+extern const char *const vm_accelerator_names[]; /* end in NULL */
+extern const char *const vm_machine_names[];
+
+struct vm_settings {
+	const char *qemu, *virtiofsd;  /* NULL: found in the known places */
+	int accelerator;               /* enum vm_accelerator; never another one than this */
+	int machine;                   /* enum vm_machine */
+	const char *guest;             /* directory of our guest (guest.json); NULL: beside our executable */
+	const char *kernel;            /* of Kata's guest, and then `guest` is not looked at; NULL: ours */
+	const char *initrd, *image;    /* one of both, with `kernel` */
+	const char *kernel_parameters; /* put behind all others; NULL: none */
+	int64_t memory_base_mib;       /* on top of the pod's limit: the guest itself */
+	int64_t memory_unlimited_mib;  /* the VM of a pod without a memory limit */
+	int64_t memory_maximum_mib;    /* to which a running VM can grow; 0: it cannot */
+	int64_t cpus_base;             /* of a pod without a CPU limit, and at least so many of any other */
+	int64_t cpus_maximum;          /* to which a running VM can grow; 0: it cannot */
+	int64_t ids_first, ids_count;  /* pods' user ids: ids_count slots of VM_IDS_PER_POD */
+	uint64_t boot_timeout_ms;      /* from QEMU's start to the agent's first answer */
+	const char *state;             /* directory: one folder for each sandbox */
+};
+
+#define VM_IDS_PER_POD 131072
+
+/* What no single row can see: rows that exclude or need each other. Names both keys. */
+int vm_settings_check(const struct vm_settings *settings, struct error *err) must_check;
+
+/* The executables: as configured, or the first that is in a known place. ENOENT says where it was looked for, and the key. */
+int vm_settings_find_qemu(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;
+int vm_settings_find_virtiofsd(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;
+
+/* The directory of our guest: as configured, or ../share/holdfast/guest seen from our executable. */
+int vm_settings_find_guest(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;
+
+/* KVM is configured and /dev/kvm cannot be used: never is a software CPU taken instead. */
+int vm_settings_check_accelerator(const struct vm_settings *settings, struct error *err) must_check;
+
+#endif

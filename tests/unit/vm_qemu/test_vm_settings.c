@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What sandbox.vm may say; where QEMU and virtiofsd are found; and that a software CPU is never taken by itself. */
+#include "tests/unit/common/cmocka_all.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/array.h"
+#include "kata-shim/cli/settings.h"
+
+static int parse(const char *vm, struct settings *ret, struct error *err)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "sandbox: {vm: %s}", vm);
+	return settings_parse(slice_string(text), ret, err);
+}
+
+static void test_without_a_file_a_vm_is_a_kvm_microvm_that_cannot_grow(void **state)
+{
+	_cleanup_(settings_clear) struct settings settings = {};
+	struct error err;
+
+	if (settings_parse(slice_string(""), &settings, &err) < 0)
+		fail_msg("%s", err.message);
+	const struct vm_settings *vm = &settings.vm;
+	assert_int_equal(vm->accelerator, VM_KVM);
+	assert_int_equal(vm->machine, VM_MICROVM);
+	assert_null(vm->qemu);
+	assert_null(vm->guest);
+	assert_int_equal(vm->memory_maximum_mib, 0);
+	assert_int_equal(vm->cpus_base, 1);
+	assert_int_equal(vm->ids_first, 0x70000000);
+	assert_string_equal(vm->state, "/run/holdfast/vm");
+	assert_int_equal(vm->boot_timeout_ms, 30000);
+}
+
+static void test_kata_s_guest_is_a_kernel_and_one_of_initrd_and_image(void **state)
+{
+	_cleanup_(settings_clear) struct settings settings = {};
+	struct error err;
+
+	if (parse("{kernel: /k, image: /i, kernelParameters: agent.log=debug, accelerator: tcg, machine: q35}", &settings, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_string_equal(settings.vm.kernel, "/k");
+	assert_string_equal(settings.vm.image, "/i");
+	assert_string_equal(settings.vm.kernel_parameters, "agent.log=debug");
+	assert_int_equal(settings.vm.accelerator, VM_TCG);
+	assert_int_equal(settings.vm.machine, VM_Q35);
+}
+
+static void test_what_contradicts_itself_is_refused_by_key(void **state)
+{
+	static const struct {
+		const char *vm, *words;
+	} cases[] = {
+		{ "{kernel: /k}", "sandbox.vm.kernel needs one of sandbox.vm.initrd and sandbox.vm.image, not neither" },
+		{ "{kernel: /k, initrd: /i, image: /j}", "not both" },
+		{ "{initrd: /i}", "sandbox.vm.initrd needs sandbox.vm.kernel" },
+		{ "{kernel: /k, initrd: /i, guest: /g}", "exclude each other" },
+		{ "{cpus: {base: 4, maximum: 2}}", "sandbox.vm.cpus.maximum: 2 is below sandbox.vm.cpus.base, which is 4" },
+		{ "{ids: {first: 4294900000, pods: 2}}", "lower first or pods" },
+		{ "{accelerator: xen}", "sandbox.vm.accelerator: \"xen\" is none of" },
+		{ "{memory: {base: 1}}", "sandbox.vm.memory.base: 1 is below 64" },
+		{ "{qemuPath: /q}", "unknown key" },
+	};
+
+	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+		_cleanup_(settings_clear) struct settings settings = {};
+		struct error err = {};
+		assert_int_equal(parse(cases[i].vm, &settings, &err), -EINVAL);
+		if (!strstr(err.message, cases[i].words))
+			fail_msg("\"%s\" is not in: %s", cases[i].words, err.message);
+		assert_null(settings.config);
+	}
+}
+
+static void test_a_configured_qemu_is_taken_or_refused_and_never_replaced(void **state)
+{
+	const struct vm_settings good = { .qemu = "/bin/true" }, bad = { .qemu = "/etc/passwd", .virtiofsd = "/nowhere" };
+	char path[PATH_MAX];
+	struct error err;
+
+	assert_int_equal(vm_settings_find_qemu(&good, path, &err), 0);
+	assert_string_equal(path, "/bin/true");
+	assert_int_equal(vm_settings_find_qemu(&bad, path, &err), -ENOENT);
+	assert_string_equal(err.message, "sandbox.vm.qemu: /etc/passwd is no executable: correct it, or install it there");
+	assert_int_equal(vm_settings_find_virtiofsd(&bad, path, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "sandbox.vm.virtiofsd: /nowhere"));
+}
+
+static void test_the_guest_stands_below_our_prefix_unless_configured(void **state)
+{
+	const struct vm_settings none = {}, other = { .guest = "/srv/guest" };
+	char path[PATH_MAX];
+	struct error err;
+
+	assert_int_equal(vm_settings_find_guest(&other, path, &err), 0);
+	assert_string_equal(path, "/srv/guest");
+	assert_int_equal(vm_settings_find_guest(&none, path, &err), 0);
+	assert_non_null(strstr(path, "/tests/share/holdfast/guest")); /* we are in tests/unit */
+}
+
+static void test_kvm_that_is_not_there_is_refused_by_its_key(void **state)
+{
+	const struct vm_settings kvm = { .accelerator = VM_KVM }, tcg = { .accelerator = VM_TCG };
+	const int r = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct error err;
+
+	assert_int_equal(vm_settings_check_accelerator(&tcg, &err), 0);
+	if (r >= 0) {
+		assert_int_equal(vm_settings_check_accelerator(&kvm, &err), 0);
+		close(r);
+		return;
+	}
+	assert_true(vm_settings_check_accelerator(&kvm, &err) < 0);
+	assert_non_null(strstr(err.message, "sandbox.vm.accelerator is kvm, but /dev/kvm"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_a_file_a_vm_is_a_kvm_microvm_that_cannot_grow),
+		cmocka_unit_test(test_kata_s_guest_is_a_kernel_and_one_of_initrd_and_image),
+		cmocka_unit_test(test_what_contradicts_itself_is_refused_by_key),
+		cmocka_unit_test(test_a_configured_qemu_is_taken_or_refused_and_never_replaced),
+		cmocka_unit_test(test_the_guest_stands_below_our_prefix_unless_configured),
+		cmocka_unit_test(test_kvm_that_is_not_there_is_refused_by_its_key),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
