@@ -80,6 +80,14 @@ struct ttrpc_server;
  */
 int ttrpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct ttrpc_services *services, struct ttrpc_server **ret,
 		       struct error *err) must_check;
+/* One without a socket of its own, which serves the connections that it is given. */
+int ttrpc_server_new(uv_loop_t *loop, const struct ttrpc_services *services, struct ttrpc_server **ret, struct error *err) must_check;
+/*
+ * Serves the peer of a connected stream of whatever family, or of a character device: `fd` is the server's from now on, also if this fails.
+ * EBUSY: TTRPC_CONNECTIONS_MAX. `lost` may be NULL; it is called once, when the connection is no more, unless the server was stopped.
+ */
+int ttrpc_server_add(struct ttrpc_server *server, int fd, void (*lost)(void *context, const struct error *why), void *context,
+		     struct error *err) must_check;
 /*
  * Removes the socket and drops every connection, after the answers that are given already: calls that are being handled are gone, and no
  * further one is handled. Freed from the loop, which must run. Accepts NULL.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdlib.h>
 
 #include "common/rpc/ttrpc_connection.h"
@@ -9,11 +10,13 @@
 struct member {
 	struct ttrpc_connection connection; /* the first */
 	struct member *previous, *next;
+	void (*lost)(void *context, const struct error *why);
+	void *lost_context;
 };
 
 struct ttrpc_server {
 	uv_loop_t *loop;
-	struct unix_listener *listener;
+	struct unix_listener *listener; /* NULL: connections are given to it */
 	struct ttrpc_services services;
 	struct rpc_load *load;
 	struct member *members;
@@ -48,6 +51,8 @@ static void on_member_closed(struct ttrpc_connection *connection)
 	if (member->next)
 		member->next->previous = member->previous;
 	server->n_members--;
+	if (member->lost && !server->stopped)
+		member->lost(member->lost_context, &connection->why);
 	free(member);
 	free_if_done(server);
 }
@@ -68,22 +73,38 @@ static struct member *member_new(struct ttrpc_server *server)
 	return member;
 }
 
-static void on_connection(void *context, int fd)
+int ttrpc_server_add(struct ttrpc_server *server, int fd, void (*lost)(void *context, const struct error *why), void *context,
+		     struct error *err)
 {
-	struct ttrpc_server *server = context;
 	_cleanup_close_ int owned = fd;
-	struct member *member = member_new(server);
-	struct error err;
 
+	if (server->n_members >= TTRPC_CONNECTIONS_MAX)
+		return error_set(err, EBUSY, "%d connections are served already", TTRPC_CONNECTIONS_MAX);
+	struct member *member = member_new(server);
 	if (!member)
-		return; /* the peer sees the end, and may try again */
-	int r = ttrpc_connection_init(&member->connection, server->loop, &server->services, server->load, &err);
-	if (r < 0 || server->n_members > TTRPC_CONNECTIONS_MAX || uv_pipe_open(&member->connection.pipe, fd) < 0) {
+		return error_nomem(err);
+	int r = ttrpc_connection_init(&member->connection, server->loop, &server->services, server->load, err);
+	if (r == 0) {
+		r = uv_pipe_open(&member->connection.pipe, fd);
+		if (r < 0)
+			error_set(err, -r, "cannot use the connection: %s", uv_strerror(r));
+	}
+	if (r < 0) {
 		ttrpc_connection_close(&member->connection, NULL);
-		return;
+		return r;
 	}
 	(void)TAKE_FD(owned); /* the pipe's */
+	member->lost = lost;
+	member->lost_context = context;
 	ttrpc_connection_begin(&member->connection);
+	return 0;
+}
+
+static void on_connection(void *context, int fd)
+{
+	struct error ignored; /* the peer sees the end, and may try again */
+
+	(void)!ttrpc_server_add(context, fd, NULL, NULL, &ignored);
 }
 
 static void on_listener_stopped(void *context)
@@ -94,11 +115,9 @@ static void on_listener_stopped(void *context)
 	free_if_done(server);
 }
 
-int ttrpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct ttrpc_services *services, struct ttrpc_server **ret,
-		       struct error *err)
+int ttrpc_server_new(uv_loop_t *loop, const struct ttrpc_services *services, struct ttrpc_server **ret, struct error *err)
 {
 	_cleanup_(server_freep) struct ttrpc_server *server = calloc(1, sizeof(*server));
-	const struct unix_listener_options options = { path, BACKLOG, uid, on_connection, server };
 
 	if (!server)
 		return error_nomem(err);
@@ -107,7 +126,20 @@ int ttrpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struc
 		return error_nomem(err);
 	server->loop = loop;
 	server->services = *services;
-	int r = unix_listener_start(loop, &options, &server->listener, err);
+	*ret = TAKE_PTR(server);
+	return 0;
+}
+
+int ttrpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct ttrpc_services *services, struct ttrpc_server **ret,
+		       struct error *err)
+{
+	_cleanup_(server_freep) struct ttrpc_server *server = NULL;
+
+	int r = ttrpc_server_new(loop, services, &server, err);
+	if (r < 0)
+		return r;
+	const struct unix_listener_options options = { path, BACKLOG, uid, on_connection, server };
+	r = unix_listener_start(loop, &options, &server->listener, err);
 	if (r == 0)
 		*ret = TAKE_PTR(server);
 	return r;
@@ -118,7 +150,10 @@ void ttrpc_server_stop(struct ttrpc_server *server)
 	if (!server || server->stopped)
 		return;
 	server->stopped = true;
-	unix_listener_stop(server->listener, on_listener_stopped);
 	for (struct member *member = server->members; member; member = member->next)
 		ttrpc_connection_close(&member->connection, NULL);
+	if (server->listener)
+		unix_listener_stop(server->listener, on_listener_stopped);
+	else
+		on_listener_stopped(server);
 }

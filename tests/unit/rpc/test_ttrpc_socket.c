@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@ static struct world {
 	unsigned n_ends, n_good, n_answers, awaited;
 	size_t answer_n;
 	enum rpc_status status;
-	char words[512];
+	char words[512], lost_words[512];
 	bool used_up; /* the client's connection, once */
 } world;
 
@@ -366,6 +367,79 @@ static void a_socket_that_is_given_may_be_of_another_family(void **state)
 	close(listening);
 }
 
+static void note_lost(void *context, const struct error *why)
+{
+	snprintf(world.lost_words, sizeof(world.lost_words), "%s", why->message);
+	(*(unsigned *)context)++;
+}
+
+/* Server and client on the two ends of one thing. */
+static void serve_between(int ours, int theirs, unsigned *n_lost)
+{
+	struct error err;
+
+	ttrpc_client_close(world.client);
+	assert_int_equal(ttrpc_server_new(&world.loop, &services, &world.server, &err), 0);
+	assert_int_equal(ttrpc_server_add(world.server, ours, note_lost, n_lost, &err), 0);
+	assert_int_equal(ttrpc_client_open(&world.loop, theirs, &world.client, &err), 0);
+	for (int i = 0; i < 100; i++)
+		begin("Echo");
+	run_until_ended(100);
+	assert_int_equal(world.n_good, 100);
+}
+
+static void a_server_says_when_a_connection_that_it_was_given_is_lost(void **state)
+{
+	unsigned n_lost = 0;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	serve_between(pair[0], pair[1], &n_lost);
+	begin("Hold");
+	run_until(&world.n_handled, 101);
+	ttrpc_client_close(TAKE_PTR(world.client));
+	run_until(&n_lost, 1);
+	assert_string_equal(world.lost_words, "the connection was lost: the peer closed it");
+	assert_int_equal(world.n_gone, 1);
+}
+
+/* As a virtio-serial port in a guest. */
+static void a_server_serves_a_character_device(void **state)
+{
+	unsigned n_lost = 0;
+	struct termios raw = {};
+	int ends[2];
+
+	cfmakeraw(&raw);
+	assert_int_equal(openpty(&ends[0], &ends[1], NULL, &raw, NULL), 0);
+	serve_between(ends[1], ends[0], &n_lost);
+	ttrpc_server_stop(TAKE_PTR(world.server));
+	uv_run(&world.loop, UV_RUN_DEFAULT);
+	assert_int_equal(n_lost, 0); /* who stops a server knows */
+}
+
+static void what_a_server_cannot_serve_is_closed(void **state)
+{
+	int pairs[TTRPC_CONNECTIONS_MAX + 1][2];
+	unsigned n_lost = 0;
+	struct error err;
+	char byte;
+
+	assert_int_equal(ttrpc_server_new(&world.loop, &services, &world.server, &err), 0);
+	assert_int_equal(ttrpc_server_add(world.server, 12345, note_lost, &n_lost, &err), -EBADF);
+	while (uv_run(&world.loop, UV_RUN_NOWAIT))
+		;
+	for (size_t i = 0; i < ELEMENTS_OF(pairs); i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]), 0);
+		int r = ttrpc_server_add(world.server, pairs[i][0], note_lost, &n_lost, &err);
+		assert_int_equal(r, i < TTRPC_CONNECTIONS_MAX ? 0 : -EBUSY);
+	}
+	assert_int_equal(recv(pairs[TTRPC_CONNECTIONS_MAX][1], &byte, 1, 0), 0);
+	assert_int_equal(n_lost, 0);
+	for (size_t i = 0; i < ELEMENTS_OF(pairs); i++)
+		close(pairs[i][1]);
+}
+
 static void what_is_no_socket_is_refused(void **state)
 {
 	struct ttrpc_client *client;
@@ -498,6 +572,9 @@ int main(void)
 		TEST(time_that_the_loop_has_lost_is_not_taken_from_a_call),
 		TEST(a_socket_that_is_given_is_used_until_it_is_lost),
 		TEST(a_socket_that_is_given_may_be_of_another_family),
+		TEST(a_server_says_when_a_connection_that_it_was_given_is_lost),
+		TEST(a_server_serves_a_character_device),
+		TEST(what_a_server_cannot_serve_is_closed),
 		TEST(what_is_no_socket_is_refused),
 		TEST(a_path_that_is_too_long_is_refused),
 		TEST(connections_above_the_limit_are_closed),
