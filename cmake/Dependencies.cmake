@@ -3,7 +3,6 @@
 option(HOLDFAST_LEAN "Link statically what can be: the distribution's archives, and the libraries of cmake/lean-libraries" OFF)
 find_package(PkgConfig REQUIRED)
 
-set(uv_module libuv)
 if(HOLDFAST_LEAN)
 	execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/lean-libraries --print-path
 		OUTPUT_VARIABLE CMAKE_PREFIX_PATH OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE lean_status)
@@ -12,7 +11,6 @@ if(HOLDFAST_LEAN)
 	endif()
 	set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
 	set(PKG_CONFIG_ARGN --static)
-	set(uv_module libuv-static)
 endif()
 
 function(holdfast_dependency target module package)
@@ -25,14 +23,12 @@ endfunction()
 
 holdfast_dependency(cjson "libcjson" libcjson-dev)
 holdfast_dependency(yaml "yaml-0.1" libyaml-dev)
-holdfast_dependency(uv ${uv_module} libuv1-dev)
 holdfast_dependency(curl "libcurl" libcurl4-openssl-dev)
 holdfast_dependency(crypto "libcrypto>=3" libssl-dev)
 holdfast_dependency(ssl "libssl>=3" libssl-dev)
 holdfast_dependency(seccomp "libseccomp" libseccomp-dev)
 holdfast_dependency(microhttpd "libmicrohttpd" libmicrohttpd-dev)
 holdfast_dependency(nghttp2 "libnghttp2" libnghttp2-dev)
-holdfast_dependency(protobufc "libprotobuf-c" libprotobuf-c-dev)
 holdfast_dependency(mnl "libmnl" libmnl-dev)
 holdfast_dependency(nftnl "libnftnl" libnftnl-dev)
 holdfast_dependency(tss_esys "tss2-esys" libtss2-dev)
@@ -41,6 +37,11 @@ holdfast_dependency(tss_rc "tss2-rc" libtss2-dev)
 holdfast_dependency(tss_sys "tss2-sys" libtss2-dev)
 holdfast_dependency(tss_tctildr "tss2-tctildr" libtss2-dev)
 holdfast_dependency(cmocka "cmocka" libcmocka-dev)
+
+# These two are archives in every preset: the agent in a VM's guest is static.
+set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
+holdfast_dependency(uv libuv-static libuv1-dev)
+holdfast_dependency(protobuf "libprotobuf-c" libprotobuf-c-dev)
 
 # Header only, without a pkg-config file.
 find_path(UTHASH_INCLUDE_DIR uthash.h)

@@ -71,7 +71,7 @@ function(holdfast_messages name)
 			WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto} VERBATIM)
 		list(APPEND messages ${written}.c ${written}.h)
 	endforeach()
-	holdfast_library(${name} SOURCES ${messages} LINK dep::protobufc)
+	holdfast_library(${name} SOURCES ${messages} LINK dep::protobuf)
 	target_compile_options(${name} PRIVATE -w) # not our code
 	target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
 endfunction()

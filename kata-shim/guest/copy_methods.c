@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kata-shim/guest/agent.h"
+
+const struct method_rows copy_methods, guest_methods;
