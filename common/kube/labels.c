@@ -60,19 +60,19 @@ static int count_labels(const struct json_view *at, const char *extra_key, size_
 	return 0;
 }
 
-static int add_label(struct kube_arena *arena, struct kube_labels *labels, const char *key, const char *value, struct error *err)
+static int add_label(struct arena *arena, struct kube_labels *labels, const char *key, const char *value, struct error *err)
 {
 	struct kube_label *label = &labels->items[labels->n];
 
-	label->key = kube_arena_string(arena, key);
-	label->value = kube_arena_string(arena, value);
+	label->key = arena_string(arena, key);
+	label->value = arena_string(arena, value);
 	if (!label->key || !label->value)
 		return error_nomem(err);
 	labels->n++;
 	return 0;
 }
 
-static int read_label(struct kube_arena *arena, const struct json_view *item, struct kube_labels *labels, struct error *err)
+static int read_label(struct arena *arena, const struct json_view *item, struct kube_labels *labels, struct error *err)
 {
 	const char *value;
 	int r = json_expect_string(item, &value, err);
@@ -86,7 +86,7 @@ static int read_label(struct kube_arena *arena, const struct json_view *item, st
 	return add_label(arena, labels, item->key, value, err);
 }
 
-int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const char *extra_key, const char *extra_value,
+int kube_labels_read(struct arena *arena, const struct json_view *at, const char *extra_key, const char *extra_value,
 		     struct kube_labels *ret, struct error *err)
 {
 	struct kube_labels labels = {};
@@ -95,7 +95,7 @@ int kube_labels_read(struct kube_arena *arena, const struct json_view *at, const
 	int r = count_labels(at, extra_key, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	labels.items = KUBE_ARENA_ARRAY(arena, struct kube_label, n);
+	labels.items = ARENA_ARRAY(arena, struct kube_label, n);
 	if (!labels.items)
 		return error_nomem(err);
 	if (extra_key)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The one annotation of a namespace that decides something. Whatever is not exactly "true" or "false" changes nothing and is kept, so that it
- * can be reported; the namespace itself is good, since its labels decide about others' traffic.
+ * The one annotation of a namespace that decides something. Whatever is not exactly "true" or "false" changes nothing and is kept, so that
+ * it can be reported; the namespace itself is good, since its labels decide about others' traffic.
  */
 #include <string.h>
 
 #include "common/base/show.h"
 #include "common/kube/read.h"
 
-int kube_namespace_read(struct kube_arena *arena, const struct json_view *at, struct kube_namespace *ret, struct error *err)
+int kube_namespace_read(struct arena *arena, const struct json_view *at, struct kube_namespace *ret, struct error *err)
 {
 	struct json_view metadata, annotations, value;
 	const char *text = NULL;
@@ -25,6 +25,6 @@ int kube_namespace_read(struct kube_arena *arena, const struct json_view *at, st
 	ret->allows_spoofing = strcmp(text, "true") == 0;
 	if (ret->allows_spoofing || strcmp(text, "false") == 0)
 		return 0;
-	ret->bad_spoofing = kube_arena_string(arena, SHOW(slice_string(text)));
+	ret->bad_spoofing = arena_string(arena, SHOW(slice_string(text)));
 	return ret->bad_spoofing ? 0 : error_nomem(err);
 }

@@ -23,7 +23,7 @@ static int read_entry(const struct json_view *entry, struct kube_address *ret, s
 	return r < 0 ? r : kube_read_address(&at, ret, err);
 }
 
-int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err)
+int kube_node_read(struct arena *arena, const struct json_view *at, struct kube_node *ret, struct error *err)
 {
 	struct json_view status, list;
 	struct kube_node node = {};
@@ -34,7 +34,7 @@ int kube_node_read(struct kube_arena *arena, const struct json_view *at, struct 
 	int r = json_expect_array(&list, KUBE_NODE_ADDRESSES_MAX, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	node.addresses = KUBE_ARENA_ARRAY(arena, struct kube_address, n);
+	node.addresses = ARENA_ARRAY(arena, struct kube_address, n);
 	if (!node.addresses)
 		return error_nomem(err);
 	JSON_FOR_EACH(entry, &list) {

@@ -54,8 +54,7 @@ bool kube_kind_is_custom(enum kube_kind kind)
 	return kind_rows[kind].custom;
 }
 
-int kube_read_string(struct kube_arena *arena, const struct json_view *object, const char *key, size_t bytes_max, char **ret,
-		     struct error *err)
+int kube_read_string(struct arena *arena, const struct json_view *object, const char *key, size_t bytes_max, char **ret, struct error *err)
 {
 	struct json_view member;
 	const char *text;
@@ -69,7 +68,7 @@ int kube_read_string(struct kube_arena *arena, const struct json_view *object, c
 		return r;
 	if (strlen(text) > bytes_max)
 		return json_error(&member, err, "is longer than %zu bytes", bytes_max);
-	char *copy = kube_arena_string(arena, text);
+	char *copy = arena_string(arena, text);
 	if (!copy)
 		return error_nomem(err);
 	*ret = copy;
@@ -115,7 +114,7 @@ int kube_read_name(enum kube_kind kind, const struct json_view *at, const char *
 	return 0;
 }
 
-static int copy_names(struct kube_arena *arena, const struct json_view *at, struct kube_object *object, struct error *err)
+static int copy_names(struct arena *arena, const struct json_view *at, struct kube_object *object, struct error *err)
 {
 	const char *namespace, *name;
 	int r = kube_read_name(object->kind, at, &namespace, &name, err);
@@ -123,7 +122,7 @@ static int copy_names(struct kube_arena *arena, const struct json_view *at, stru
 	if (r < 0)
 		return r;
 	size_t n = strlen(namespace) + 1, m = strlen(name) + 1;
-	char *both = kube_arena_take(arena, n + m, 1, 1);
+	char *both = arena_take(arena, n + m, 1, 1);
 	if (!both)
 		return error_nomem(err);
 	object->namespace = memcpy(both, namespace, n);
@@ -131,7 +130,7 @@ static int copy_names(struct kube_arena *arena, const struct json_view *at, stru
 	return 0;
 }
 
-static int read_labels(struct kube_arena *arena, const struct json_view *metadata, struct kube_object *object, struct error *err)
+static int read_labels(struct arena *arena, const struct json_view *metadata, struct kube_object *object, struct error *err)
 {
 	bool is_namespace = object->kind == KUBE_NAMESPACE;
 	struct json_view labels = {};
@@ -142,7 +141,7 @@ static int read_labels(struct kube_arena *arena, const struct json_view *metadat
 	return kube_labels_read(arena, &labels, is_namespace ? "kubernetes.io/metadata.name" : NULL, object->name, &object->labels, err);
 }
 
-static int read_metadata(struct kube_arena *arena, const struct json_view *at, struct kube_object *object, struct error *err)
+static int read_metadata(struct arena *arena, const struct json_view *at, struct kube_object *object, struct error *err)
 {
 	struct json_view metadata;
 
@@ -163,7 +162,7 @@ static int read_metadata(struct kube_arena *arena, const struct json_view *at, s
 	return 0;
 }
 
-static int read_body(struct kube_arena *arena, const struct json_view *at, struct kube_object *object, struct error *err)
+static int read_body(struct arena *arena, const struct json_view *at, struct kube_object *object, struct error *err)
 {
 	switch (object->kind) {
 	case KUBE_POD:
@@ -191,9 +190,9 @@ struct reading {
 	const char *refused; /* kube_object_read_refused; else NULL */
 };
 
-static int read_object(struct kube_arena *arena, const struct reading *what, const struct json_view *at, struct error *err)
+static int read_object(struct arena *arena, const struct reading *what, const struct json_view *at, struct error *err)
 {
-	struct kube_object *object = KUBE_ARENA_ARRAY(arena, struct kube_object, 1);
+	struct kube_object *object = ARENA_ARRAY(arena, struct kube_object, 1);
 
 	if (!object)
 		return error_nomem(err);
@@ -212,12 +211,12 @@ static int read_object(struct kube_arena *arena, const struct reading *what, con
 
 static int measure_and_read(const struct reading *what, const struct json_view *at, struct kube_object **ret, struct error *err)
 {
-	_cleanup_(kube_arena_clear) struct kube_arena measure = {};
-	_cleanup_(kube_arena_clear) struct kube_arena exact = {};
+	_cleanup_(arena_clear) struct arena measure = {};
+	_cleanup_(arena_clear) struct arena exact = {};
 
 	int r = read_object(&measure, what, at, err);
 	if (r == 0)
-		r = kube_arena_exact(&exact, measure.used, err);
+		r = arena_exact(&exact, measure.used, err);
 	if (r == 0)
 		r = read_object(&exact, what, at, err);
 	if (r < 0)

@@ -63,7 +63,7 @@ int kube_read_protocol(const struct json_view *port, uint8_t *ret, struct error 
 }
 
 /* One pass counts the named ports (pod->ports is NULL), the next fills them in. */
-static int add_port(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
+static int add_port(struct arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
 {
 	struct kube_container_port port = {};
 	struct json_view member;
@@ -87,7 +87,7 @@ static int add_port(struct kube_arena *arena, const struct json_view *at, struct
 		return r;
 	if (pod->ports) {
 		port.port = (uint16_t)number;
-		port.name = kube_arena_string(arena, name);
+		port.name = arena_string(arena, name);
 		if (!port.name)
 			return error_nomem(err);
 		pod->ports[pod->n_ports] = port;
@@ -96,7 +96,7 @@ static int add_port(struct kube_arena *arena, const struct json_view *at, struct
 	return 0;
 }
 
-static int add_ports(struct kube_arena *arena, const struct json_view *container, struct kube_pod *pod, struct error *err)
+static int add_ports(struct arena *arena, const struct json_view *container, struct kube_pod *pod, struct error *err)
 {
 	struct json_view ports;
 	size_t n;
@@ -122,8 +122,8 @@ static bool is_restartable(const struct json_view *container)
 	       strcmp(text, "Always") == 0;
 }
 
-static int add_containers(struct kube_arena *arena, const struct json_view *spec, const char *key, bool restartable_only,
-			  struct kube_pod *pod, struct error *err)
+static int add_containers(struct arena *arena, const struct json_view *spec, const char *key, bool restartable_only, struct kube_pod *pod,
+			  struct error *err)
 {
 	struct json_view containers;
 	size_t n;
@@ -140,27 +140,27 @@ static int add_containers(struct kube_arena *arena, const struct json_view *spec
 	return r;
 }
 
-static int add_all_ports(struct kube_arena *arena, const struct json_view *spec, struct kube_pod *pod, struct error *err)
+static int add_all_ports(struct arena *arena, const struct json_view *spec, struct kube_pod *pod, struct error *err)
 {
 	int r = add_containers(arena, spec, "initContainers", true, pod, err);
 
 	return r < 0 ? r : add_containers(arena, spec, "containers", false, pod, err);
 }
 
-static int read_ports(struct kube_arena *arena, const struct json_view *spec, struct kube_pod *pod, struct error *err)
+static int read_ports(struct arena *arena, const struct json_view *spec, struct kube_pod *pod, struct error *err)
 {
 	int r = add_all_ports(arena, spec, pod, err);
 
 	if (r < 0 || pod->n_ports == 0)
 		return r;
-	pod->ports = KUBE_ARENA_ARRAY(arena, struct kube_container_port, pod->n_ports);
+	pod->ports = ARENA_ARRAY(arena, struct kube_container_port, pod->n_ports);
 	if (!pod->ports)
 		return error_nomem(err);
 	pod->n_ports = 0;
 	return add_all_ports(arena, spec, pod, err);
 }
 
-static int read_spec(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
+static int read_spec(struct arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
 {
 	struct json_view spec, member;
 
@@ -176,8 +176,7 @@ static int read_spec(struct kube_arena *arena, const struct json_view *at, struc
 	return r;
 }
 
-int kube_read_annotation(struct kube_arena *arena, const struct json_view *at, const char *key, size_t bytes_max, char **ret,
-			 struct error *err)
+int kube_read_annotation(struct arena *arena, const struct json_view *at, const char *key, size_t bytes_max, char **ret, struct error *err)
 {
 	struct json_view metadata, annotations, value;
 
@@ -187,7 +186,7 @@ int kube_read_annotation(struct kube_arena *arena, const struct json_view *at, c
 	if (r < 0 || !json_member(&annotations, key, &value) || !cJSON_IsString(value.value) ||
 	    strlen(value.value->valuestring) > bytes_max)
 		return r;
-	*ret = kube_arena_string(arena, value.value->valuestring);
+	*ret = arena_string(arena, value.value->valuestring);
 	return *ret ? 0 : error_nomem(err);
 }
 
@@ -217,14 +216,14 @@ int kube_read_address(const struct json_view *at, struct kube_address *ret, stru
 	return 0;
 }
 
-static int read_address_list(struct kube_arena *arena, const struct json_view *list, struct kube_pod *pod, struct error *err)
+static int read_address_list(struct arena *arena, const struct json_view *list, struct kube_pod *pod, struct error *err)
 {
 	size_t n;
 	int r = json_expect_array(list, KUBE_POD_ADDRESSES_MAX, &n, err);
 
 	if (r < 0 || n == 0)
 		return r;
-	pod->addresses = KUBE_ARENA_ARRAY(arena, struct kube_address, n);
+	pod->addresses = ARENA_ARRAY(arena, struct kube_address, n);
 	if (!pod->addresses)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, list) {
@@ -241,7 +240,7 @@ static int read_address_list(struct kube_arena *arena, const struct json_view *l
 	return 0;
 }
 
-static int read_addresses(struct kube_arena *arena, const struct json_view *status, struct kube_pod *pod, struct error *err)
+static int read_addresses(struct arena *arena, const struct json_view *status, struct kube_pod *pod, struct error *err)
 {
 	struct json_view list, ip;
 
@@ -252,14 +251,14 @@ static int read_addresses(struct kube_arena *arena, const struct json_view *stat
 	}
 	if (!json_member(status, "podIP", &ip) || (cJSON_IsString(ip.value) && !*ip.value->valuestring))
 		return 0;
-	pod->addresses = KUBE_ARENA_ARRAY(arena, struct kube_address, 1);
+	pod->addresses = ARENA_ARRAY(arena, struct kube_address, 1);
 	if (!pod->addresses)
 		return error_nomem(err);
 	pod->n_addresses = 1;
 	return kube_read_address(&ip, pod->addresses, err);
 }
 
-int kube_pod_read(struct kube_arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err)
+int kube_pod_read(struct arena *arena, const struct json_view *at, struct kube_pod *ret, struct error *err)
 {
 	struct kube_pod pod = {};
 	struct json_view status;

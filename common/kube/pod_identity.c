@@ -7,7 +7,7 @@
 #include "common/kube/read.h"
 
 /* The API server fills serviceAccountName in from its deprecated name, or with "default". A manifest that it never saw may have neither. */
-static int read_service_account(struct kube_arena *arena, const struct json_view *at, char **ret, struct error *err)
+static int read_service_account(struct arena *arena, const struct json_view *at, char **ret, struct error *err)
 {
 	static const char *const keys[] = { "serviceAccountName", "serviceAccount" };
 	static char usual[] = "default";
@@ -29,7 +29,7 @@ static int read_service_account(struct kube_arena *arena, const struct json_view
 	return 0;
 }
 
-int kube_pod_read_identity(struct kube_arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
+int kube_pod_read_identity(struct arena *arena, const struct json_view *at, struct kube_pod *pod, struct error *err)
 {
 	int r = read_service_account(arena, at, &pod->service_account, err);
 

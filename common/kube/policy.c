@@ -13,7 +13,7 @@
 #include "common/kube/read.h"
 
 /* Remembers the first problem. Passes on only -ENOMEM. */
-static int note_problem(struct kube_arena *arena, struct kube_network_policy *policy, int r, const struct error *problem, struct error *err)
+static int note_problem(struct arena *arena, struct kube_network_policy *policy, int r, const struct error *problem, struct error *err)
 {
 	if (r == 0)
 		return 0;
@@ -21,7 +21,7 @@ static int note_problem(struct kube_arena *arena, struct kube_network_policy *po
 		return error_nomem(err);
 	if (policy->invalid)
 		return 0;
-	policy->invalid = kube_arena_string(arena, problem->message);
+	policy->invalid = arena_string(arena, problem->message);
 	return policy->invalid ? 0 : error_nomem(err);
 }
 
@@ -32,14 +32,14 @@ static void isolate_only(struct kube_network_policy *policy)
 	policy->combinations = 0;
 }
 
-int kube_policy_refuse(struct kube_arena *arena, struct kube_network_policy *policy, const char *reason, struct error *err)
+int kube_policy_refuse(struct arena *arena, struct kube_network_policy *policy, const char *reason, struct error *err)
 {
-	policy->invalid = kube_arena_string(arena, reason);
+	policy->invalid = arena_string(arena, reason);
 	isolate_only(policy);
 	return policy->invalid ? 0 : error_nomem(err);
 }
 
-static int read_selector(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
+static int read_selector(struct arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
 {
 	struct json_view at;
 	struct error problem;
@@ -88,7 +88,7 @@ static void default_types(const struct json_view *spec, struct kube_network_poli
 	policy->isolates_egress = json_member(spec, "egress", &egress) && (!cJSON_IsArray(egress.value) || egress.value->child);
 }
 
-static int read_types(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
+static int read_types(struct arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
 {
 	bool ingress = false, egress = false;
 	struct json_view list;
@@ -104,7 +104,7 @@ static int read_types(struct kube_arena *arena, const struct json_view *spec, st
 	return note_problem(arena, policy, r, &problem, err);
 }
 
-static int read_rule(struct kube_arena *arena, const struct json_view *at, const char *peers_key, struct kube_rule *rule, struct error *err)
+static int read_rule(struct arena *arena, const struct json_view *at, const char *peers_key, struct kube_rule *rule, struct error *err)
 {
 	int r = json_expect_object(at, err);
 
@@ -134,8 +134,8 @@ static size_t count_combinations(const struct kube_rule *rule)
 	return (peers ? peers : 1) * (ports ? ports : 1);
 }
 
-static int read_rules(struct kube_arena *arena, const struct json_view *spec, const char *key, const char *peers_key,
-		      struct kube_rule **ret, size_t *ret_n, size_t *ret_combinations, struct error *err)
+static int read_rules(struct arena *arena, const struct json_view *spec, const char *key, const char *peers_key, struct kube_rule **ret,
+		      size_t *ret_n, size_t *ret_combinations, struct error *err)
 {
 	size_t n, i = 0, combinations = 0;
 	struct json_view list;
@@ -145,7 +145,7 @@ static int read_rules(struct kube_arena *arena, const struct json_view *spec, co
 	int r = json_expect_array(&list, KUBE_RULES_MAX, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	struct kube_rule *rules = KUBE_ARENA_ARRAY(arena, struct kube_rule, n);
+	struct kube_rule *rules = ARENA_ARRAY(arena, struct kube_rule, n);
 	if (!rules)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, &list) {
@@ -165,8 +165,7 @@ static int read_rules(struct kube_arena *arena, const struct json_view *spec, co
 	return 0;
 }
 
-static int read_both_directions(struct kube_arena *arena, const struct json_view *spec, struct kube_network_policy *policy,
-				struct error *err)
+static int read_both_directions(struct arena *arena, const struct json_view *spec, struct kube_network_policy *policy, struct error *err)
 {
 	size_t ingress = 0, egress = 0;
 	struct error problem;
@@ -178,7 +177,7 @@ static int read_both_directions(struct kube_arena *arena, const struct json_view
 	return note_problem(arena, policy, r, &problem, err);
 }
 
-int kube_policy_read(struct kube_arena *arena, const struct json_view *at, struct kube_network_policy *ret, struct error *err)
+int kube_policy_read(struct arena *arena, const struct json_view *at, struct kube_network_policy *ret, struct error *err)
 {
 	struct kube_network_policy policy = {};
 	struct json_view spec = {};

@@ -46,7 +46,7 @@ static int read_except(const struct json_view *at, const struct kube_cidr *cidr,
 			  cidr->prefix);
 }
 
-static int read_excepts(struct kube_arena *arena, const struct json_view *block, struct kube_ip_block *ret, struct error *err)
+static int read_excepts(struct arena *arena, const struct json_view *block, struct kube_ip_block *ret, struct error *err)
 {
 	struct json_view list;
 	size_t n;
@@ -56,7 +56,7 @@ static int read_excepts(struct kube_arena *arena, const struct json_view *block,
 	int r = json_expect_array(&list, KUBE_EXCEPT_MAX, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	ret->except = KUBE_ARENA_ARRAY(arena, struct kube_cidr, n);
+	ret->except = ARENA_ARRAY(arena, struct kube_cidr, n);
 	if (!ret->except)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, &list) {
@@ -67,7 +67,7 @@ static int read_excepts(struct kube_arena *arena, const struct json_view *block,
 	return 0;
 }
 
-static int read_ip_block(struct kube_arena *arena, const struct json_view *at, struct kube_ip_block *ret, struct error *err)
+static int read_ip_block(struct arena *arena, const struct json_view *at, struct kube_ip_block *ret, struct error *err)
 {
 	struct json_view cidr;
 
@@ -81,7 +81,7 @@ static int read_ip_block(struct kube_arena *arena, const struct json_view *at, s
 	return r;
 }
 
-static int read_peer(struct kube_arena *arena, const struct json_view *at, struct kube_peer *peer, struct error *err)
+static int read_peer(struct arena *arena, const struct json_view *at, struct kube_peer *peer, struct error *err)
 {
 	struct json_view block, namespaces, pods;
 
@@ -104,7 +104,7 @@ static int read_peer(struct kube_arena *arena, const struct json_view *at, struc
 	return r;
 }
 
-int kube_peers_read(struct kube_arena *arena, const struct json_view *rule, const char *key, struct kube_rule *ret, struct error *err)
+int kube_peers_read(struct arena *arena, const struct json_view *rule, const char *key, struct kube_rule *ret, struct error *err)
 {
 	struct json_view list;
 	size_t n;
@@ -114,7 +114,7 @@ int kube_peers_read(struct kube_arena *arena, const struct json_view *rule, cons
 	int r = json_expect_array(&list, KUBE_PEERS_MAX, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	ret->peers = KUBE_ARENA_ARRAY(arena, struct kube_peer, n);
+	ret->peers = ARENA_ARRAY(arena, struct kube_peer, n);
 	if (!ret->peers)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, &list) {
@@ -125,14 +125,14 @@ int kube_peers_read(struct kube_arena *arena, const struct json_view *rule, cons
 	return 0;
 }
 
-static int read_named_port(struct kube_arena *arena, const struct json_view *at, struct kube_policy_port *port, struct error *err)
+static int read_named_port(struct arena *arena, const struct json_view *at, struct kube_policy_port *port, struct error *err)
 {
 	const char *name = at->value->valuestring;
 
 	if (!kube_syntax_port_name(name))
 		return json_error(at, err, "\"%s\" is no port name: " KUBE_PORT_NAME_HINT "; a number goes without quotes",
 				  SHOW(slice_string(name)));
-	port->name = kube_arena_string(arena, name);
+	port->name = arena_string(arena, name);
 	return port->name ? 0 : error_nomem(err);
 }
 
@@ -162,7 +162,7 @@ static int read_end_port(const struct json_view *at, struct kube_policy_port *po
 	return 0;
 }
 
-static int read_port(struct kube_arena *arena, const struct json_view *at, struct kube_policy_port *port, struct error *err)
+static int read_port(struct arena *arena, const struct json_view *at, struct kube_policy_port *port, struct error *err)
 {
 	struct json_view member;
 
@@ -180,7 +180,7 @@ static int read_port(struct kube_arena *arena, const struct json_view *at, struc
 	return r;
 }
 
-int kube_policy_ports_read(struct kube_arena *arena, const struct json_view *rule, struct kube_rule *ret, struct error *err)
+int kube_policy_ports_read(struct arena *arena, const struct json_view *rule, struct kube_rule *ret, struct error *err)
 {
 	struct json_view list;
 	size_t n;
@@ -190,7 +190,7 @@ int kube_policy_ports_read(struct kube_arena *arena, const struct json_view *rul
 	int r = json_expect_array(&list, KUBE_POLICY_PORTS_MAX, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	ret->ports = KUBE_ARENA_ARRAY(arena, struct kube_policy_port, n);
+	ret->ports = ARENA_ARRAY(arena, struct kube_policy_port, n);
 	if (!ret->ports)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, &list) {

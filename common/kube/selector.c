@@ -69,7 +69,7 @@ static void sort_requirements(struct kube_selector *selector)
 	selector->n = kept;
 }
 
-static int read_value(struct kube_arena *arena, const struct json_view *at, char **ret, struct error *err)
+static int read_value(struct arena *arena, const struct json_view *at, char **ret, struct error *err)
 {
 	const char *text;
 	int r = json_expect_string(at, &text, err);
@@ -78,26 +78,26 @@ static int read_value(struct kube_arena *arena, const struct json_view *at, char
 		return r;
 	if (!kube_syntax_label_value(text))
 		return json_error(at, err, "\"%s\" is no label value: " KUBE_LABEL_VALUE_HINT, SHOW(slice_string(text)));
-	*ret = kube_arena_string(arena, text);
+	*ret = arena_string(arena, text);
 	return *ret ? 0 : error_nomem(err);
 }
 
-static int copy_key(struct kube_arena *arena, const struct json_view *at, const char *key, char **ret, struct error *err)
+static int copy_key(struct arena *arena, const struct json_view *at, const char *key, char **ret, struct error *err)
 {
 	if (!kube_syntax_label_key(key))
 		return json_error(at, err, "\"%s\" is no label key: " KUBE_LABEL_KEY_HINT, SHOW(slice_string(key)));
-	*ret = kube_arena_string(arena, key);
+	*ret = arena_string(arena, key);
 	return *ret ? 0 : error_nomem(err);
 }
 
-static int read_match_label(struct kube_arena *arena, const struct json_view *item, struct kube_requirement *requirement, struct error *err)
+static int read_match_label(struct arena *arena, const struct json_view *item, struct kube_requirement *requirement, struct error *err)
 {
 	int r = copy_key(arena, item->up, item->key, &requirement->key, err);
 
 	if (r < 0)
 		return r;
 	requirement->operator= KUBE_IN;
-	requirement->values = KUBE_ARENA_ARRAY(arena, char *, 1);
+	requirement->values = ARENA_ARRAY(arena, char *, 1);
 	if (!requirement->values)
 		return error_nomem(err);
 	requirement->n_values = 1;
@@ -123,14 +123,14 @@ static int read_operator(const struct json_view *expression, enum kube_operator 
 	return json_error(&at, err, "\"%s\" is no operator: use In, NotIn, Exists or DoesNotExist", SHOW(slice_string(text)));
 }
 
-static int read_values(struct kube_arena *arena, const struct json_view *at, struct kube_requirement *requirement, struct error *err)
+static int read_values(struct arena *arena, const struct json_view *at, struct kube_requirement *requirement, struct error *err)
 {
 	size_t n = 0;
 	int r = json_expect_array(at, KUBE_SELECTOR_VALUES_MAX, &n, err);
 
 	if (r < 0 || n == 0)
 		return r;
-	requirement->values = KUBE_ARENA_ARRAY(arena, char *, n);
+	requirement->values = ARENA_ARRAY(arena, char *, n);
 	if (!requirement->values)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, at) {
@@ -152,7 +152,7 @@ static int check_value_count(const struct json_view *expression, const struct ku
 	return 0;
 }
 
-static int read_expression(struct kube_arena *arena, const struct json_view *at, struct kube_requirement *requirement, struct error *err)
+static int read_expression(struct arena *arena, const struct json_view *at, struct kube_requirement *requirement, struct error *err)
 {
 	struct json_view key_at, values_at;
 	const char *key;
@@ -187,7 +187,7 @@ static int count_members(const struct json_view *member, size_t *n, struct error
 	return 0;
 }
 
-int kube_selector_read(struct kube_arena *arena, const struct json_view *at, struct kube_selector *ret, struct error *err)
+int kube_selector_read(struct arena *arena, const struct json_view *at, struct kube_selector *ret, struct error *err)
 {
 	struct json_view labels = {}, expressions = {};
 	struct kube_selector selector = {};
@@ -204,7 +204,7 @@ int kube_selector_read(struct kube_arena *arena, const struct json_view *at, str
 		return json_error(at, err, "%zu requirements are above the limit of %d", n_labels + n_expressions,
 				  KUBE_SELECTOR_REQUIREMENTS_MAX);
 	if (n_labels + n_expressions > 0) {
-		selector.requirements = KUBE_ARENA_ARRAY(arena, struct kube_requirement, n_labels + n_expressions);
+		selector.requirements = ARENA_ARRAY(arena, struct kube_requirement, n_labels + n_expressions);
 		if (!selector.requirements)
 			return error_nomem(err);
 	}

@@ -14,7 +14,7 @@ static bool is_text(const struct json_view *at, const char *text)
 }
 
 /* The API server leaves targetPort out of no object that it stores; a manifest may: then it is the port itself. */
-static int read_target(struct kube_arena *arena, const struct json_view *at, struct kube_service_port *port, struct error *err)
+static int read_target(struct arena *arena, const struct json_view *at, struct kube_service_port *port, struct error *err)
 {
 	struct json_view target = {};
 	int64_t number = port->port;
@@ -30,11 +30,11 @@ static int read_target(struct kube_arena *arena, const struct json_view *at, str
 		r = json_error(&target, err, "\"%s\" is no port name: " KUBE_PORT_NAME_HINT, SHOW(slice_string(name)));
 	if (r < 0)
 		return r;
-	port->target_name = kube_arena_string(arena, name);
+	port->target_name = arena_string(arena, name);
 	return port->target_name ? 0 : error_nomem(err);
 }
 
-static int read_port(struct kube_arena *arena, const struct json_view *at, struct kube_service_port *port, struct error *err)
+static int read_port(struct arena *arena, const struct json_view *at, struct kube_service_port *port, struct error *err)
 {
 	struct json_view member;
 	int64_t number = 0;
@@ -48,7 +48,7 @@ static int read_port(struct kube_arena *arena, const struct json_view *at, struc
 	return r < 0 ? r : read_target(arena, at, port, err);
 }
 
-static int read_ports(struct kube_arena *arena, const struct json_view *spec, struct kube_service *service, struct error *err)
+static int read_ports(struct arena *arena, const struct json_view *spec, struct kube_service *service, struct error *err)
 {
 	struct json_view list;
 	size_t n;
@@ -58,7 +58,7 @@ static int read_ports(struct kube_arena *arena, const struct json_view *spec, st
 	int r = json_expect_array(&list, KUBE_SERVICE_PORTS_MAX, &n, err);
 	if (r < 0 || n == 0)
 		return r;
-	service->ports = KUBE_ARENA_ARRAY(arena, struct kube_service_port, n);
+	service->ports = ARENA_ARRAY(arena, struct kube_service_port, n);
 	if (!service->ports)
 		return error_nomem(err);
 	JSON_FOR_EACH(port, &list) {
@@ -70,14 +70,14 @@ static int read_ports(struct kube_arena *arena, const struct json_view *spec, st
 	return 0;
 }
 
-static int read_address_list(struct kube_arena *arena, const struct json_view *list, struct kube_service *service, struct error *err)
+static int read_address_list(struct arena *arena, const struct json_view *list, struct kube_service *service, struct error *err)
 {
 	size_t n;
 	int r = json_expect_array(list, KUBE_SERVICE_ADDRESSES_MAX, &n, err);
 
 	if (r < 0 || n == 0)
 		return r;
-	service->addresses = KUBE_ARENA_ARRAY(arena, struct kube_address, n);
+	service->addresses = ARENA_ARRAY(arena, struct kube_address, n);
 	if (!service->addresses)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, list) {
@@ -92,7 +92,7 @@ static int read_address_list(struct kube_arena *arena, const struct json_view *l
 	return 0;
 }
 
-static int read_addresses(struct kube_arena *arena, const struct json_view *spec, struct kube_service *service, struct error *err)
+static int read_addresses(struct arena *arena, const struct json_view *spec, struct kube_service *service, struct error *err)
 {
 	struct json_view at;
 
@@ -103,14 +103,14 @@ static int read_addresses(struct kube_arena *arena, const struct json_view *spec
 	service->headless = is_text(&at, "None");
 	if (service->headless)
 		return 0;
-	service->addresses = KUBE_ARENA_ARRAY(arena, struct kube_address, 1);
+	service->addresses = ARENA_ARRAY(arena, struct kube_address, 1);
 	if (!service->addresses)
 		return error_nomem(err);
 	service->n_addresses = 1;
 	return kube_read_address(&at, service->addresses, err);
 }
 
-int kube_service_read(struct kube_arena *arena, const struct json_view *at, struct kube_service *ret, struct error *err)
+int kube_service_read(struct arena *arena, const struct json_view *at, struct kube_service *ret, struct error *err)
 {
 	struct json_view spec, type, selector = {};
 	struct kube_service service = {};

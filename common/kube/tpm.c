@@ -8,7 +8,7 @@
 #include "common/kube/limits.h"
 #include "common/kube/read.h"
 
-int kube_tpm_read(struct kube_arena *arena, const struct json_view *at, struct kube_tpm *ret, struct error *err)
+int kube_tpm_read(struct arena *arena, const struct json_view *at, struct kube_tpm *ret, struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	struct json_view spec;
@@ -23,6 +23,6 @@ int kube_tpm_read(struct kube_arena *arena, const struct json_view *at, struct k
 		return error_nomem(err);
 	if (strlen(text) > KUBE_TPM_SPEC_MAX)
 		return json_error(&spec, err, "has %zu bytes, above the limit of %d", strlen(text), KUBE_TPM_SPEC_MAX);
-	ret->spec = kube_arena_string(arena, text);
+	ret->spec = arena_string(arena, text);
 	return ret->spec ? 0 : error_nomem(err);
 }

@@ -25,7 +25,7 @@ static char *copy(struct envelope *envelope, struct slice text)
 {
 	_cleanup_free_ char *terminated = strndup((const char *)text.p, text.n);
 
-	return terminated ? kube_arena_string(&envelope->arena, terminated) : NULL;
+	return terminated ? arena_string(&envelope->arena, terminated) : NULL;
 }
 
 /* Cuts at the first `separator`; the rest is empty if there is none. */
@@ -55,7 +55,7 @@ static int fill_labels(struct envelope *envelope, struct slice labels, struct en
 		return 0;
 	if (n > ENVELOPE_LABELS_MAX)
 		return error_set(err, EINVAL, "--allow with %zu labels: %d are possible", n, ENVELOPE_LABELS_MAX);
-	allow->labels = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_label, n);
+	allow->labels = ARENA_ARRAY(&envelope->arena, struct envelope_label, n);
 	if (!allow->labels)
 		return error_nomem(err);
 	while (labels.n > 0) {
@@ -123,8 +123,8 @@ static int add_condition(const struct buf *text, struct envelope_recipient *reci
 static int fill_recipient(struct envelope *envelope, const struct seal_plan *plan, const struct node_key *node,
 			  struct envelope_recipient *recipient, struct error *err)
 {
-	recipient->node = kube_arena_string(&envelope->arena, node->node);
-	recipient->release = KUBE_ARENA_ARRAY(&envelope->arena, struct release, RELEASE_CONDITIONS_MAX);
+	recipient->node = arena_string(&envelope->arena, node->node);
+	recipient->release = ARENA_ARRAY(&envelope->arena, struct release, RELEASE_CONDITIONS_MAX);
 	if (!recipient->node || !recipient->release)
 		return error_nomem(err);
 	for (size_t i = 0; i < 2; i++) {

@@ -14,20 +14,20 @@ static void delivery_free(struct delivery *delivery)
 {
 	forget_parts(delivery);
 	free(delivery->parts);
-	kube_arena_clear(&delivery->arena);
+	arena_clear(&delivery->arena);
 	free(delivery);
 }
 
 static bool copy(struct delivery *delivery, const char *device, const char *resource, const struct delivery_owner *owner)
 {
-	struct kube_arena *arena = &delivery->arena;
+	struct arena *arena = &delivery->arena;
 
-	delivery->device = kube_arena_string(arena, device);
-	delivery->resource = kube_arena_string(arena, resource);
-	delivery->namespace = kube_arena_string(arena, owner->namespace);
-	delivery->pod = kube_arena_string(arena, owner->pod);
-	delivery->uid = kube_arena_string(arena, owner->uid);
-	delivery->container = kube_arena_string(arena, owner->container);
+	delivery->device = arena_string(arena, device);
+	delivery->resource = arena_string(arena, resource);
+	delivery->namespace = arena_string(arena, owner->namespace);
+	delivery->pod = arena_string(arena, owner->pod);
+	delivery->uid = arena_string(arena, owner->uid);
+	delivery->container = arena_string(arena, owner->container);
 	return delivery->device && delivery->resource && delivery->namespace && delivery->pod && delivery->uid && delivery->container;
 }
 

@@ -2,7 +2,7 @@
 #ifndef HOLDFAST_TPM_DELIVERIES_H
 #define HOLDFAST_TPM_DELIVERIES_H
 
-#include "common/kube/arena.h"
+#include "common/base/arena.h"
 #include "device-plugin/daemon/sealed.h"
 
 /* What is in the volumes, by device, and whose pods have it. */
@@ -14,7 +14,7 @@ struct delivery {
 	size_t n_parts;
 	bool taken_away; /* for good: the volume is empty, and stays so */
 	uint64_t at_ms;  /* uv_now */
-	struct kube_arena arena;
+	struct arena arena;
 };
 
 struct deliveries {

@@ -121,7 +121,7 @@ bool parts_are_there(const struct handover *handover)
 struct file_list {
 	struct volume_file *items;
 	size_t n, capacity;
-	struct kube_arena names;
+	struct arena names;
 };
 
 static int add_file(struct file_list *list, const char *prefix, const struct envelope_file *file, struct slice content, struct error *err)
@@ -130,7 +130,7 @@ static int add_file(struct file_list *list, const char *prefix, const struct env
 
 	if (asprintf(&name, "%s%s%s", prefix, *prefix ? "/" : "", file->name) < 0)
 		return error_nomem(err);
-	const char *kept = kube_arena_string(&list->names, name);
+	const char *kept = arena_string(&list->names, name);
 	if (!kept || !array_room((void **)&list->items, list->n, &list->capacity, sizeof(struct volume_file)))
 		return error_nomem(err);
 	list->items[list->n++] = (struct volume_file){ kept, content, file->mode, file->uid, file->gid };
@@ -165,7 +165,7 @@ int parts_write(const struct handover *handover, struct error *err)
 	if (r == 0)
 		r = volumes_write(handover->daemon->volumes, handover->device, handover->resource, list.items, list.n, err);
 	free(list.items);
-	kube_arena_clear(&list.names);
+	arena_clear(&list.names);
 	return r;
 }
 

@@ -30,14 +30,14 @@ struct rotation {
 	bool json, begun; /* begun: of every turn; before that nothing is answered */
 	struct turn *turns;
 	size_t n, n_over;
-	struct kube_arena arena; /* of the turns' strings: deliveries may go meanwhile */
+	struct arena arena; /* of the turns' strings: deliveries may go meanwhile */
 };
 
 static void rotation_free(struct rotation *rotation)
 {
 	if (!rotation)
 		return;
-	kube_arena_clear(&rotation->arena);
+	arena_clear(&rotation->arena);
 	free(rotation->turns);
 	free(rotation);
 }
@@ -158,15 +158,15 @@ static int check_names(struct daemon *daemon, const struct control_request *requ
 
 static bool fill_turn(struct rotation *rotation, const struct delivery *delivery)
 {
-	struct kube_arena *arena = &rotation->arena;
+	struct arena *arena = &rotation->arena;
 	struct turn *turn = &rotation->turns[rotation->n];
 
 	*turn = (struct turn){
-		.device = kube_arena_string(arena, delivery->device),
-		.resource = kube_arena_string(arena, delivery->resource),
-		.namespace = kube_arena_string(arena, delivery->namespace),
-		.pod = kube_arena_string(arena, delivery->pod),
-		.container = kube_arena_string(arena, delivery->container),
+		.device = arena_string(arena, delivery->device),
+		.resource = arena_string(arena, delivery->resource),
+		.namespace = arena_string(arena, delivery->namespace),
+		.pod = arena_string(arena, delivery->pod),
+		.container = arena_string(arena, delivery->container),
 	};
 	rotation->n++;
 	return turn->device && turn->resource && turn->namespace && turn->pod && turn->container;

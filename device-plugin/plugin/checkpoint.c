@@ -58,7 +58,7 @@ static int add_device(struct checkpoint *checkpoint, const struct checkpoint_dev
 	int r = json_expect_string(at, &id, err);
 	if (r < 0)
 		return r;
-	device.device = kube_arena_string(&checkpoint->arena, id);
+	device.device = arena_string(&checkpoint->arena, id);
 	if (!device.device ||
 	    !array_room((void **)&checkpoint->devices, checkpoint->n, &checkpoint->capacity, sizeof(*checkpoint->devices)))
 		return error_nomem(err);
@@ -82,11 +82,11 @@ static int add_devices(struct checkpoint *checkpoint, const struct checkpoint_de
 	return r;
 }
 
-static int keep_strings(struct kube_arena *arena, struct checkpoint_device *entry, struct error *err)
+static int keep_strings(struct arena *arena, struct checkpoint_device *entry, struct error *err)
 {
-	entry->resource = kube_arena_string(arena, entry->resource);
-	entry->pod_uid = kube_arena_string(arena, entry->pod_uid);
-	entry->container = kube_arena_string(arena, entry->container);
+	entry->resource = arena_string(arena, entry->resource);
+	entry->pod_uid = arena_string(arena, entry->pod_uid);
+	entry->container = arena_string(arena, entry->container);
 	return entry->resource && entry->pod_uid && entry->container ? 0 : error_nomem(err);
 }
 
@@ -175,7 +175,7 @@ int checkpoint_load(const char *path, struct checkpoint *ret, struct error *err)
 
 void checkpoint_clear(struct checkpoint *checkpoint)
 {
-	kube_arena_clear(&checkpoint->arena);
+	arena_clear(&checkpoint->arena);
 	free(checkpoint->devices);
 	*checkpoint = (struct checkpoint){};
 }

@@ -2,8 +2,8 @@
 #ifndef HOLDFAST_PLUGIN_CHECKPOINT_H
 #define HOLDFAST_PLUGIN_CHECKPOINT_H
 
+#include "common/base/arena.h"
 #include "common/base/slice.h"
-#include "common/kube/arena.h"
 
 /*
  * What kubelet's device manager remembers on disk: `<kubelet>/device-plugins/kubelet_internal_checkpoint` (pkg/kubelet/cm/devicemanager/
@@ -19,7 +19,7 @@ struct checkpoint_device {
 struct checkpoint {
 	struct checkpoint_device *devices; /* in no order; a device of a NUMA node each time it stands there */
 	size_t n, capacity;
-	struct kube_arena arena;
+	struct arena arena;
 };
 
 /*

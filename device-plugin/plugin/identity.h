@@ -4,7 +4,7 @@
 
 #include <uv.h>
 
-#include "common/kube/arena.h"
+#include "common/base/arena.h"
 #include "common/kube/store.h"
 
 /*
@@ -49,7 +49,7 @@ struct identity {
 	const char *backend;     /* of the sandbox record: "runc", "kata", "vm"; NULL: there is none that can be believed */
 	const char *backend_why; /* why backend is NULL; else NULL */
 	struct kube_labels labels;
-	struct kube_arena arena; /* all of these */
+	struct arena arena; /* all of these */
 };
 void identity_free(struct identity *identity); /* accepts NULL */
 DEFINE_CLEANUP(struct identity *, identity_free);

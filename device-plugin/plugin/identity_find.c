@@ -56,7 +56,7 @@ static int add_backend(const struct find *find, struct identity *identity, struc
 	}
 	if (sandbox_record_is_shortage(why.code))
 		return error_set(err, why.code == ENOMEM ? ENOMEM : EAGAIN, "%s", why.message);
-	identity->backend_why = kube_arena_string(&identity->arena, why.message);
+	identity->backend_why = arena_string(&identity->arena, why.message);
 	return identity->backend_why ? 0 : error_nomem(err);
 }
 

@@ -100,7 +100,7 @@ struct owner {
 	const char *uid, *containers; /* by the checkpoint; NULL before */
 	struct pod_name *claims;      /* pods that have the device by PodResources, which tells of no UID */
 	size_t n_claims, capacity;
-	struct kube_arena arena;
+	struct arena arena;
 };
 
 int owner_init(struct owner *owner, const char *resource, const char *device, struct error *err) must_check;

@@ -119,7 +119,7 @@ static bool directory_is_gone(const struct identifier *identifier, const char *u
 
 static const char *keep(struct live_list *list, const char *text)
 {
-	const char *kept = kube_arena_string(&list->checkpoint.arena, text);
+	const char *kept = arena_string(&list->checkpoint.arena, text);
 
 	return kept ? kept : "";
 }

@@ -9,15 +9,15 @@
 
 int owner_init(struct owner *owner, const char *resource, const char *device, struct error *err)
 {
-	owner->resource = kube_arena_string(&owner->arena, resource);
-	owner->device = kube_arena_string(&owner->arena, device);
+	owner->resource = arena_string(&owner->arena, resource);
+	owner->device = arena_string(&owner->arena, device);
 	return owner->resource && owner->device ? 0 : error_nomem(err);
 }
 
 void owner_clear(struct owner *owner)
 {
 	free(owner->claims);
-	kube_arena_clear(&owner->arena);
+	arena_clear(&owner->arena);
 	*owner = (struct owner){};
 }
 
@@ -35,7 +35,7 @@ static int take_entry(struct owner *owner, const struct checkpoint_device *entry
 		return error_set(err, EAGAIN, "device %s stands in kubelet's checkpoint for two pods, of UID %s and %s; " ASK_AGAIN,
 				 owner->device, owner->uid, entry->pod_uid);
 	if (!owner->uid)
-		owner->uid = kube_arena_string(&owner->arena, entry->pod_uid);
+		owner->uid = arena_string(&owner->arena, entry->pod_uid);
 	if (!owner->uid)
 		return error_nomem(err);
 	if (containers->n == 0)
@@ -58,7 +58,7 @@ static int take_entries(struct owner *owner, const struct checkpoint *checkpoint
 		r = buf_check(&containers, "the names of the containers that have the device", err);
 	if (r < 0)
 		return r;
-	owner->containers = kube_arena_string(&owner->arena, buf_text(&containers));
+	owner->containers = arena_string(&owner->arena, buf_text(&containers));
 	return owner->containers ? 0 : error_nomem(err);
 }
 
@@ -101,8 +101,8 @@ static bool pod_has(const Podresources__PodResources *pod, const struct owner *o
 static int add_claim(struct owner *owner, const Podresources__PodResources *pod, struct error *err)
 {
 	struct pod_name claim = {
-		.namespace = kube_arena_string(&owner->arena, pod->namespace_),
-		.name = kube_arena_string(&owner->arena, pod->name),
+		.namespace = arena_string(&owner->arena, pod->namespace_),
+		.name = arena_string(&owner->arena, pod->name),
 	};
 
 	if (!claim.namespace || !claim.name || !array_room((void **)&owner->claims, owner->n_claims, &owner->capacity, sizeof(claim)))

@@ -142,9 +142,9 @@ const struct kube_object *pod_in_store(const struct kube_store *store, const cha
 
 /* ── What is handed out ── */
 
-static bool copy(struct kube_arena *arena, const char **ret, const char *text)
+static bool copy(struct arena *arena, const char **ret, const char *text)
 {
-	*ret = text ? kube_arena_string(arena, text) : NULL;
+	*ret = text ? arena_string(arena, text) : NULL;
 	return *ret || !text;
 }
 
@@ -154,14 +154,14 @@ static bool copy_labels(struct identity *identity, const struct pod_facts *pod)
 
 	if (pod->n_labels == 0)
 		return true;
-	labels->items = KUBE_ARENA_ARRAY(&identity->arena, struct kube_label, pod->n_labels);
+	labels->items = ARENA_ARRAY(&identity->arena, struct kube_label, pod->n_labels);
 	if (!labels->items)
 		return false;
 	for (; labels->n < pod->n_labels; labels->n++) {
 		const struct kube_label *label = &pod->labels[labels->n];
 		struct kube_label *own = &labels->items[labels->n];
-		own->key = kube_arena_string(&identity->arena, label->key);
-		own->value = kube_arena_string(&identity->arena, label->value);
+		own->key = arena_string(&identity->arena, label->key);
+		own->value = arena_string(&identity->arena, label->value);
 		if (!own->key || !own->value)
 			return false;
 	}
@@ -170,7 +170,7 @@ static bool copy_labels(struct identity *identity, const struct pod_facts *pod)
 
 static bool copy_all(struct identity *identity, const struct pod_facts *pod, const char *container)
 {
-	struct kube_arena *arena = &identity->arena;
+	struct arena *arena = &identity->arena;
 
 	return copy(arena, &identity->namespace, pod->namespace) && copy(arena, &identity->name, pod->name) &&
 	       copy(arena, &identity->uid, pod->uid) && copy(arena, &identity->container, container) &&
@@ -192,6 +192,6 @@ void identity_free(struct identity *identity)
 {
 	if (!identity)
 		return;
-	kube_arena_clear(&identity->arena);
+	arena_clear(&identity->arena);
 	free(identity);
 }

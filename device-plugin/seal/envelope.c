@@ -14,9 +14,9 @@ struct envelope *envelope_new(size_t n_files, size_t n_allow, size_t n_recipient
 	if (!envelope)
 		return NULL;
 	envelope->data = BUF_MAX(ENVELOPE_CONTENT_MAX + ENVELOPE_TAG_SIZE);
-	envelope->files = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_file, n_files + 1);
-	envelope->allow = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_allow, n_allow + 1);
-	envelope->recipients = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_recipient, n_recipients + 1);
+	envelope->files = ARENA_ARRAY(&envelope->arena, struct envelope_file, n_files + 1);
+	envelope->allow = ARENA_ARRAY(&envelope->arena, struct envelope_allow, n_allow + 1);
+	envelope->recipients = ARENA_ARRAY(&envelope->arena, struct envelope_recipient, n_recipients + 1);
 	if (!envelope->files || !envelope->allow || !envelope->recipients)
 		return NULL;
 	envelope->n_files = n_files;
@@ -41,7 +41,7 @@ void envelope_free(struct envelope *envelope)
 	for (size_t i = 0; envelope->recipients && i < envelope->n_recipients; i++)
 		recipient_clear(&envelope->recipients[i]);
 	buf_free(&envelope->data);
-	kube_arena_clear(&envelope->arena);
+	arena_clear(&envelope->arena);
 	free(envelope);
 }
 

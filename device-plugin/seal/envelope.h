@@ -2,8 +2,8 @@
 #ifndef HOLDFAST_SEAL_ENVELOPE_H
 #define HOLDFAST_SEAL_ENVELOPE_H
 
+#include "common/base/arena.h"
 #include "common/base/secret.h"
-#include "common/kube/arena.h"
 #include "device-plugin/seal/release.h"
 #include "device-plugin/seal/wrap.h"
 
@@ -68,7 +68,7 @@ struct envelope {
 	uint8_t nonce[ENVELOPE_NONCE_SIZE];
 	struct buf data;
 
-	struct kube_arena arena; /* strings and arrays */
+	struct arena arena; /* strings and arrays */
 };
 
 /* Zeroed, with room for as many of each; NULL: out of memory. */

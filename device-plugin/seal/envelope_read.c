@@ -34,7 +34,7 @@ static int read_string(struct envelope *envelope, const struct json_view *object
 		return r;
 	if (!is_valid(text))
 		return json_error(&at, err, "\"%.80s\" is not valid: %s", text, hint);
-	*ret = kube_arena_string(&envelope->arena, text);
+	*ret = arena_string(&envelope->arena, text);
 	return *ret ? 0 : error_nomem(err);
 }
 
@@ -101,7 +101,7 @@ static int read_file(struct envelope *envelope, const struct json_view *at, size
 		r = read_u32(at, "size", ENVELOPE_CONTENT_MAX, &file->size, err);
 	if (r < 0)
 		return r;
-	file->name = kube_arena_string(&envelope->arena, text);
+	file->name = arena_string(&envelope->arena, text);
 	return file->name ? check_unique(envelope, i, at, err) : error_nomem(err);
 }
 
@@ -121,7 +121,7 @@ static int read_labels(struct envelope *envelope, const struct json_view *at, st
 		n++;
 	if (n == 0 || n > ENVELOPE_LABELS_MAX)
 		return json_error(at, err, "has %zu labels; 1 to %d are possible", n, ENVELOPE_LABELS_MAX);
-	allow->labels = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_label, n);
+	allow->labels = ARENA_ARRAY(&envelope->arena, struct envelope_label, n);
 	if (!allow->labels)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, at) {
@@ -129,7 +129,7 @@ static int read_labels(struct envelope *envelope, const struct json_view *at, st
 
 		if (!kube_syntax_label_key(item.key))
 			return json_error(&item, err, "the key is not valid: %s", KUBE_LABEL_KEY_HINT);
-		label->key = kube_arena_string(&envelope->arena, item.key);
+		label->key = arena_string(&envelope->arena, item.key);
 		r = read_string(envelope, at, item.key, kube_syntax_label_value, KUBE_LABEL_VALUE_HINT, &label->value, err);
 		if (r < 0 || !label->key)
 			return r < 0 ? r : error_nomem(err);
@@ -164,7 +164,7 @@ static int read_release(struct envelope *envelope, const struct json_view *at, s
 		r = json_expect_array(&list, RELEASE_CONDITIONS_MAX, &n, err);
 	if (r < 0)
 		return r;
-	recipient->release = KUBE_ARENA_ARRAY(&envelope->arena, struct release, n + 1);
+	recipient->release = ARENA_ARRAY(&envelope->arena, struct release, n + 1);
 	if (!recipient->release)
 		return error_nomem(err);
 	JSON_FOR_EACH(item, &list) {

@@ -171,7 +171,7 @@ static void seal_once(unsigned n, struct series *series)
 
 		roots[i] = bench.sealing.node.root;
 		recipient->node = "edge-1";
-		recipient->release = KUBE_ARENA_ARRAY(&envelope->arena, struct release, 1);
+		recipient->release = ARENA_ARRAY(&envelope->arena, struct release, 1);
 		recipient->release[recipient->n_release++] = node_key_hold(&bench.sealing.node);
 	}
 	double start = now_ms();

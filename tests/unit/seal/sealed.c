@@ -81,7 +81,7 @@ void sealed_make_node_key(const char *node, const char *type, struct node_key *r
 
 static char *copy(struct envelope *envelope, const char *text)
 {
-	char *p = kube_arena_string(&envelope->arena, text);
+	char *p = arena_string(&envelope->arena, text);
 
 	assert_non_null(p);
 	return p;
@@ -95,7 +95,7 @@ static void fill_rules(struct envelope *envelope)
 	envelope->files[0] = (struct envelope_file){ copy(envelope, "password"), 0400, 0, 0, 6 };
 	envelope->files[1] = (struct envelope_file){ copy(envelope, "tls.crt"), 0444, 1000, 1000, 11 };
 	envelope->allow[0] = (struct envelope_allow){ .namespace = copy(envelope, "shop"), .service_account = copy(envelope, "db") };
-	envelope->allow[0].labels = KUBE_ARENA_ARRAY(&envelope->arena, struct envelope_label, 2);
+	envelope->allow[0].labels = ARENA_ARRAY(&envelope->arena, struct envelope_label, 2);
 	envelope->allow[0].labels[0] = (struct envelope_label){ copy(envelope, "app"), copy(envelope, "db") };
 	envelope->allow[0].labels[1] = (struct envelope_label){ copy(envelope, "a.b/tier"), copy(envelope, "back") };
 	envelope->allow[0].n_labels = 2;
@@ -118,7 +118,7 @@ struct envelope *sealed_make(void)
 		sealed_make_node_key(nodes[i], types[i], &key);
 		roots[i] = key.root;
 		recipient->node = copy(envelope, nodes[i]);
-		recipient->release = KUBE_ARENA_ARRAY(&envelope->arena, struct release, 1);
+		recipient->release = ARENA_ARRAY(&envelope->arena, struct release, 1);
 		recipient->release[0] = node_key_hold(&key);
 		recipient->n_release = 1;
 		node_key_clear(&key);

@@ -4,7 +4,7 @@
  * 16 bytes of header and padding for each. Instead the reader runs twice over the same JSON tree: once to measure, once to fill one
  * block of exactly that size. The second run costs little next to parsing, and freeing is one free().
  */
-#include "common/kube/arena.h"
+#include "common/base/arena.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,33 +14,33 @@
 #define FIRST_CHUNK_BYTES 512
 #define CHUNK_BYTES_MAX 8192
 
-struct kube_arena_chunk {
-	struct kube_arena_chunk *next;
+struct arena_chunk {
+	struct arena_chunk *next;
 	size_t size, used;
 	_Alignas(16) uint8_t bytes[];
 };
 
-int kube_arena_exact(struct kube_arena *arena, size_t size, struct error *err)
+int arena_exact(struct arena *arena, size_t size, struct error *err)
 {
 	uint8_t *block = calloc(1, size ? size : 1);
 
 	if (!block)
 		return error_nomem(err);
-	*arena = (struct kube_arena){ .block = block, .size = size };
+	*arena = (struct arena){ .block = block, .size = size };
 	return 0;
 }
 
-void kube_arena_clear(struct kube_arena *arena)
+void arena_clear(struct arena *arena)
 {
-	struct kube_arena_chunk *chunk = arena->chunks;
+	struct arena_chunk *chunk = arena->chunks;
 
 	while (chunk) {
-		struct kube_arena_chunk *next = chunk->next;
+		struct arena_chunk *next = chunk->next;
 		free(chunk);
 		chunk = next;
 	}
 	free(arena->block);
-	*arena = (struct kube_arena){};
+	*arena = (struct arena){};
 }
 
 static size_t align_up(size_t n, size_t alignment)
@@ -48,7 +48,7 @@ static size_t align_up(size_t n, size_t alignment)
 	return (n + alignment - 1) & ~(alignment - 1);
 }
 
-static struct kube_arena_chunk *add_chunk(struct kube_arena *arena, size_t needed)
+static struct arena_chunk *add_chunk(struct arena *arena, size_t needed)
 {
 	size_t size = arena->chunks ? 2 * arena->chunks->size : FIRST_CHUNK_BYTES;
 
@@ -56,7 +56,7 @@ static struct kube_arena_chunk *add_chunk(struct kube_arena *arena, size_t neede
 		size = CHUNK_BYTES_MAX;
 	if (size < needed)
 		size = needed;
-	struct kube_arena_chunk *chunk = calloc(1, sizeof(*chunk) + size);
+	struct arena_chunk *chunk = calloc(1, sizeof(*chunk) + size);
 	if (!chunk)
 		return NULL;
 	chunk->size = size;
@@ -65,9 +65,9 @@ static struct kube_arena_chunk *add_chunk(struct kube_arena *arena, size_t neede
 	return chunk;
 }
 
-static void *take_from_chunk(struct kube_arena *arena, size_t bytes, size_t alignment)
+static void *take_from_chunk(struct arena *arena, size_t bytes, size_t alignment)
 {
-	struct kube_arena_chunk *chunk = arena->chunks;
+	struct arena_chunk *chunk = arena->chunks;
 
 	if (!chunk || chunk->size - chunk->used < bytes + alignment)
 		chunk = add_chunk(arena, bytes + alignment);
@@ -78,7 +78,7 @@ static void *take_from_chunk(struct kube_arena *arena, size_t bytes, size_t alig
 	return chunk->bytes + at;
 }
 
-void *kube_arena_take(struct kube_arena *arena, size_t n, size_t element_size, size_t alignment)
+void *arena_take(struct arena *arena, size_t n, size_t element_size, size_t alignment)
 {
 	size_t bytes, end;
 	size_t at = align_up(arena->used, alignment);
@@ -93,10 +93,10 @@ void *kube_arena_take(struct kube_arena *arena, size_t n, size_t element_size, s
 	return p;
 }
 
-char *kube_arena_string(struct kube_arena *arena, const char *text)
+char *arena_string(struct arena *arena, const char *text)
 {
 	size_t n = strlen(text) + 1;
-	char *copy = kube_arena_take(arena, n, 1, 1);
+	char *copy = arena_take(arena, n, 1, 1);
 
 	return copy ? memcpy(copy, text, n) : NULL;
 }
