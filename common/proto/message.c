@@ -2,11 +2,31 @@
 #include "common/proto/message.h"
 
 #include <errno.h>
+#include <stdlib.h>
+
+/* It answers NULL to bad bytes and to a lack of memory alike; so we see the latter. */
+static void *allocate(void *lacked, size_t n)
+{
+	void *p = malloc(n);
+
+	if (!p)
+		*(bool *)lacked = true;
+	return p;
+}
+
+static void release(void *lacked, void *p)
+{
+	free(p);
+}
 
 int message_unpack(const ProtobufCMessageDescriptor *descriptor, struct slice bytes, ProtobufCMessage **ret, struct error *err)
 {
-	ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, bytes.n, bytes.p);
+	bool lacked = false;
+	ProtobufCAllocator allocator = { .alloc = allocate, .free = release, .allocator_data = &lacked };
+	ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, bytes.n, bytes.p);
 
+	if (!message && lacked)
+		return error_nomem(err);
 	if (!message)
 		return error_set(err, EINVAL, "%zu bytes are no %s of protobuf", bytes.n, descriptor->name);
 	*ret = message;

@@ -16,7 +16,7 @@
  */
 #define message_read(descriptor, bytes, ret, err) message_unpack(descriptor, bytes, (ProtobufCMessage **)(ret), err)
 
-/* EINVAL: no such message (or no memory: protobuf-c does not tell), naming its type. What we do not know of it is skipped. */
+/* EINVAL: no such message, naming its type. ENOMEM. What we do not know of it is skipped. */
 int message_unpack(const ProtobufCMessageDescriptor *descriptor, struct slice bytes, ProtobufCMessage **ret, struct error *err) must_check;
 
 /* For _cleanup_ of a pointer to any message that was read. */
