@@ -9,26 +9,32 @@ static bool is_control(const uint8_t *p)
 	return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
 }
 
-struct show show_text(struct slice text)
+void show_sentence(struct slice text, char *ret, size_t size)
 {
-	struct show show;
 	size_t n = 0;
 
 	while (text.n > 0) {
 		size_t length = utf8_length(text.p, text.n);
 		size_t step = length ? length : 1;
-		if (n + step > SHOW_MAX) {
-			memcpy(show.text + n, "...", 4);
-			return show;
+		if (n + step > size - 4) {
+			memcpy(ret + n, "...", 4);
+			return;
 		}
 		if (length == 0 || is_control(text.p)) {
-			show.text[n++] = '?';
+			ret[n++] = '?';
 		} else {
-			memcpy(show.text + n, text.p, step);
+			memcpy(ret + n, text.p, step);
 			n += step;
 		}
 		text = slice_from(text.p + step, text.n - step);
 	}
-	show.text[n] = 0;
+	ret[n] = 0;
+}
+
+struct show show_text(struct slice text)
+{
+	struct show show;
+
+	show_sentence(text, show.text, sizeof(show.text));
 	return show;
 }

@@ -20,4 +20,7 @@ struct show show_text(struct slice text);
 
 #define SHOW(slice) (show_text(slice).text)
 
+/* The same, of a sentence: into `ret` of `size` bytes, at least 4, that always holds a C string afterwards. */
+void show_sentence(struct slice text, char *ret, size_t size);
+
 #endif

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/slice.h"
 #include "common/proto/agent.pb-c.h"
+#include "kata-shim/vm/agent/stdio.h" /* struct vm_stdio */
 
 /*
  * The VM of one pod, from its first process on the host to the last thing that it leaves. All calls are made in the loop's thread; those
@@ -27,12 +28,6 @@
  */
 struct vm;
 struct vm_settings; /* kata-shim/vm/qemu/settings.h */
-
-/* Paths of containerd's fifos; NULL or "": none. */
-struct vm_stdio {
-	const char *in, *out, *err; /* with a terminal, `err` is not used */
-	bool terminal;
-};
 
 /* As containerd.types.Mount; what the container's root file system is made of, mounted one upon the other. */
 struct vm_rootfs {
