@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/error.h"
+
 /*
  * What a CNI has put into a pod's network namespace, as the guest is to have it: plain data. Numbers are the kernel's (linux/rtnetlink.h,
  * linux/if_addr.h, linux/neighbour.h). A namespace with more than the limits is refused by name, never cut.
@@ -17,6 +19,7 @@
 #define NETWORK_ROUTES_MAX 256
 #define NETWORK_NEIGHBOURS_MAX 256
 #define NETWORK_KIND_MAX 16
+#define NETWORK_IP_TEXT 46 /* INET6_ADDRSTRLEN */
 
 /* IPv4 in the first four bytes, the rest zero. */
 struct network_ip {
@@ -35,7 +38,7 @@ struct network_link {
 };
 
 struct network_address {
-	unsigned link; /* its index */
+	unsigned link;              /* its index */
 	struct network_ip ip, peer; /* peer: of a point-to-point address, else none */
 	uint8_t prefix;             /* the peer's, if there is one */
 	uint8_t scope;              /* RT_SCOPE_* */
@@ -63,11 +66,33 @@ struct network_neighbour {
 };
 
 struct network {
-	struct network_link links[NETWORK_LINKS_MAX]; /* all but the loopback, and what nobody has configured (tunl0, sit0 …) */
+	struct network_link links[NETWORK_LINKS_MAX]; /* all that are up, without the loopback */
 	struct network_address addresses[NETWORK_ADDRESSES_MAX];
-	struct network_route routes[NETWORK_ROUTES_MAX]; /* the main table's */
+	struct network_route routes[NETWORK_ROUTES_MAX];             /* the main table's */
 	struct network_neighbour neighbours[NETWORK_NEIGHBOURS_MAX]; /* the permanent ones */
 	size_t n_links, n_addresses, n_routes, n_neighbours;
+	bool has_rules; /* routes are chosen by rules (ip rule) other than the kernel's own */
 };
+
+struct nlmsghdr;
+
+/*
+ * Takes what one message of a dump (RTM_NEWLINK first, then RTM_NEWADDR, NEWROUTE, NEWNEIGH, NEWRULE) tells, if a guest is to have it. Left
+ * out are links that are down (the tunl0 and sit0 that modules make), what is not on a link that was taken, what the kernel or a router
+ * made and the guest's kernel will make or hear itself (local, broadcast and multicast routes, those of router advertisements), temporary
+ * addresses and those that another host has. E2BIG: more than a limit.
+ */
+int network_take(struct network *network, const struct nlmsghdr *message, struct error *err) must_check;
+
+/* EOPNOTSUPP: a guest cannot have it; the message says what and why, and what to do. */
+int network_check(const struct network *network, struct error *err) must_check;
+
+const struct network_link *network_link(const struct network *network, unsigned index); /* NULL: there is none */
+
+bool network_ip_equals(const struct network_ip *a, const struct network_ip *b);
+/* Text of an address, "none" if it is none. */
+void network_ip_format(const struct network_ip *ip, char text[static NETWORK_IP_TEXT]);
+/* The address with all bits behind the prefix zero. */
+struct network_ip network_ip_masked(const struct network_ip *ip, uint8_t prefix);
 
 #endif

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The order is such that nobody ever hears the pod's kernel and the guest at once, and that a failure, or the death of the shim, at any
+ *step leaves nothing that keeps the next try from working:
+ *
+ *	1. taps, down      nobody else can have them, so only one VM is in a namespace; they go with their descriptors
+ *	2. old redirections off: those of a dead shim
+ *	3. tap → link, link → tap: what arrives on the link is dropped now, since the tap is down
+ *	4. taps up
+ */
+#include "kata-shim/vm/net/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kata-shim/vm/net/namespace.h"
+#include "kata-shim/vm/net/redirect.h"
+#include "kata-shim/vm/net/tap.h"
+
+#define READ_TRIES 8
+
+static int open_route_socket(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+}
+
+static int open_netlink(const struct namespace *namespace, struct netlink *ret, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+
+	int r = namespace_open_in(namespace, open_route_socket, "a netlink socket", &fd, err);
+	if (r == 0)
+		r = netlink_adopt(fd, ret, err);
+	if (r == 0)
+		fd = -1;
+	return r;
+}
+
+/* ── reading ── */
+
+static int take(void *network, const struct nlmsghdr *message, struct error *err)
+{
+	return network_take(network, message, err);
+}
+
+static int dump_once(struct netlink *netlink, uint16_t type, size_t header, struct network *network, struct error *err)
+{
+	struct netlink_request request;
+
+	netlink_begin(&request, type, NLM_F_DUMP, header);
+	if (type == RTM_GETLINK)
+		mnl_attr_put_u32(request.message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return netlink_ask(netlink, &request, take, network, "cannot read the pod's network", err);
+}
+
+/* A kernel without policy routing has no rules. */
+static int read_once(struct netlink *netlink, struct network *network, struct error *err)
+{
+	static const struct {
+		uint16_t type;
+		size_t header;
+	} dumps[] = {
+		{ RTM_GETLINK, sizeof(struct ifinfomsg) },    { RTM_GETADDR, sizeof(struct ifaddrmsg) },
+		{ RTM_GETROUTE, sizeof(struct rtmsg) },       { RTM_GETNEIGH, sizeof(struct ndmsg) },
+		{ RTM_GETRULE, sizeof(struct fib_rule_hdr) },
+	};
+	int r = 0;
+
+	*network = (struct network){};
+	for (size_t i = 0; i < sizeof(dumps) / sizeof(dumps[0]) && r == 0; i++) {
+		r = dump_once(netlink, dumps[i].type, dumps[i].header, network, err);
+		if (r == -EOPNOTSUPP && dumps[i].type == RTM_GETRULE)
+			r = 0;
+	}
+	return r;
+}
+
+static int read_network(struct netlink *netlink, struct network *network, struct error *err)
+{
+	int r = -EINTR;
+
+	for (int i = 0; i < READ_TRIES && r == -EINTR; i++)
+		r = read_once(netlink, network, err);
+	return r;
+}
+
+/* ── joining ── */
+
+struct tap {
+	char name[IF_NAMESIZE];
+	unsigned index;
+};
+
+/* Not of the pod's namespace: it works for whatever tap it is told of. */
+static int open_vhost(int *ret, struct error *err)
+{
+	int fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && errno != ENOENT && errno != ENODEV && errno != ENXIO)
+		return error_errno(err, errno, "cannot open /dev/vhost-net");
+	*ret = fd;
+	return 0;
+}
+
+static int make_taps(const struct namespace *namespace, struct netlink *netlink, struct net *net, struct tap *taps, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < net->network.n_links && r == 0; i++) {
+		snprintf(taps[i].name, sizeof(taps[i].name), "vmtap%hhu", (uint8_t)i);
+		r = tap_make(namespace, taps[i].name, &net->taps[i], err);
+		if (r == 0)
+			r = tap_configure(netlink, taps[i].name, &net->network.links[i], &taps[i].index, err);
+		if (r == 0)
+			r = open_vhost(&net->vhost[i], err);
+	}
+	return r;
+}
+
+static int redirect(struct netlink *netlink, const struct network_link *link, const struct tap *tap, struct error *err)
+{
+	struct network_link from_tap = { .index = tap->index };
+
+	snprintf(from_tap.name, sizeof(from_tap.name), "%s", tap->name);
+	int r = redirect_add(netlink, &from_tap, link->index, err);
+	if (r == 0)
+		r = redirect_add(netlink, link, tap->index, err);
+	return r == 0 ? tap_up(netlink, tap->name, tap->index, err) : r;
+}
+
+static int clear(struct netlink *netlink, const struct network *network, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < network->n_links && r == 0; i++)
+		r = redirect_remove(netlink, &network->links[i], err);
+	return r;
+}
+
+static int join(const struct namespace *namespace, struct netlink *netlink, struct net *net, struct error *err)
+{
+	struct tap taps[NETWORK_LINKS_MAX];
+	struct error ignored;
+
+	int r = make_taps(namespace, netlink, net, taps, err);
+	if (r == 0)
+		r = clear(netlink, &net->network, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < net->network.n_links && r == 0; i++)
+		r = redirect(netlink, &net->network.links[i], &taps[i], err);
+	if (r < 0 && clear(netlink, &net->network, &ignored) < 0)
+		return error_wrap(err, "(and it cannot be undone: %.128s)", ignored.message);
+	return r;
+}
+
+static struct net *new_net(void)
+{
+	struct net *net = calloc(1, sizeof(*net));
+
+	for (size_t i = 0; net && i < NETWORK_LINKS_MAX; i++)
+		net->taps[i] = net->vhost[i] = -1;
+	return net;
+}
+
+static int join_namespace(const char *path, struct net *net, struct error *err)
+{
+	_cleanup_(namespace_close) struct namespace namespace = NAMESPACE_NONE;
+	_cleanup_(netlink_close) struct netlink netlink = {};
+
+	int r = namespace_open(path, &namespace, err);
+	if (r == 0)
+		r = open_netlink(&namespace, &netlink, err);
+	if (r == 0)
+		r = read_network(&netlink, &net->network, err);
+	if (r == 0)
+		r = network_check(&net->network, err);
+	return r == 0 ? join(&namespace, &netlink, net, err) : r;
+}
+
+int net_join(const char *path, struct net **ret, struct error *err)
+{
+	_cleanup_(net_freep) struct net *net = new_net();
+
+	if (!net)
+		return error_nomem(err);
+	int r = path && *path ? join_namespace(path, net, err) : 0;
+	if (r == 0)
+		*ret = TAKE_PTR(net);
+	return r;
+}
+
+void net_close(struct net *net)
+{
+	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++) {
+		cleanup_close(&net->taps[i]);
+		cleanup_close(&net->vhost[i]);
+		net->taps[i] = net->vhost[i] = -1;
+	}
+}
+
+void net_free(struct net *net)
+{
+	if (net)
+		net_close(net);
+	free(net);
+}
+
+int net_leave(const char *path, struct error *err)
+{
+	_cleanup_(namespace_close) struct namespace namespace = NAMESPACE_NONE;
+	_cleanup_(netlink_close) struct netlink netlink = {};
+	struct network network = {};
+
+	if (!path || !*path)
+		return 0;
+	int r = namespace_open(path, &namespace, err);
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	if (r == 0)
+		r = open_netlink(&namespace, &netlink, err);
+	if (r == 0)
+		r = dump_once(&netlink, RTM_GETLINK, sizeof(struct ifinfomsg), &network, err);
+	return r == 0 ? clear(&netlink, &network, err) : r;
+}
