@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "tests/net/guest.h"
 #include "tests/net/rtnl.h"
 
 #define PLACES_MAX (FABRIC_FIRST_POD + FABRIC_PODS_MAX)
@@ -25,6 +26,7 @@ struct place {
 	unsigned port;     /* the node's half of its veth */
 	unsigned at_node;  /* where the node's routes to it go: its port, or the bridge */
 	struct rtnl *rtnl;
+	struct guest *guest; /* of a VM, whose netns this is; else NULL */
 };
 
 struct fabric {
@@ -39,9 +41,19 @@ static const struct kube_address fence_addresses[2] = {
 	{ .family = AF_INET, .bytes = { 198, 18, 255, 2 } },
 };
 
+static bool has_bridge(const struct fabric *fabric)
+{
+	return fabric->kind == FABRIC_BRIDGED || fabric->kind == FABRIC_BRIDGED_VMS;
+}
+
+static bool is_vm(const struct fabric *fabric, int place)
+{
+	return (fabric->kind == FABRIC_ROUTED_VMS || fabric->kind == FABRIC_BRIDGED_VMS) && place >= FABRIC_FIRST_POD && place % 2 == 0;
+}
+
 static bool is_on_bridge(const struct fabric *fabric, int place)
 {
-	return fabric->kind == FABRIC_BRIDGED && place != FABRIC_OUTSIDE;
+	return has_bridge(fabric) && place != FABRIC_OUTSIDE;
 }
 
 static int write_setting(const char *path, const char *value, struct error *err)
@@ -96,7 +108,7 @@ static int make_place(struct fabric *fabric, struct error *err)
 
 static int forward(struct fabric *fabric, struct error *err)
 {
-	const char *bridged = fabric->kind == FABRIC_BRIDGED ? "1" : "0";
+	const char *bridged = has_bridge(fabric) ? "1" : "0";
 
 	int r = write_setting("/proc/sys/net/ipv4/ip_forward", "1", err);
 	if (r == 0)
@@ -196,6 +208,9 @@ int fabric_rewire(struct fabric *fabric, int place, struct error *err)
 {
 	char text[64];
 
+	if (is_vm(fabric, place))
+		return error_set(err, EOPNOTSUPP, "place %d is a VM", place);
+
 	int r = fabric_enter(fabric, FABRIC_NODE, err);
 	snprintf(text, sizeof(text), "link delete v%d\n", place);
 	if (r == 0)
@@ -216,7 +231,7 @@ static int wait_for_wires(struct fabric *fabric, struct error *err)
 
 	for (int i = FABRIC_NODE + 1; i < fabric->n_places && r == 0; i++)
 		r = rtnl_link_wait(fabric->places[FABRIC_NODE].rtnl, fabric->places[i].port, err);
-	if (r == 0 && fabric->kind == FABRIC_BRIDGED)
+	if (r == 0 && has_bridge(fabric))
 		r = rtnl_link_wait(fabric->places[FABRIC_NODE].rtnl, fabric->places[FABRIC_FENCE_A].at_node, err);
 	for (int i = FABRIC_NODE + 1; i < fabric->n_places && r == 0; i++)
 		r = rtnl_link_wait(fabric->places[i].rtnl, fabric->places[i].link, err);
@@ -232,10 +247,57 @@ static int wire_node(struct fabric *fabric, struct error *err)
 	if (r == 0)
 		r = batch("link set lo up\n", err);
 	fabric->places[FABRIC_NODE].link = if_nametoindex("lo");
-	if (r < 0 || fabric->kind != FABRIC_BRIDGED)
+	if (r < 0 || !has_bridge(fabric))
 		return r;
 	return batch("link add cni0 type bridge forward_delay 0 mcast_snooping 0\nlink set cni0 up\n"
 		     "address add 169.254.1.1/32 dev cni0\naddress add fe80::1/64 dev cni0 nodad\n", err);
+}
+
+/* The guest is in the pod's place from now on. The pod's namespace lives as long as the guest's taps. */
+static int move_into_guest(struct fabric *fabric, int place, struct error *err)
+{
+	struct place *at = &fabric->places[place];
+	char text[512];
+
+	close(at->netns);
+	at->netns = dup(guest_netns(at->guest));
+	if (at->netns < 0)
+		return error_errno(err, errno, "cannot copy a descriptor");
+	rtnl_close(TAKE_PTR(at->rtnl));
+	fabric->entered = -1;
+	int r = fabric_enter(fabric, place, err);
+	if (r == 0)
+		r = rtnl_open(&at->rtnl, err);
+	wire_inside(place, text);
+	if (r == 0)
+		r = batch(text, err);
+	if (r == 0)
+		r = hurry_neighbors("eth0", err);
+	at->link = if_nametoindex("eth0");
+	return r == 0 && !at->link ? error_errno(err, errno, "cannot find the card of guest %d", place) : r;
+}
+
+static int make_vm(struct fabric *fabric, int place, struct error *err)
+{
+	_cleanup_(net_freep) struct net *net = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fabric->places[place].netns);
+	fabric_leave(fabric);
+	int r = net_join(path, &net, err);
+	if (r == 0)
+		r = guest_new(net, &fabric->places[place].guest, err);
+	return r == 0 ? move_into_guest(fabric, place, err) : r;
+}
+
+static int make_vms(struct fabric *fabric, struct error *err)
+{
+	int r = 0;
+
+	for (int i = 0; i < fabric->n_places && r == 0; i++)
+		if (is_vm(fabric, i))
+			r = make_vm(fabric, i, err);
+	return r;
 }
 
 static int open_fence(struct fabric *fabric, int which, struct error *err)
@@ -292,6 +354,8 @@ static int build(struct fabric *fabric, size_t n_pods, struct error *err)
 		r = wire(fabric, i, err);
 	if (r == 0)
 		r = wait_for_wires(fabric, err);
+	if (r == 0)
+		r = make_vms(fabric, err);
 	return r == 0 ? make_fence(fabric, err) : r;
 }
 
@@ -341,6 +405,7 @@ void fabric_free(struct fabric *fabric)
 	for (int i = 0; i < 2; i++)
 		cleanup_close(&fabric->fence[i]);
 	for (int i = 0; i < fabric->n_places; i++) {
+		guest_free(fabric->places[i].guest);
 		rtnl_close(fabric->places[i].rtnl);
 		close(fabric->places[i].netns);
 	}
@@ -401,16 +466,45 @@ int fabric_address_remove(struct fabric *fabric, int place, const struct kube_ad
 	return r == 0 ? tell_peers(fabric, place, false, address, err) : r;
 }
 
-int fabric_fence(struct fabric *fabric, struct error *err)
+static int send_to_and_fro(struct fabric *fabric, struct error *err)
 {
 	char byte = 0;
 
-	if (fabric->fence[0] < 0)
-		return poll(NULL, 0, ADOPTED_FENCE_MS) < 0 ? error_errno(err, errno, "cannot wait") : 0;
-	for (int i = 0; i < FENCE_ROUNDS * 2; i++) {
-		int from = fabric->fence[i & 1], to = fabric->fence[!(i & 1)];
+	for (int i = 0; i < 2; i++) {
+		int from = fabric->fence[i], to = fabric->fence[!i];
 		if (send(from, &byte, 1, 0) != 1 || recv(to, &byte, 1, 0) != 1)
 			return error_errno(err, errno, "the fence's packet was lost");
+	}
+	return 0;
+}
+
+/* A packet is on its way also while a guest's process has not carried it. */
+static int settle_guests(struct fabric *fabric, bool *ret_carried, struct error *err)
+{
+	int r = 0;
+
+	*ret_carried = false;
+	for (int i = 0; i < fabric->n_places && r == 0; i++) {
+		bool carried = false;
+		if (fabric->places[i].guest)
+			r = guest_settle(fabric->places[i].guest, &carried, err);
+		*ret_carried |= carried;
+	}
+	return r;
+}
+
+int fabric_fence(struct fabric *fabric, struct error *err)
+{
+	bool carried = false;
+
+	if (fabric->fence[0] < 0)
+		return poll(NULL, 0, ADOPTED_FENCE_MS) < 0 ? error_errno(err, errno, "cannot wait") : 0;
+	for (int i = 0; i < FENCE_ROUNDS || carried; i++) {
+		int r = send_to_and_fro(fabric, err);
+		if (r == 0)
+			r = settle_guests(fabric, &carried, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -22,7 +22,8 @@
  */
 struct fabric;
 
-enum fabric_kind { FABRIC_ROUTED, FABRIC_BRIDGED };
+/* VMS: every other pod is a VM (tests/net/guest.h), and its place is the guest; the rest are pods as ever. */
+enum fabric_kind { FABRIC_ROUTED, FABRIC_BRIDGED, FABRIC_ROUTED_VMS, FABRIC_BRIDGED_VMS };
 
 /* Places. Pods follow: FABRIC_POD(0) … */
 enum { FABRIC_NODE, FABRIC_OUTSIDE, FABRIC_FENCE_A, FABRIC_FENCE_B, FABRIC_FIRST_POD };
@@ -46,7 +47,7 @@ int fabric_address_add(struct fabric *fabric, int place, const struct kube_addre
 int fabric_address_wait(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 int fabric_address_remove(struct fabric *fabric, int place, const struct kube_address *address, struct error *err) must_check;
 
-/* The pod's veth goes, with all that is on it, and a new one comes, as when one pod's sandbox ends and another's begins. */
+/* The pod's veth goes, with all that is on it, and a new one comes, as when one pod's sandbox ends and another's begins. Not of a VM. */
 int fabric_rewire(struct fabric *fabric, int place, struct error *err) must_check;
 
 /*

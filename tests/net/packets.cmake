@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pods as network namespaces, probes between them, and the judges that compare what the packets do with what they should.
-holdfast_library(hf_fabric SOURCES fabric.c rtnl.c volley.c volley_socket.c LINK hf_kube_objects dep::mnl)
+holdfast_library(hf_fabric SOURCES fabric.c guest.c rtnl.c volley.c volley_socket.c LINK hf_kube_objects hf_vm_net dep::mnl)
 holdfast_test(test_volley LABEL net SOURCES test_volley.c LINK hf_fabric nft_support)
 
 if(TARGET policy_testing)

@@ -230,6 +230,17 @@ static void test_odd_random_cases_agree_on_a_bridged_node(void **state)
 	run_cases(FABRIC_BRIDGED, &odd);
 }
 
+/* The same policy judges VMs: as senders, as receivers, and one the other. */
+static void test_random_cases_agree_on_a_routed_node_with_vms(void **state)
+{
+	run_cases(FABRIC_ROUTED_VMS, &plain);
+}
+
+static void test_odd_random_cases_agree_on_a_bridged_node_with_vms(void **state)
+{
+	run_cases(FABRIC_BRIDGED_VMS, &odd);
+}
+
 static void nft_command(const char *command)
 {
 	struct error err;
@@ -283,6 +294,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_random_cases_agree_on_a_bridged_node, close_court),
 		cmocka_unit_test_teardown(test_odd_random_cases_agree_on_a_routed_node, close_court),
 		cmocka_unit_test_teardown(test_odd_random_cases_agree_on_a_bridged_node, close_court),
+		cmocka_unit_test_teardown(test_random_cases_agree_on_a_routed_node_with_vms, close_court),
+		cmocka_unit_test_teardown(test_odd_random_cases_agree_on_a_bridged_node_with_vms, close_court),
 	};
 
 	need_namespaces();

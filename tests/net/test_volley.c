@@ -124,6 +124,16 @@ static void test_everything_passes_on_an_open_bridged_node(void **state)
 	everything_passes(FABRIC_BRIDGED);
 }
 
+static void test_everything_passes_between_vms_and_pods_on_a_routed_node(void **state)
+{
+	everything_passes(FABRIC_ROUTED_VMS);
+}
+
+static void test_everything_passes_between_vms_and_pods_on_a_bridged_node(void **state)
+{
+	everything_passes(FABRIC_BRIDGED_VMS);
+}
+
 static bool is_dropped(const struct volley_probe *probe)
 {
 	return probe->protocol == IPPROTO_TCP && probe->to == FABRIC_POD(1) && probe->from != FABRIC_NODE;
@@ -153,6 +163,16 @@ static void test_only_what_a_rule_drops_is_lost_on_a_routed_node(void **state)
 static void test_only_what_a_rule_drops_is_lost_on_a_bridged_node(void **state)
 {
 	only_what_a_rule_drops_is_lost(FABRIC_BRIDGED);
+}
+
+static void test_only_what_a_rule_drops_is_lost_on_a_routed_node_with_vms(void **state)
+{
+	only_what_a_rule_drops_is_lost(FABRIC_ROUTED_VMS);
+}
+
+static void test_only_what_a_rule_drops_is_lost_on_a_bridged_node_with_vms(void **state)
+{
+	only_what_a_rule_drops_is_lost(FABRIC_BRIDGED_VMS);
 }
 
 static void test_a_lost_echo_is_not_taken_for_a_lost_datagram(void **state)
@@ -193,8 +213,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_passes_on_an_open_routed_node),
 		cmocka_unit_test(test_everything_passes_on_an_open_bridged_node),
+		cmocka_unit_test(test_everything_passes_between_vms_and_pods_on_a_routed_node),
+		cmocka_unit_test(test_everything_passes_between_vms_and_pods_on_a_bridged_node),
 		cmocka_unit_test(test_only_what_a_rule_drops_is_lost_on_a_routed_node),
 		cmocka_unit_test(test_only_what_a_rule_drops_is_lost_on_a_bridged_node),
+		cmocka_unit_test(test_only_what_a_rule_drops_is_lost_on_a_routed_node_with_vms),
+		cmocka_unit_test(test_only_what_a_rule_drops_is_lost_on_a_bridged_node_with_vms),
 		cmocka_unit_test(test_a_lost_echo_is_not_taken_for_a_lost_datagram),
 		cmocka_unit_test(test_an_address_that_moves_to_another_pod_is_found_there),
 	};
