@@ -34,7 +34,7 @@ struct plan_sandbox {
 	const char *network;      /* path of the network namespace on the host; NULL: none was made, there is only lo */
 	const char *cgroups_path; /* on the host, as runc reads it: "/a/b" or "slice:prefix:name"; "": none */
 	struct vm_limits limits;  /* the sum of the containers': io.kubernetes.cri.sandbox-memory and -cpu-… */
-	/* Of the pod's namespaces. plan_make gives them to each container, since there may be no pause container in the guest to have them.
+	/* Of the pod's namespaces. plan_make gives them to each container, as there may be no pause container: whoever is first sets them.
 	 */
 	Oci__StringEntry **sysctls;
 	size_t n_sysctls;
@@ -53,7 +53,7 @@ void plan_sandbox_clear(struct plan_sandbox *sandbox);
 enum plan_way {
 	PLAN_SHARED, /* the directory or file `host` is to be seen in the share as `name` (<share>/<name>), by mounting it there */
 	PLAN_COPIED, /* its content is to be at `guest`, before the container starts and after every change */
-	PLAN_MEMORY, /* a tmpfs of the guest: `storage` belongs into CreateContainer's storages */
+	PLAN_MEMORY, /* a tmpfs of the guest: `storage` belongs into CreateContainer's storages, once for each container that has it */
 	PLAN_OPEN,   /* cannot be known from the path: look at it, then plan_settle says which of the three */
 };
 
@@ -69,6 +69,7 @@ struct plan_source {
 	bool follows;       /* and with those that come later (HostToContainer), as far as the share can */
 	const char *ask;    /* of PLAN_OPEN: a path; whether it is there is plan_seen's `asked`. NULL: no question */
 	const char *volume; /* of PLAN_OPEN: the volume's name in the pod */
+	/* Of PLAN_MEMORY: driver "ephemeral", options mode=0777, size=BYTES, fsgid=GROUP. Kata's agent minds only the last. */
 	Agent__Storage *storage;
 	Oci__Mount *mount; /* that uses it */
 };
