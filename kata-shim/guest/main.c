@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
+/*
+ * As /init of a VM the agent makes the machine, serves its host and powers off: when DestroySandbox asks for it, when its host is gone, or
+ * when it cannot go on, and then the console's last line says why. With --listen it touches nothing of the machine.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/program.h"
+#include "kata-shim/guest/channel.h"
 #include "kata-shim/guest/container.h"
 #include "kata-shim/guest/copy.h"
+#include "kata-shim/guest/machine.h"
 #include "kata-shim/guest/services.h"
 
 static const char usage[] = "usage: holdfast-guest --listen SOCKET\n\n"
-			    "The agent in a VM's guest, where it is /init and needs no arguments. With --listen it serves a unix socket, for tests:\n"
-			    "in mount, pid, network, uts and ipc namespaces of its own, with a tmpfs on /run.\n";
+			    "The agent in a VM's guest, where it is /init. With --listen it serves a unix socket, for tests: in mount, pid,\n"
+			    "network, uts and ipc namespaces of its own, with a tmpfs on /run.\n";
 
 static int agent_init(struct agent *agent, struct error *err)
 {
@@ -31,12 +38,15 @@ static int agent_init(struct agent *agent, struct error *err)
 
 static void agent_free(struct agent *agent)
 {
+	channel_close();
 	ttrpc_server_stop(agent->server);
 	containers_free(agent->containers);
 	copies_free(agent->copies);
 	children_free(agent->children);
 	uv_run(agent->loop, UV_RUN_DEFAULT);
 }
+
+/* ── On a host, for tests ── */
 
 static int listen_on(struct agent *agent, const char *path, struct error *err)
 {
@@ -52,11 +62,70 @@ static int listen_on(struct agent *agent, const char *path, struct error *err)
 	return 0;
 }
 
+/* ── In a VM ── */
+
+static struct error loss;
+
+static void on_lost(void *context, const struct error *why)
+{
+	struct agent *agent = context;
+
+	loss = *why;
+	error_wrap(&loss, "the host is gone");
+	uv_stop(agent->loop);
+}
+
+static int read_channel(enum channel *ret, struct error *err)
+{
+	_cleanup_(buf_free) struct buf line = BUF_MAX(4096);
+	int r = file_read("/proc/cmdline", &line, err);
+
+	return r < 0 ? r : channel_read(buf_view(&line), ret, err);
+}
+
+static int serve_host(struct agent *agent, struct error *err)
+{
+	enum channel channel;
+
+	int r = machine_open_console(err);
+	if (r == 0)
+		r = machine_mount(err);
+	if (r == 0)
+		r = read_channel(&channel, err);
+	if (r == 0)
+		r = machine_load_modules(err);
+	if (r == 0)
+		r = agent_init(agent, err);
+	if (r == 0)
+		r = ttrpc_server_new(agent->loop, services_of(agent), &agent->server, err);
+	if (r == 0)
+		r = channel_serve(channel, agent, on_lost, err);
+	if (r < 0)
+		return r;
+	uv_run(agent->loop, UV_RUN_DEFAULT);
+	agent_free(agent);
+	*err = loss;
+	return loss.code ? -loss.code : 0;
+}
+
+static _Noreturn void run_machine(struct agent *agent)
+{
+	struct error err = {};
+
+	agent->init = true;
+	if (serve_host(agent, &err) < 0)
+		log_error("the guest's agent cannot go on: power off", "error", err.message);
+	machine_power_off();
+}
+
 int main(int argc, char **argv)
 {
 	struct agent agent = {};
 	struct error err = {};
 
+	/* The kernel hands unknown parameters on. */
+	if (getpid() == 1 && strcmp(argv[0], "/init") == 0)
+		run_machine(&agent);
 	if (argc != 3 || strcmp(argv[1], "--listen") != 0) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
