@@ -61,6 +61,7 @@ static const struct row rows[] = {
 	{ &oci__linux_memory__descriptor, "swap", FATE_SATURATES, NULL },
 	{ &oci__linux_memory__descriptor, "useHierarchy", FATE_DROPPED, NULL },
 	{ &oci__linux_memory__descriptor, "checkBeforeUpdate", FATE_DROPPED, NULL },
+	{ &oci__linux_hugepage_limit__descriptor, "limit", FATE_SATURATES, NULL },
 	{ &oci__linux_cpu__descriptor, "cpus", FATE_DROPPED, NULL },
 	{ &oci__linux_cpu__descriptor, "mems", FATE_DROPPED, NULL },
 
