@@ -22,7 +22,7 @@ struct ids {
 };
 
 /*
- * Makes <state>/<pod> (0700) if it is not there, and takes the lowest of `slots` slots from the id `first` on. Again for the same pod: the
+ * Makes <state>/<pod> (0700) if it is not there, and takes one of `slots` slots from the id `first` on. Again for the same pod: the
  * same slot. ENOSPC: all are taken. Locks out other shims for as long as it takes, under a millisecond.
  */
 int ids_take(const char *state, const char *pod, uint32_t first, uint32_t slots, struct ids *ret, struct error *err) must_check;

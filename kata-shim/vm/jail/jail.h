@@ -33,7 +33,8 @@ struct jail {
 	const char *const *paths;
 	size_t n_paths;
 	const char *share;          /* a directory that is /share in there, read-only itself; NULL: none */
-	bool proc;                  /* /proc of its pid namespace, of which nothing but its processes is there */
+	bool proc;                  /* /proc of its pid namespace, of which nothing but its processes is there … */
+	bool proc_all;              /* … or all of it, of which an unprivileged user can read little */
 	const char *const *devices; /* besides null and urandom: "/dev/kvm"; nodes of its own, for its user only */
 	size_t n_devices;
 	/* An empty directory of the host below which none of the paths is: its root is put together there, seen by nobody else. */
@@ -57,7 +58,7 @@ struct jail {
 struct jail_process {
 	pid_t pid;
 	int pidfd;           /* readable when it has ended; then waitid(P_PIDFD) */
-	int mount_namespace; /* to bring mounts into it (kata-shim/vm/share) */
+	int mount_namespace; /* to bring mounts into it (kata-shim/vm/share); -1: it has ended already */
 };
 
 #define JAIL_PROCESS_NONE ((struct jail_process){ .pid = -1, .pidfd = -1, .mount_namespace = -1 })
@@ -68,7 +69,10 @@ struct jail_process {
  */
 int jail_spawn(const struct jail *jail, struct jail_process *ret, struct error *err) must_check;
 
-/* SIGKILL, and waits for it if it is our child. Then closes what is open. For one that was never started: nothing. */
+/*
+ * SIGKILL, and waits until it has ended, which takes a large QEMU a while: at once only when `pidfd` is readable. Reaps it, if that has not
+ * been done, and closes what is open. JAIL_PROCESS_NONE: nothing.
+ */
 void jail_end(struct jail_process *process);
 
 #endif

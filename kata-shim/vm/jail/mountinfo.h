@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_VM_JAIL_MOUNTINFO_H
+#define HOLDFAST_VM_JAIL_MOUNTINFO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+
+/* /proc/<pid>/mountinfo, proc_pid_mountinfo(5). Names stand as the kernel writes them: space, tab, newline and \ are \040 and so on. */
+struct mountinfo {
+	uint64_t id; /* statx's stx_mnt_id */
+	struct slice point, type, super_options;
+};
+
+#define MOUNTINFO_MAX (16 * 1024 * 1024) /* bytes; 100,000 mounts are allowed by default */
+
+/* The next line of `rest` that can be read, if there is one. Pure. */
+bool mountinfo_next(struct slice *rest, struct mountinfo *ret);
+
+/* Whether `option` is one of the words of a list with commas. */
+bool mountinfo_has_option(struct slice options, const char *option);
+
+#endif
