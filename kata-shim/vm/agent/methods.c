@@ -86,11 +86,13 @@ int agent_answer_read(enum agent_method method, struct slice bytes, ProtobufCMes
 	int r = message_unpack(row->answer, bytes, &answer, err);
 	if (r == 0 && !has_sane_lists(method, answer))
 		r = error_set(err, EINVAL, "its answer has lists of more than %d entries", AGENT_STATS_MAX);
-	if (r < 0) {
+	if (r == -EINVAL) {
 		if (err)
 			err->code = EBADMSG;
 		return -EBADMSG;
 	}
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(answer);
 	return 0;
 }

@@ -64,7 +64,10 @@ static void on_room(uv_poll_t *poll, int status, int events)
 		uv_poll_stop(poll);
 	buf_free(&output->rest);
 	output->rest = BUF_MAX(AGENT_READ_MAX);
-	read_more(output);
+	if (output->ended)
+		output_end(output);
+	else
+		read_more(output);
 }
 
 static void on_read(struct agent_call *call, const struct error *err, const void *answer)
@@ -126,7 +129,9 @@ static void on_time(uv_timer_t *timer)
 
 void output_end(struct output *output)
 {
-	if (output->fd < 0)
+	agent_cancel(&output->call);
+	output->ended = true;
+	if (output->fd < 0 || output->rest.n > 0)
 		return;
 	if (is_empty(output->fd) || output->waited_ms >= LINGER_MS)
 		close_fifo(output);

@@ -32,7 +32,9 @@ bool stdio_is_terminal(const struct stdio *stdio);
 
 /* No more input comes from us: after what is in the fifo, and what other writers still put there, the process sees the end of its input. */
 void stdio_close_input(struct stdio *stdio);
-/* The process has ended: nobody reads its input. Once drained, output fifos are closed as soon as their reader has taken what is in them.
+/*
+ * The process has ended: nobody reads its input, and the agent is not asked any more, which may be gone. Fifos of output are closed as soon
+ * as their reader has taken what is in them.
  */
 void stdio_end(struct stdio *stdio);
 /* Closes all; calls nothing more. Freed from the loop. Accepts NULL. */

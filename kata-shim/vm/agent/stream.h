@@ -30,7 +30,7 @@ struct output {
 	struct agent_call call;
 	uv_poll_t poll;   /* while the fifo is full; there if fd is */
 	uv_timer_t timer; /* while its last bytes wait for their reader */
-	bool has_timer;
+	bool has_timer, ended;
 	struct buf rest; /* of an answer */
 	uint64_t waits_ms, waited_ms;
 	void (*drained)(struct output *output);
@@ -38,7 +38,7 @@ struct output {
 
 int output_open(struct output *output, struct stream_of *of, enum agent_method method, const char *path, struct error *err) must_check;
 void output_start(struct output *output, void (*drained)(struct output *output));
-/* After it is drained: closes the fifo when its reader has read all. */
+/* Asks for nothing more; closes the fifo when its reader has read all. */
 void output_end(struct output *output);
 void output_close(struct output *output);
 
