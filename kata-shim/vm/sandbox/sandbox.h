@@ -89,8 +89,8 @@ void vm_remove(struct vm *vm, const char *container, const char *exec, vm_done *
 void vm_stop(struct vm *vm, vm_done *done, void *context);
 
 /*
- * From another process, for `delete`: whatever a dead shim has left of sandbox `id`: processes, mounts, cgroup, tap, files, ids. Idempotent,
- * within 5 s.
+ * From another process, for `delete`: whatever a dead shim has left of sandbox `id`: processes, mounts, cgroup, tap, files, ids.
+ * Idempotent, within 5 s.
  */
 int vm_clean_up(const char *id, const struct vm_settings *settings, struct error *err) must_check;
 

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What is asked of a container as a whole. */
+#include <stdlib.h>
+
+#include "kata-shim/vm/sandbox/vm.h"
+
+/* One that the guest has; ENOENT, EBUSY, or the VM's reason. */
+static int find_in_guest(struct vm *vm, const char *id, struct vm_container **ret, struct error *err)
+{
+	int r = vm_find_container(vm, id, ret, err);
+
+	if (r == 0)
+		r = vm_check(vm, err);
+	if (r == 0 && (*ret)->creating)
+		return error_set(err, EBUSY, "container %s is being made", id);
+	return r;
+}
+
+/* ── Pause and resume: the sandbox's own container stands still always ── */
+
+static void ask_simply(struct vm *vm, const char *id, enum agent_method method, vm_done *done, void *context)
+{
+	Agent__PauseContainerRequest pause = AGENT__PAUSE_CONTAINER_REQUEST__INIT;
+	Agent__ResumeContainerRequest resume = AGENT__RESUME_CONTAINER_REQUEST__INIT;
+	struct vm_container *container;
+	struct error err;
+
+	int r = find_in_guest(vm, id, &container, &err);
+	if (r < 0 || !container->in_guest) {
+		op_answer(vm, done, context, r < 0 ? &err : NULL);
+		return;
+	}
+	struct op *op = op_new(vm, done, context);
+	if (!op)
+		return;
+	pause.container_id = resume.container_id = container->id;
+	if (method == AGENT_PAUSE_CONTAINER)
+		agent_call(vm->agent, &op->call, method, &pause, op_on_answer);
+	else
+		agent_call(vm->agent, &op->call, method, &resume, op_on_answer);
+}
+
+void vm_pause(struct vm *vm, const char *container, vm_done *done, void *context)
+{
+	ask_simply(vm, container, AGENT_PAUSE_CONTAINER, done, context);
+}
+
+void vm_resume(struct vm *vm, const char *container, vm_done *done, void *context)
+{
+	ask_simply(vm, container, AGENT_RESUME_CONTAINER, done, context);
+}
+
+/* ── Update ── */
+
+void vm_update(struct vm *vm, const char *id, struct slice resources_json, vm_done *done, void *context)
+{
+	_cleanup_(plan_resources_clear) struct plan_resources resources = {};
+	Agent__UpdateContainerRequest request = AGENT__UPDATE_CONTAINER_REQUEST__INIT;
+	struct vm_container *container;
+	struct error err;
+
+	int r = find_in_guest(vm, id, &container, &err);
+	if (r == 0)
+		r = plan_read_resources(resources_json, &resources, &err);
+	struct op *op = op_new(vm, done, context);
+	if (!op)
+		return;
+	if (r < 0 || !container->in_guest) {
+		op_end_later(op, r < 0 ? &err : NULL);
+		return;
+	}
+	request.container_id = container->id;
+	request.resources = resources.message;
+	agent_call(vm->agent, &op->call, AGENT_UPDATE_CONTAINER, &request, op_on_answer);
+}
+
+/* ── Stats ── */
+
+struct stats {
+	struct op *op;
+	vm_stats_done *done;
+	void *context;
+};
+
+static void on_stats_failed(void *context, const struct error *err)
+{
+	struct stats *stats = context;
+	vm_stats_done *done = stats->done;
+	void *theirs = stats->context;
+
+	free(stats);
+	if (done)
+		done(theirs, err, NULL);
+}
+
+static void on_stats(struct agent_call *call, const struct error *err, const void *answer)
+{
+	struct op *op = call->context;
+	struct stats *stats = op->context;
+
+	if (!err) {
+		stats->done(stats->context, NULL, answer);
+		stats->done = NULL;
+	}
+	op_end(op, err);
+}
+
+void vm_stats(struct vm *vm, const char *id, vm_stats_done *done, void *context)
+{
+	Agent__StatsContainerRequest request = AGENT__STATS_CONTAINER_REQUEST__INIT;
+	struct stats *stats = malloc(sizeof(*stats));
+	struct vm_container *container;
+	struct error err;
+
+	if (!stats) {
+		error_nomem(&err);
+		done(context, &err, NULL);
+		return;
+	}
+	*stats = (struct stats){ .done = done, .context = context };
+	int r = find_in_guest(vm, id, &container, &err);
+	if (r < 0 || !container->in_guest) {
+		op_answer(vm, on_stats_failed, stats, r < 0 ? &err : NULL);
+		return;
+	}
+	struct op *op = op_new(vm, on_stats_failed, stats);
+	if (!op)
+		return;
+	request.container_id = container->id;
+	agent_call(vm->agent, &op->call, AGENT_STATS_CONTAINER, &request, on_stats);
+}
+
+/* ── Remove ── */
+
+static void unlink_and_free(struct vm_container *container)
+{
+	struct vm_container **at = &container->vm->containers;
+
+	while (*at != container)
+		at = &(*at)->next;
+	*at = container->next;
+	container_free(container);
+}
+
+/* A container that the guest does not know is removed there. A guest that cannot remove one keeps it until the VM ends. */
+static void on_removed(struct agent_call *call, const struct error *err, const void *answer)
+{
+	struct op *op = call->context;
+	struct vm_container *container = op->container;
+
+	container->removing = false;
+	if (err && err->code == ETIMEDOUT) {
+		op_end(op, err);
+		return;
+	}
+	unlink_and_free(container);
+	op_end(op, NULL);
+}
+
+static int check_removal(const struct vm_container *container, struct error *err)
+{
+	enum vm_process_state state = container->first.state;
+
+	if (container->creating || container->removing || (state != PROCESS_MADE && state != PROCESS_ENDED))
+		return error_set(err, EBUSY, "container %s cannot be removed: %s", container->id,
+				 container->creating   ? "it is being made"
+				 : container->removing ? "it is being removed"
+						       : "it runs");
+	return 0;
+}
+
+static void remove_later(struct op *op)
+{
+	unlink_and_free(TAKE_PTR(op->container));
+	op_end(op, NULL);
+}
+
+static void remove_container(struct vm *vm, struct vm_container *container, struct op *op)
+{
+	Agent__RemoveContainerRequest request = AGENT__REMOVE_CONTAINER_REQUEST__INIT;
+
+	container->removing = true;
+	op->container = container;
+	if (vm->state != VM_RUNS || !container->in_guest) {
+		op->then = remove_later;
+		op_end_later(op, NULL);
+		return;
+	}
+	request.container_id = container->id;
+	agent_call(vm->agent, &op->call, AGENT_REMOVE_CONTAINER, &request, on_removed);
+}
+
+void vm_remove(struct vm *vm, const char *id, const char *exec, vm_done *done, void *context)
+{
+	struct vm_process *process;
+	struct error err;
+
+	struct op *op = op_new(vm, done, context);
+	if (!op)
+		return;
+	int r = vm_find_process(vm, id, exec, &process, &err);
+	if (r == 0)
+		r = *process->exec ? process_remove(process, op, &err) : check_removal(process->container, &err);
+	if (r < 0)
+		op_end_later(op, &err);
+	else if (!*process->exec)
+		remove_container(vm, process->container, op);
+}

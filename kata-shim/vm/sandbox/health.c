@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * How the end of a VM is found:
+ *	QEMU ends              vmm_listener.gone, with the reason and the end of the console
+ *	virtiofsd ends         its pidfd
+ *	the agent ends         the connection is lost. A guest that panics takes QEMU along a moment later, whose reason is better: so we
+ *wait for it, but not long any of them hangs      a Check every few seconds, which is not answered A host under load can hold up a guest
+ *for seconds, and a pod that is killed for that is worse than one that is found dead a little later.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "kata-shim/vm/sandbox/vm.h"
+
+#define CHECK_MS 5000
+#define ANSWER_MS 15000
+#define PATIENCE_MS 1000
+#define OOM_PAUSE_MS 100 /* between two events: a guest cannot flood containerd */
+
+/* ── The agent's answers ── */
+
+static void on_patience(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+
+	vm_lose(vm, &vm->why);
+}
+
+void health_connection_lost(struct vm *vm, const struct error *err)
+{
+	if ((vm->state != VM_RUNS && vm->state != VM_BOOTING) || uv_is_active((uv_handle_t *)&vm->patience))
+		return;
+	vm->why = *err;
+	uv_timer_start(&vm->patience, on_patience, PATIENCE_MS, 0);
+}
+
+static void on_checked(struct agent_call *call, const struct error *err, const void *answer)
+{
+	struct vm *vm = call->context;
+
+	if (!err || err->code == ENOMEM)
+		return;
+	if (err->code == ETIMEDOUT) {
+		struct error why;
+
+		error_set(&why, ETIMEDOUT, "its guest has not answered for %d s, and was ended", ANSWER_MS / 1000);
+		vm_lose(vm, &why);
+	} else {
+		health_connection_lost(vm, err);
+	}
+}
+
+static void ask_for_oom(struct vm *vm);
+
+static void on_oom_pause(uv_timer_t *timer)
+{
+	ask_for_oom(timer->data);
+}
+
+/* What is no event may be one the next time that the guest is checked. */
+static void on_oom(struct agent_call *call, const struct error *err, const void *answer)
+{
+	struct vm *vm = call->context;
+	const Agent__OOMEvent *event = answer;
+	struct vm_container *container;
+	struct error ignored;
+
+	if (err) {
+		if (err->code == ECONNRESET)
+			health_connection_lost(vm, err);
+		return;
+	}
+	uv_timer_start(&vm->oom_pause, on_oom_pause, OOM_PAUSE_MS, 0);
+	if (vm_find_container(vm, event->container_id, &container, &ignored) == 0)
+		vm->listener->oom(vm->context, container->id);
+}
+
+static void ask_for_oom(struct vm *vm)
+{
+	const Agent__Empty request = AGENT__EMPTY__INIT;
+
+	if (!vm->oom.agent)
+		agent_call(vm->agent, &vm->oom, AGENT_GET_OOM_EVENT, &request, on_oom);
+}
+
+static void on_health(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+	const Agent__CheckRequest request = AGENT__CHECK_REQUEST__INIT;
+
+	if (!vm->check.agent)
+		agent_call_within(vm->agent, &vm->check, AGENT_CHECK, &request, ANSWER_MS, on_checked);
+	if (!uv_is_active((uv_handle_t *)&vm->oom_pause))
+		ask_for_oom(vm);
+}
+
+/* ── virtiofsd ── */
+
+static void on_virtiofsd_end(uv_poll_t *poll, int status, int events)
+{
+	struct vm *vm = poll->data;
+	struct error why;
+	siginfo_t info = {};
+
+	uv_poll_stop(poll);
+	if (waitid(P_PIDFD, (id_t)vm->host.virtiofsd.pidfd, &info, WEXITED | WNOWAIT | WNOHANG) < 0 || info.si_code == 0)
+		error_set(&why, EIO, "its virtiofsd has ended");
+	else if (info.si_code == CLD_EXITED)
+		error_set(&why, EIO, "its virtiofsd has ended with exit code %d", info.si_status);
+	else
+		error_set(&why, EIO, "its virtiofsd was killed by signal %d", info.si_status);
+	vm_lose(vm, &why);
+}
+
+int health_watch_virtiofsd(struct vm *vm, struct error *err)
+{
+	int r = uv_poll_init(vm->loop, &vm->virtiofsd, vm->host.virtiofsd.pidfd);
+
+	if (r < 0)
+		return error_set(err, -r, "cannot watch virtiofsd: %s", uv_strerror(r));
+	vm->virtiofsd.data = vm;
+	vm->watches_virtiofsd = true;
+	vm->n_handles++;
+	r = uv_poll_start(&vm->virtiofsd, UV_READABLE, on_virtiofsd_end);
+	return r < 0 ? error_set(err, -r, "cannot watch virtiofsd: %s", uv_strerror(r)) : 0;
+}
+
+/* ── Both ── */
+
+void health_start(struct vm *vm)
+{
+	uv_timer_start(&vm->health, on_health, 0, CHECK_MS);
+}
+
+void health_stop(struct vm *vm)
+{
+	uv_timer_stop(&vm->health);
+	uv_timer_stop(&vm->patience);
+	uv_timer_stop(&vm->oom_pause);
+	agent_cancel(&vm->check);
+	agent_cancel(&vm->oom);
+}

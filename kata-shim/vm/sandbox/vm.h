@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_VM_VM_H
+#define HOLDFAST_VM_VM_H
+
+#include <errno.h>
+
+#include "kata-shim/vm/agent/agent.h"
+#include "kata-shim/vm/net/messages.h"
+#include "kata-shim/vm/sandbox/host.h"
+#include "kata-shim/vm/sandbox/sandbox.h"
+
+/*
+ * The inside of sandbox.h.
+ *
+ *	NEW ─→ BOOTING ─→ RUNS ─→ LOST
+ *	 │        │ └─→ FAILED     │       any but NEW ─→ STOPPING ─→ STOPPED
+ *	 └────────┴──── STOPPED ←──┘
+ */
+enum vm_state { VM_NEW, VM_BOOTING, VM_FAILED, VM_RUNS, VM_LOST, VM_STOPPING, VM_STOPPED };
+
+enum vm_phase { PHASE_BEGIN, PHASE_HOST, PHASE_VMM, PHASE_READY, PHASE_GUEST, PHASE_NETWORK, PHASE_SANDBOX };
+#define VM_PHASES (PHASE_SANDBOX + 1)
+
+/* MADE ─→ STARTING ─→ RUNNING ─→ ENDED, and ENDING between MADE and ENDED for one that is killed. */
+enum vm_process_state { PROCESS_MADE, PROCESS_STARTING, PROCESS_RUNNING, PROCESS_ENDING, PROCESS_ENDED };
+
+struct vm_process {
+	struct vm_container *container;
+	struct vm_process *next; /* of the container's */
+	enum vm_process_state state;
+	char exec[SPEC_ID_MAX + 1]; /* "": the container's first */
+	struct stdio *stdio;        /* NULL: the sandbox's own */
+	struct plan_process asked;  /* of an exec, until it is started */
+	struct agent_call wait;     /* its end */
+	uint32_t width, height;     /* of its terminal, wished for before it was started */
+	uint32_t status;            /* of one that is ending */
+};
+
+struct vm_container {
+	struct vm_process first;
+	struct vm *vm;
+	struct vm_container *next;
+	char id[SPEC_ID_MAX + 1];
+	struct plan *plan; /* until the guest has it */
+	bool creating, removing;
+	bool in_guest; /* the agent knows it */
+	bool mounted;  /* its root is in the share */
+	char **shares; /* names in the share */
+	size_t n_shares, shares_capacity;
+	struct vm_process *execs;
+};
+
+/* The sandbox's own container, if the guest must have one because containers share their processes. */
+enum pause_state { PAUSE_NONE, PAUSE_MAKING, PAUSE_MADE };
+
+/* One thing that was asked of the VM, until it is answered. */
+struct op {
+	struct agent_call call; /* its context is the op */
+	struct vm *vm;
+	vm_done *done;
+	void *context;
+	struct vm_container *container; /* those that need it */
+	struct vm_process *process;     /* later: it ends afterwards */
+	void (*then)(struct op *op);    /* of one that waits for the loop or the pause container: instead of its end */
+	void (*failed)(struct op *op, const struct error *err);
+	struct op *next;   /* that waits */
+	struct error *err; /* of one that waits for the loop */
+};
+
+struct vm {
+	uv_loop_t *loop;
+	char id[SPEC_ID_MAX + 1];
+	char *bundle;
+	const struct vm_settings *settings;
+	const struct vm_listener *listener;
+	void *context;
+	enum vm_state state;
+	struct plan_sandbox sandbox;
+	struct vm_size size;
+
+	struct host host;
+	struct vmm *vmm;
+	struct agent *agent;
+	struct error why; /* it is lost, or could not boot */
+	uint64_t phases[VM_PHASES];
+
+	struct vm_container *containers;
+	struct agent_call pause_call;
+	enum pause_state pause;
+	struct vm_container *pause_container; /* in the guest; not one of `containers` */
+	struct vm_rootfs *pause_rootfs;       /* a copy */
+	size_t n_pause_rootfs;
+	struct op *wait_for_pause;
+
+	size_t n_ops; /* that are not answered */
+	struct op *later, **later_last;
+	struct op *booting, *stopping;
+	bool down, closing; /* while it is stopped: nothing is left on the host; the handles go */
+
+	unsigned n_handles;
+	uv_idle_t idle; /* while there is something in `later` */
+	uv_timer_t health, patience, oom_pause;
+	uv_poll_t virtiofsd;
+	bool watches_virtiofsd;
+	struct agent_call check, oom;
+	size_t next_interface; /* while it boots */
+	struct net_messages *network;
+};
+
+/* ── op.c ── */
+
+/* NULL, and `done` was told so, if memory is out. */
+struct op *op_new(struct vm *vm, vm_done *done, void *context);
+/* It is answered and freed. The VM's own reason instead of `err` if the VM is no more. */
+void op_end(struct op *op, const struct error *err);
+/* As op_end, from the loop. */
+void op_end_later(struct op *op, const struct error *err);
+/* For what is known at once. */
+void op_answer(struct vm *vm, vm_done *done, void *context, const struct error *err);
+/* agent_done for ops that only pass the answer on. */
+agent_done op_on_answer;
+
+/* ── vm.c ── */
+
+/* The VM runs, else the reason why not. */
+int vm_check(const struct vm *vm, struct error *err) must_check;
+/* ENOENT. `exec` "" is the first process. */
+int vm_find_container(struct vm *vm, const char *id, struct vm_container **ret, struct error *err) must_check;
+int vm_find_process(struct vm *vm, const char *id, const char *exec, struct vm_process **ret, struct error *err) must_check;
+/* The sandbox's own container. */
+static inline bool vm_is_own(const struct vm *vm, const char *container)
+{
+	return strcmp(vm->id, container) == 0;
+}
+/* The guest, QEMU or virtiofsd is no more, or of no use. */
+void vm_lose(struct vm *vm, const struct error *why);
+/* Every process that runs is told as ended. */
+void vm_end_processes(struct vm *vm);
+
+/* ── health.c ── */
+
+void health_start(struct vm *vm);
+void health_stop(struct vm *vm);
+/* The connection to the agent is gone: QEMU may have more to say of it soon. */
+void health_connection_lost(struct vm *vm, const struct error *err);
+int health_watch_virtiofsd(struct vm *vm, struct error *err) must_check;
+
+/* ── boot.c ── */
+
+void vm_open_handles(struct vm *vm);
+void boot_end(struct vm *vm, const struct error *err);
+
+/* ── create.c ── */
+
+/* Its root and sources go into the share, and `plan` says how the guest has them. A failure leaves what container_unshare takes away. */
+int container_prepare(struct vm_container *container, const char *bundle, const struct vm_rootfs *rootfs, size_t n_rootfs,
+		      struct plan *plan, struct error *err) must_check;
+/* CreateContainer, as the plan says. */
+void container_ask(struct vm_container *container, const struct plan *plan, struct agent_call *call, agent_done *done);
+void container_unshare(struct vm_container *container);
+struct vm_container *container_new(struct vm *vm, const char *id) must_check;
+void container_free(struct vm_container *container);
+
+/* ── pause.c: the sandbox's own container ── */
+
+/* Keeps what its root is made of. */
+int pause_keep(struct vm *vm, const struct vm_rootfs *rootfs, size_t n_rootfs, struct error *err) must_check;
+/* When the guest has a pause container: `then`, at once or later; or `failed`, from the loop or from within. */
+void pause_need(struct vm *vm, struct op *op, void (*then)(struct op *op), void (*failed)(struct op *op, const struct error *err));
+/* The VM goes: those that wait have failed. */
+void pause_end(struct vm *vm);
+void pause_forget(struct vm *vm);
+
+/* ── process.c ── */
+
+/* It runs no more; it may be freed soon after. */
+void process_exited(struct vm_process *process, uint32_t status);
+void process_clear(struct vm_process *process);
+/* Of an exec, and ends the op, from the loop. EBUSY, and then it does not. */
+int process_remove(struct vm_process *process, struct op *op, struct error *err) must_check;
+
+/* ── stop.c ── */
+
+/* Undoes all that is on the host. */
+int vm_take_down(struct vm *vm, struct error *err) must_check;
+/* If the VM is being stopped: another thing is answered. */
+void stop_go_on(struct vm *vm);
+
+#define KILLED (128 + 9)
+
+#endif
