@@ -15,7 +15,6 @@
 struct vmm;
 
 #define VMM_TAPS_MAX 8
-#define VMM_ID_MAX 64 /* bytes of a sandbox's id: letters, digits and "_.-" */
 
 struct vmm_tap {
 	int fd;          /* of a tap with IFF_VNET_HDR; stays the caller's, who may close it after vmm_start */
@@ -23,30 +22,27 @@ struct vmm_tap {
 };
 
 /*
- * Starts argv[0], an absolute path. fds[i] is its descriptor i, it has no others, and none of ours is closed. On success the process and
- * `*ret_pidfd` are the caller's, who reaps it with waitid(P_PIDFD). QEMU opens /proc/self/fd/N and, with KVM, /dev/kvm.
+ * Starts argv[0], an absolute path. fds[i] is its descriptor i, it has no others, and none of ours is closed. On success the process, a
+ * child of ours, and `*ret_pidfd` are the caller's, who reaps it. QEMU opens /proc/self/fd/N and, with KVM, /dev/kvm.
  */
 typedef int vmm_spawn(void *context, const char *const argv[], const int *fds, size_t n_fds, pid_t *ret_pid, int *ret_pidfd,
 		      struct error *err);
 
-/* Without any confinement. */
-vmm_spawn vmm_spawn_plainly;
-
 struct vmm_options {
-	const char *id; /* the sandbox's */
+	const char *id; /* the sandbox's: letters, digits and "_.-" */
 	const struct vm_settings *settings;
 	struct vm_size size;
 	const struct vmm_tap *taps;
 	size_t n_taps;
 	int share; /* connected to virtiofsd, which speaks vhost-user; stays the caller's as the taps' descriptors; -1: nothing is shared */
-	vmm_spawn *spawn; /* NULL: vmm_spawn_plainly */
+	vmm_spawn *spawn;
 	void *spawn_context;
 };
 
 struct vmm_listener {
 	/*
-	 * QEMU runs the guest. `channel` is the stream to its agent, the receiver's from here on: what is written to it before the agent
-	 * is there waits. Once at most, and never after `gone`.
+	 * QEMU runs the guest, and with vsock the guest's agent listens. `channel` is the stream to its agent, the receiver's from here on:
+	 * what is written to it before the agent is there waits. Once at most, and never after `gone`.
 	 */
 	void (*ready)(void *context, int channel);
 	/*
@@ -65,7 +61,11 @@ int vmm_start(uv_loop_t *loop, const struct vmm_options *options, const struct v
 
 pid_t vmm_pid(const struct vmm *vmm);
 
-typedef void vmm_done(void *context, const struct error *err); /* NULL: well */
+/*
+ * NULL: well. May be called before the function returns, if it fails at once; else after QEMU's answer, or five seconds without one. When
+ * QEMU ends, all that wait are told before `gone`.
+ */
+typedef void vmm_done(void *context, const struct error *err);
 
 /* Virtual CPUs stand still, or go on. */
 void vmm_pause(struct vmm *vmm, vmm_done *done, void *context);
@@ -76,6 +76,9 @@ void vmm_resume(struct vmm *vmm, vmm_done *done, void *context);
  * CPUs need nothing here: all of cpus_maximum are there, and the agent's OnlineCPUMem switches them on.
  */
 void vmm_resize(struct vmm *vmm, uint32_t memory_mib, vmm_done *done, void *context);
+
+/* What the guest's console said last, behind the message: for a guest that runs, but whose agent does not answer. */
+void vmm_add_console(const struct vmm *vmm, struct error *err);
 
 /* Ends QEMU: asked to by `quit`, and killed if it is there two seconds later. Then comes `gone`. */
 void vmm_stop(struct vmm *vmm);

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kata-shim/vm/qemu/ending.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/array.h"
+
+#define PANIC "Kernel panic - not syncing: "
+#define CONSOLE_LINES 3
+
+static const struct {
+	const char *reason, *words; /* docs of QEMU: qapi/run-state.json, ShutdownCause */
+} reasons[] = {
+	{ "guest-shutdown", "the guest has switched itself off" },     { "guest-reset", "the guest has restarted itself" },
+	{ "guest-panic", "the guest's kernel has panicked" },          { "host-signal", "QEMU has ended after a signal" },
+	{ "host-error", "QEMU has ended after an error of the host" },
+};
+
+static void explain_signal(int signal, struct error *ret)
+{
+	const char *hint = "";
+
+	if (signal == SIGKILL)
+		hint = ", as the kernel does when the node, or the pod's cgroup on it, is out of memory";
+	else if (signal == SIGSYS)
+		hint = ": it made a system call that its -sandbox forbids";
+	error_set(ret, EIO, "QEMU was killed by signal %d (%s)%s", signal, strsignal(signal), hint);
+}
+
+static void explain_status(const struct ending *ending, struct error *ret)
+{
+	const char *said = tail_line(ending->output, 0);
+
+	error_set(ret, EIO, "QEMU ended with status %d%s%s", ending->status, said ? ": " : "", said ? said : " and said nothing");
+}
+
+static void explain_reason(const char *reason, struct error *ret)
+{
+	for (size_t i = 0; reason && i < ELEMENTS_OF(reasons); i++) {
+		if (strcmp(reason, reasons[i].reason) == 0) {
+			error_set(ret, EIO, "%s", reasons[i].words);
+			return;
+		}
+	}
+	error_set(ret, EIO, "QEMU has ended by itself");
+}
+
+void ending_add_console(const struct tail *console, struct error *err)
+{
+	size_t n = strlen(err->message);
+	unsigned lines = CONSOLE_LINES;
+
+	while (lines > 0 && !tail_line(console, lines - 1))
+		lines--;
+	for (unsigned i = lines; i-- > 0 && n < sizeof(err->message);)
+		n += (size_t)snprintf(err->message + n, sizeof(err->message) - n, "%s%s",
+				      i + 1 == lines ? "; the guest's console ends: " : " | ", tail_line(console, i));
+}
+
+void ending_explain(const struct ending *ending, struct error *ret)
+{
+	const char *panic = tail_find(ending->console, PANIC);
+
+	if (ending->why) {
+		error_set(ret, ending->why->code, "%s", ending->why->message);
+	} else if (ending->code == CLD_KILLED || ending->code == CLD_DUMPED) {
+		explain_signal(ending->status, ret);
+	} else if (ending->status != 0) {
+		explain_status(ending, ret);
+	} else if (panic) {
+		error_set(ret, EIO, "the guest's kernel has panicked: %s", strstr(panic, PANIC) + strlen(PANIC));
+		return;
+	} else {
+		explain_reason(ending->reason, ret);
+	}
+	ending_add_console(ending->console, ret);
+}
