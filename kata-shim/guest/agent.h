@@ -22,8 +22,6 @@ struct agent {
 	struct containers *containers; /* container.h */
 	struct copies *copies;         /* copy.h */
 	struct ttrpc_server *server;
-	/* After the answer to DestroySandbox: the loop ends, and process 1 powers off. */
-	bool ending;
 };
 
 /*

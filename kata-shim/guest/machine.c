@@ -108,6 +108,20 @@ static int enable_controllers(struct error *err)
 	return 0;
 }
 
+/* Addresses are the host's word alone, and nobody else has them: neither routers are listened to nor is anybody asked. */
+static int quieten_ipv6(struct error *err)
+{
+	static const char *const files[] = { "accept_ra", "accept_dad" };
+	char path[64];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ELEMENTS_OF(files); i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/default/%s", files[i]);
+		r = access(path, F_OK) == 0 ? file_put(path, "0", err) : 0; /* ipv6.disable=1 */
+	}
+	return r;
+}
+
 int machine_mount(struct error *err)
 {
 	const struct rlimit files = { FILES_MAX, FILES_MAX };
@@ -122,7 +136,8 @@ int machine_mount(struct error *err)
 		return error_errno(err, errno, "cannot share the mounts");
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return error_errno(err, errno, "cannot have %d files open", FILES_MAX);
-	return enable_controllers(err);
+	r = quieten_ipv6(err);
+	return r < 0 ? r : enable_controllers(err);
 }
 
 static int load_module(int directory, const char *name, struct error *err)

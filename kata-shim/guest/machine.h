@@ -11,7 +11,7 @@ int machine_open_console(struct error *err) must_check;
 
 /*
  * /proc, /sys, /dev, /run, /tmp and cgroups with all their controllers. The initial file system becomes one that pivot_root(2) can leave:
- * else no container could be made in it.
+ * else no container could be made in it. Network cards that come later take no address but those they are given.
  */
 int machine_mount(struct error *err) must_check;
 

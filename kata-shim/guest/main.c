@@ -40,10 +40,12 @@ static void agent_free(struct agent *agent)
 {
 	channel_close();
 	ttrpc_server_stop(agent->server);
+	uv_run(agent->loop, UV_RUN_NOWAIT); /* calls that wait for a container are over before it is */
 	containers_free(agent->containers);
 	copies_free(agent->copies);
 	children_free(agent->children);
 	uv_run(agent->loop, UV_RUN_DEFAULT);
+	sandbox_unmake(&agent->sandbox);
 }
 
 /* ── On a host, for tests ── */

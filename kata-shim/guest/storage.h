@@ -6,15 +6,20 @@
 #include "common/proto/agent.pb-c.h"
 
 /*
- * Mounts what CreateSandbox and CreateContainer bring along: "virtio-fs" (the tag is the source), "ephemeral" (a tmpfs) and "bind". What
- * is mounted at the place already, from the same source, stays: a pod's containers share it, also after one of them has been removed and
- * made again. It lives as long as the sandbox. On failure what this call has mounted is unmounted.
- * EINVAL: another driver, option or place. ENXIO: no virtio-fs of that tag.
+ * Mounts what CreateSandbox and CreateContainer bring along, below GUEST_FILES:
+ *
+ *	"virtio-fs"   the host's share; its tag is the source
+ *	"ephemeral"   a tmpfs of mode=…, size=… and whatever else mount(8) knows of one; fsgid=N: it is group N's, and so is what is made in it
+ *
+ * Where something of this sandbox is mounted already, from the same source, it stays: a pod's containers share it, also after one of them
+ * has been removed and made again. It lives as long as the sandbox. On failure what this call has mounted is unmounted.
+ * EINVAL: another driver, option or place; or no virtio-fs of that tag. EEXIST: another source is mounted there.
  */
+#define GUEST_FILES "/run/kata-containers"
 #define STORAGES_MAX 64 /* of a sandbox */
 
 int storages_mount(Agent__Storage *const *storages, size_t n, struct error *err) must_check;
-/* All, the last one first. What cannot be unmounted is detached. */
+/* All, the last one first. What is in use is detached, and goes with its user. */
 void storages_unmount(void);
 
 #endif
