@@ -170,7 +170,8 @@ static void on_message(void *context, struct slice message)
 	struct told *told = context;
 
 	assert_true(message.n <= sizeof(told->bytes));
-	memcpy(told->bytes, message.p, message.n);
+	if (message.n > 0)
+		memcpy(told->bytes, message.p, message.n);
 	told->n = message.n;
 }
 
