@@ -13,6 +13,7 @@
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -273,6 +274,9 @@ void jail_end(struct jail_process *process)
 
 	if (process->pidfd >= 0) {
 		syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
+		/* Who watches it in an event loop has made it O_NONBLOCK, and then waitid does not wait. */
+		while (poll(&(struct pollfd){ .fd = process->pidfd, .events = POLLIN }, 1, -1) < 0 && errno == EINTR)
+			;
 		while (waitid(P_PIDFD, (id_t)process->pidfd, &ignored, WEXITED) < 0 && errno == EINTR)
 			;
 	}
