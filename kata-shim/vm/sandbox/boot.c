@@ -61,7 +61,7 @@ static bool has_failed(struct vm *vm, const struct error *err)
 	if (!err)
 		return false;
 	if (err->code == ECONNRESET)
-		health_connection_lost(vm, err);
+		health_suspect(vm, err);
 	else
 		boot_end(vm, err);
 	return true;

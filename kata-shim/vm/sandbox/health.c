@@ -26,7 +26,7 @@ static void on_patience(uv_timer_t *timer)
 	vm_lose(vm, &vm->why);
 }
 
-void health_connection_lost(struct vm *vm, const struct error *err)
+void health_suspect(struct vm *vm, const struct error *err)
 {
 	if ((vm->state != VM_RUNS && vm->state != VM_BOOTING) || uv_is_active((uv_handle_t *)&vm->patience))
 		return;
@@ -46,7 +46,7 @@ static void on_checked(struct agent_call *call, const struct error *err, const v
 		error_set(&why, ETIMEDOUT, "its guest has not answered for %d s, and was ended", ANSWER_MS / 1000);
 		vm_lose(vm, &why);
 	} else {
-		health_connection_lost(vm, err);
+		health_suspect(vm, err);
 	}
 }
 
@@ -67,7 +67,7 @@ static void on_oom(struct agent_call *call, const struct error *err, const void 
 
 	if (err) {
 		if (err->code == ECONNRESET)
-			health_connection_lost(vm, err);
+			health_suspect(vm, err);
 		return;
 	}
 	uv_timer_start(&vm->oom_pause, on_oom_pause, OOM_PAUSE_MS, 0);
@@ -109,7 +109,7 @@ static void on_virtiofsd_end(uv_poll_t *poll, int status, int events)
 		error_set(&why, EIO, "its virtiofsd has ended with exit code %d", info.si_status);
 	else
 		error_set(&why, EIO, "its virtiofsd was killed by signal %d", info.si_status);
-	vm_lose(vm, &why);
+	health_suspect(vm, &why);
 }
 
 int health_watch_virtiofsd(struct vm *vm, struct error *err)

@@ -20,19 +20,13 @@
 static int make_directories(struct host *host, struct error *err)
 {
 	const struct vm_settings *settings = host->settings;
-	char root[PATH_MAX];
 
 	if (snprintf(host->directory, sizeof(host->directory), "%s/%s", settings->state, host->id) >= (int)sizeof(host->directory))
 		return error_set(err, ENAMETOOLONG, "sandbox.vm.state %s is too long", settings->state);
 	int r = file_make_directory(settings->state, 0700, err);
 	if (r == 0)
 		r = ids_take(settings->state, host->id, (uint32_t)settings->ids_first, (uint32_t)settings->ids_count, &host->ids, err);
-	if (r < 0)
-		return r;
-	snprintf(root, sizeof(root), "%s/root", host->directory);
-	if (mkdir(root, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, errno, "cannot make %s", root);
-	return 0;
+	return r;
 }
 
 static int note_remains(struct host *host, const char *cgroup, const char *network, struct error *err)
@@ -155,7 +149,7 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 		return error_set(err, E2BIG, "QEMU has %zu descriptors, and at most %d can be given", n_fds, VMM_DESCRIPTORS_MAX);
 	for (size_t i = 0; i < n_fds; i++)
 		descriptors[i] = (struct jail_descriptor){ fds[i], (int)i };
-	snprintf(root, sizeof(root), "%s/root", host->directory);
+	snprintf(root, sizeof(root), "%s/root", host->directory); /* put together in there, and seen by nobody else */
 	const struct jail jail = {
 		.arguments = argv,
 		.paths = paths,
@@ -173,10 +167,14 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 		.cgroup = host->cgroup,
 		.open_files = VMM_FILES_MAX,
 	};
+	if (mkdir(root, 0700) < 0 && errno != EEXIST)
+		return error_errno(err, errno, "cannot make %s", root);
 	int r = jail_spawn(&jail, &process, err);
+	rmdir(root);
 	if (r < 0)
 		return r;
-	close(process.mount_namespace);
+	if (process.mount_namespace >= 0)
+		close(process.mount_namespace);
 	*ret_pid = process.pid;
 	*ret_pidfd = process.pidfd;
 	return 0;

@@ -32,7 +32,7 @@ void op_end(struct op *op, const struct error *err)
 
 	if (err)
 		err = memcpy(&copy, err, sizeof(copy));
-	if (err && vm_check(vm, &lost) < 0 && lost.code == ECONNRESET)
+	if (err && vm->state == VM_LOST && vm_check(vm, &lost) < 0)
 		err = &lost;
 	free(op->err);
 	free(op);

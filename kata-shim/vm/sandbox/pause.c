@@ -125,6 +125,7 @@ static int make(struct vm *vm, struct error *err)
 	if (!vm->pause_container)
 		return error_nomem(err);
 	int r = container_prepare(vm->pause_container, vm->bundle, vm->pause_rootfs, vm->n_pause_rootfs, &plan, err);
+	plan.shares_processes = true; /* the first of those that do */
 	if (r == 0)
 		container_ask(vm->pause_container, &plan, &vm->pause_call, on_created);
 	plan_clear(&plan);

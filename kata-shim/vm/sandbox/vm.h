@@ -141,8 +141,8 @@ void vm_end_processes(struct vm *vm);
 
 void health_start(struct vm *vm);
 void health_stop(struct vm *vm);
-/* The connection to the agent is gone: QEMU may have more to say of it soon. */
-void health_connection_lost(struct vm *vm, const struct error *err);
+/* Something is gone without which the VM is of no use: QEMU may have more to say of it soon. */
+void health_suspect(struct vm *vm, const struct error *err);
 int health_watch_virtiofsd(struct vm *vm, struct error *err) must_check;
 
 /* ── boot.c ── */
