@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct tail whole, bytes;
 	const char *line;
 
-	whole = bytes = (struct tail){};
+	whole = bytes = (struct tail){ .keep = "Kernel panic" };
 	tail_feed(&whole, slice_from(data, size));
 	for (size_t i = 0; i < size; i++)
 		tail_feed(&bytes, slice_from(data + i, 1));
@@ -19,5 +19,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (; *line; line++)
 			ABORT_ON(*line < 0x20 || *line > 0x7e);
 	}
+	ABORT_ON(!tail_kept(&whole) != !tail_kept(&bytes) || strcmp(whole.kept, bytes.kept) != 0);
 	return 0;
 }

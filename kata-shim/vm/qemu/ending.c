@@ -8,7 +8,6 @@
 
 #include "common/base/array.h"
 
-#define PANIC "Kernel panic - not syncing: "
 #define CONSOLE_LINES 3
 
 static const struct {
@@ -62,7 +61,7 @@ void ending_add_console(const struct tail *console, struct error *err)
 
 void ending_explain(const struct ending *ending, struct error *ret)
 {
-	const char *panic = tail_find(ending->console, PANIC);
+	const char *panic = tail_kept(ending->console);
 
 	if (ending->why) {
 		error_set(ret, ending->why->code, "%s", ending->why->message);
@@ -71,7 +70,7 @@ void ending_explain(const struct ending *ending, struct error *ret)
 	} else if (ending->status != 0) {
 		explain_status(ending, ret);
 	} else if (panic) {
-		error_set(ret, EIO, "the guest's kernel has panicked: %s", strstr(panic, PANIC) + strlen(PANIC));
+		error_set(ret, EIO, "the guest's kernel has panicked: %s", panic + strlen(ENDING_PANIC));
 		return;
 	} else {
 		explain_reason(ending->reason, ret);

@@ -5,6 +5,8 @@
 #include "common/base/error.h"
 #include "kata-shim/vm/qemu/tail.h"
 
+#define ENDING_PANIC "Kernel panic - not syncing: " /* what the console's tail is to keep; kernel/panic.c of Linux */
+
 /* Why a VM is no more, in words for a person. Pure. */
 struct ending {
 	const struct error *why; /* we have ended it for this; NULL: it ended by itself */

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+/*
+ * A share is a number of reads, not of bytes: QEMU's serial port writes each character by itself, and what costs is to wake up. While we do
+ * not read, they gather in the socket, and the next read takes many.
+ */
 #include "kata-shim/vm/qemu/paced.h"
 
 #include <errno.h>
@@ -7,18 +11,20 @@
 
 #include "common/base/cleanup.h"
 
-#define SHARE_BYTES (64 * 1024)
+#define READ_BYTES 4096
+#define SHARE_READS 16
 #define SHARE_MS 50
+#define DRAIN_READS 64
 
 struct paced {
 	uv_pipe_t pipe;
 	uv_timer_t timer; /* runs while there is a share that has been begun */
 	unsigned open;    /* handles */
-	size_t taken;     /* of this share */
+	unsigned taken;   /* reads of this share */
 	bool ended, closed;
 	const struct paced_listener *listener;
 	void *context;
-	char room[4096];
+	char room[READ_BYTES];
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -75,8 +81,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
 	}
 	if (!uv_is_active((uv_handle_t *)&paced->timer))
 		uv_timer_start(&paced->timer, on_next_share, SHARE_MS, 0);
-	paced->taken += (size_t)n;
-	if (paced->taken >= SHARE_BYTES)
+	if (++paced->taken >= SHARE_READS)
 		uv_read_stop(stream);
 	if (n > 0)
 		paced->listener->bytes(paced->context, slice_from(paced->room, (size_t)n));
@@ -124,11 +129,10 @@ void paced_drain(struct paced *paced)
 
 	if (paced->ended || paced->closed || uv_fileno((uv_handle_t *)&paced->pipe, &fd) < 0)
 		return;
-	for (size_t taken = 0; n > 0 && taken < SHARE_BYTES && !paced->closed; taken += (size_t)n) {
+	for (unsigned i = 0; n > 0 && i < DRAIN_READS && !paced->closed; i++) {
 		n = read(fd, paced->room, sizeof(paced->room));
-		if (n <= 0)
-			break;
-		paced->listener->bytes(paced->context, slice_from(paced->room, (size_t)n));
+		if (n > 0)
+			paced->listener->bytes(paced->context, slice_from(paced->room, (size_t)n));
 	}
 }
 

@@ -8,8 +8,8 @@
 #include "common/base/slice.h"
 
 /*
- * Reads a stream whose writer may flood us: 64 KiB are taken in 50 ms, and for the rest the writer waits, so that its flood costs us a
- * hundredth of a CPU.
+ * Reads a stream whose writer may flood us: at most 16 reads of 4 KiB are made in 50 ms, and for the rest the writer
+ * waits.
  */
 struct paced;
 
@@ -22,7 +22,7 @@ struct paced_listener {
 int paced_open(uv_loop_t *loop, int fd, const struct paced_listener *listener, void *context, struct paced **ret,
 	       struct error *err) must_check;
 
-/* Takes what has been written already, up to 64 KiB, at once. */
+/* Takes what has been written already, up to 256 KiB, at once. */
 void paced_drain(struct paced *paced);
 
 /* Writes what fits into the socket's buffer; returns how much that was. */

@@ -48,6 +48,13 @@ static bool is_hidden(struct tail *tail, uint8_t c)
 	return true;
 }
 
+const char *tail_line(const struct tail *tail, unsigned skip)
+{
+	if (skip >= TAIL_LINES || skip >= tail->n)
+		return NULL;
+	return tail->lines[(tail->n - 1 - skip) % TAIL_LINES];
+}
+
 static void put(struct tail *tail, char c)
 {
 	if (!tail->open) {
@@ -64,6 +71,15 @@ static void put(struct tail *tail, char c)
 	line[tail->length] = 0;
 }
 
+static void end_line(struct tail *tail)
+{
+	const char *line = tail_line(tail, 0);
+
+	if (tail->open && tail->keep && strstr(line, tail->keep))
+		memcpy(tail->kept, line, sizeof(tail->kept));
+	tail->open = false;
+}
+
 void tail_feed(struct tail *tail, struct slice bytes)
 {
 	for (size_t i = 0; i < bytes.n; i++) {
@@ -71,7 +87,7 @@ void tail_feed(struct tail *tail, struct slice bytes)
 		if (is_hidden(tail, c))
 			continue;
 		if (c == '\n' || c == '\r')
-			tail->open = false;
+			end_line(tail);
 		else if (c == '\t' || c == ' ')
 			put(tail, ' ');
 		else if (c > 0x20 && c != 0x7f)
@@ -79,20 +95,7 @@ void tail_feed(struct tail *tail, struct slice bytes)
 	}
 }
 
-const char *tail_line(const struct tail *tail, unsigned skip)
+const char *tail_kept(const struct tail *tail)
 {
-	if (skip >= TAIL_LINES || skip >= tail->n)
-		return NULL;
-	return tail->lines[(tail->n - 1 - skip) % TAIL_LINES];
-}
-
-const char *tail_find(const struct tail *tail, const char *text)
-{
-	const char *line;
-
-	for (unsigned i = 0; (line = tail_line(tail, i)); i++) {
-		if (strstr(line, text))
-			return line;
-	}
-	return NULL;
+	return tail->keep ? strstr(tail->kept, tail->keep) : NULL;
 }

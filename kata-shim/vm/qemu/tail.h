@@ -13,6 +13,8 @@
 #define TAIL_LINE_MAX 200 /* bytes without the NUL; the rest of a line is dropped */
 
 struct tail {
+	const char *keep; /* the newest line that has this in it is kept, however much is said behind it; NULL: none is */
+	char kept[TAIL_LINE_MAX + 1];
 	char lines[TAIL_LINES][TAIL_LINE_MAX + 1];
 	uint64_t n;           /* lines that have been begun, ever; the newest is lines[(n - 1) % TAIL_LINES] */
 	size_t length;        /* of the newest */
@@ -22,10 +24,10 @@ struct tail {
 
 void tail_feed(struct tail *tail, struct slice bytes);
 
-/* The last line but `skip`, or NULL. Empty ones do not count. Valid until the next tail_feed, as that of tail_find. */
+/* The last line but `skip`, or NULL. Empty ones do not count. Valid until the next tail_feed. */
 const char *tail_line(const struct tail *tail, unsigned skip);
 
-/* The newest line that has `text` in it, or NULL. */
-const char *tail_find(const struct tail *tail, const char *text);
+/* The line that is kept, from that text on, or NULL. */
+const char *tail_kept(const struct tail *tail);
 
 #endif

@@ -295,6 +295,7 @@ int vmm_start(uv_loop_t *loop, const struct vmm_options *options, const struct v
 		.listener = *listener,
 		.context = context,
 		.loop = loop,
+		.console.keep = ENDING_PANIC,
 	};
 	int r = launch(options, &launched, err);
 	if (r < 0) {

@@ -79,13 +79,17 @@ static void test_nothing_steers_a_terminal(void **state)
 	}
 }
 
-static void test_the_newest_line_with_a_text_is_found(void **state)
+static void test_a_line_with_the_text_asked_for_is_kept_whatever_follows(void **state)
 {
-	struct tail tail = {};
+	struct tail tail = { .keep = "panic: " }, none = {};
 
-	say(&tail, "panic: one\npanic: two\ntrace\n");
-	assert_string_equal(tail_find(&tail, "panic"), "panic: two");
-	assert_null(tail_find(&tail, "oops"));
+	assert_null(tail_kept(&tail));
+	say(&tail, "[1.0] panic: one\n[1.1] panic: two\n");
+	for (unsigned i = 0; i < 1000; i++)
+		say(&tail, "trace\n");
+	assert_string_equal(tail_kept(&tail), "panic: two");
+	say(&none, "panic: one\n");
+	assert_null(tail_kept(&none));
 }
 
 int main(void)
@@ -94,7 +98,7 @@ int main(void)
 		cmocka_unit_test(test_lines_come_back_last_first),
 		cmocka_unit_test(test_old_lines_are_forgotten_and_long_ones_cut),
 		cmocka_unit_test(test_nothing_steers_a_terminal),
-		cmocka_unit_test(test_the_newest_line_with_a_text_is_found),
+		cmocka_unit_test(test_a_line_with_the_text_asked_for_is_kept_whatever_follows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
