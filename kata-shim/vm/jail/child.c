@@ -4,7 +4,7 @@
  * comes through a pipe that execve closes:
  *
  *	parent ──clone3──► child ── function ── error → pipe, exit 1
- *	  │ read(pipe)             ├─ 0     → exit 0      pipe ends
+ *	  │ read(pipe)             ├─ 0, 1… → exit with it   pipe ends
  *	  ▼                        └─ execve              pipe ends
  */
 #include "kata-shim/vm/jail/child.h"
@@ -43,8 +43,9 @@ static _Noreturn void be_child(child_function *function, void *context, int repo
 {
 	struct error err = { 0 };
 
-	if (function(context, &err) == 0)
-		_exit(0);
+	int r = function(context, &err);
+	if (r >= 0)
+		_exit(r);
 	_exit(write(report, &err, sizeof(err)) == sizeof(err) ? 1 : 2);
 }
 
@@ -134,9 +135,9 @@ int child_run(uint64_t flags, child_function *function, void *context, struct er
 		return r;
 	close(child.pidfd);
 	int status = reap(child.pid);
-	if (status != 0)
+	if (!WIFEXITED(status))
 		return error_set(err, EIO, "a child process ended with wait status %d", status);
-	return 0;
+	return WEXITSTATUS(status);
 }
 
 /* Its parent's pidfd says whether that ended before prctl could see it. */

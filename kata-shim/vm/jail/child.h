@@ -9,7 +9,7 @@
 
 /* What must be done in other namespaces is done by a child, and its error arrives here as if it had been a function. */
 
-/* All signals are blocked in it. 0 ends the child well; it may also execute a program. */
+/* All signals are blocked in it. 0 to 255 end the child well; it may also execute a program. */
 typedef int child_function(void *context, struct error *err);
 
 struct child {
@@ -23,7 +23,7 @@ struct child {
  */
 int child_start(uint64_t flags, int cgroup, child_function *function, void *context, struct child *ret, struct error *err) must_check;
 
-/* The same, until its end, for a function that executes nothing. The program's SIGCHLD is not disturbed. */
+/* The same, until its end, for a function that executes nothing; returns what that did. Makes no SIGCHLD. */
 int child_run(uint64_t flags, child_function *function, void *context, struct error *err) must_check;
 
 /* One that only is, in its new namespaces, until child_end or until we end. */
