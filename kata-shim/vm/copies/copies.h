@@ -52,7 +52,7 @@ int copy_new(uv_loop_t *loop, const char *host, const char *guest, const struct 
 	     struct error *err) must_check;
 
 /* What was asked by `send` or `remove` is done (NULL) or not. ENOSYS of `remove`: the agent cannot; then files are made empty instead. */
-void copy_sent(struct copy *copy, const struct error *err);
+void copy_sent(struct copy *copy, const struct error *answer);
 
 /* Removes it from the guest. For a container that is gone, when its VM is not. */
 void copy_end(struct copy *copy);
