@@ -142,7 +142,10 @@ int children_watch(struct children *children, pid_t pid, child_ended *ended, voi
 	if (!array_room((void **)&children->watched, children->n, &children->capacity, sizeof(*children->watched)))
 		return error_nomem(err);
 	children->watched[children->n++] = (struct watched){ pid, ended, context };
-	if (recall(children, pid))
+	struct remembered *past = recall(children, pid);
+	if (past && kill(pid, 0) == 0)
+		past->pid = 0; /* that was another: this one is alive, or has not been reaped yet */
+	else if (past)
 		raise(SIGCHLD); /* comes back from the loop */
 	return 0;
 }

@@ -300,11 +300,11 @@ static void write_seccomp(struct buf *out, const Oci__LinuxSeccomp *seccomp)
 }
 
 /* Nothing but crun's own nodes, which it always lets through behind this rule. */
-static int write_linux_resources(struct buf *out, const Oci__LinuxResources *resources, struct error *err)
+static int write_linux_resources(struct buf *out, const Oci__LinuxResources *resources, bool any_device, struct error *err)
 {
 	open_member(out, "resources", '{');
 	buf_json_key(out, "devices");
-	buf_string(out, "[{\"allow\":false,\"access\":\"rwm\"}]");
+	buf_string(out, any_device ? "[]" : "[{\"allow\":false,\"access\":\"rwm\"}]");
 	int r = resources ? write_limits(out, resources, err) : 0;
 	buf_byte(out, '}');
 	return r;
@@ -317,7 +317,7 @@ static int write_linux(struct buf *out, const Oci__Spec *spec, const struct crun
 	open_member(out, "linux", '{');
 	int r = write_namespaces(out, spec, world, err);
 	if (r == 0)
-		r = write_linux_resources(out, of->resources, err);
+		r = write_linux_resources(out, of->resources, world->any_device, err);
 	if (r < 0)
 		return r;
 	buf_json_member(out, "cgroupsPath", world->cgroup);

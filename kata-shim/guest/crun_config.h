@@ -19,6 +19,7 @@ struct crun_world {
 	const char *cgroup;    /* "/<container's id>" */
 	const char *ipc, *uts; /* files of the sandbox's namespaces */
 	const char *pids;      /* the file of a namespace of processes to join; NULL: a new one */
+	bool any_device;       /* no rule for devices: outside of a guest crun may not be allowed to set one */
 };
 
 /* All append to `out`, which the caller checks. EINVAL: what is missing or makes no sense, with its place in the message. */

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct crun_world world = { "/web", "/ns/ipc", "/ns/uts", NULL };
+	static const struct crun_world world = { "/web", "/ns/ipc", "/ns/uts", NULL, false };
 	static const struct json_limits limits = { .bytes = CRUN_JSON_MAX, .depth = 16, .values = 1000 * 1000 };
 	_cleanup_(message_freep) Oci__Spec *spec = NULL;
 	_cleanup_(buf_free) struct buf out = BUF_MAX(CRUN_JSON_MAX);

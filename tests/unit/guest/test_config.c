@@ -9,7 +9,7 @@
 #include "common/json/json.h"
 #include "kata-shim/guest/crun_config.h"
 
-static const struct crun_world world = { "/web", "/ns/ipc", "/ns/uts", NULL };
+static const struct crun_world world = { "/web", "/ns/ipc", "/ns/uts", NULL, false };
 
 /* ── A container that is good ── */
 
@@ -93,7 +93,7 @@ static void test_the_smallest_container_is_shut_in_all_the_same(void **state)
 static void test_a_pod_that_shares_its_processes_joins_those(void **state)
 {
 	_cleanup_(buf_free) struct buf out = BUF_MAX(CRUN_JSON_MAX);
-	const struct crun_world shared = { "/web", "/ns/ipc", "/ns/uts", "/proc/7/ns/pid" };
+	const struct crun_world shared = { "/web", "/ns/ipc", "/ns/uts", "/proc/7/ns/pid", false };
 	struct sample s = {};
 
 	make(&s);
