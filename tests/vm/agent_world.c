@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/vm/agent_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/rpc/ttrpc.h"
+#include "tests/vm/agent_root.h"
+
+static struct {
+	uv_loop_t loop;
+	char directory[64], socket[128];
+	pid_t agent;
+	struct ttrpc_client *client;
+	struct answer *answers;
+	bool controllers;
+	char made[256][32]; /* containers of this test; "": removed */
+	size_t n_made;
+} world;
+
+/* ── Calls ── */
+
+static void on_message(void *context, struct slice message)
+{
+	struct answer *answer = context;
+
+	buf_slice(&answer->bytes, message);
+}
+
+static void on_end(void *context, enum rpc_status status, const char *words)
+{
+	struct answer *answer = context;
+
+	answer->ended = true;
+	answer->status = status;
+	snprintf(answer->words, sizeof(answer->words), "%s", words);
+}
+
+static struct answer *begin(const char *service, const char *method, struct slice message)
+{
+	struct answer *answer = calloc(1, sizeof(*answer));
+	struct ttrpc_client_call *call;
+	struct error err;
+
+	assert_non_null(answer);
+	*answer = (struct answer){ .next = world.answers, .method = method, .bytes = BUF_MAX(TTRPC_MESSAGE_MAX) };
+	world.answers = answer;
+	const struct ttrpc_request request = { .service = service, .method = method, .message = message };
+	const struct ttrpc_receiver receiver = { on_message, on_end, answer };
+	if (ttrpc_client_call(world.client, &request, &receiver, &call, &err) < 0)
+		fail_msg("%s: %s", method, err.message);
+	return answer;
+}
+
+struct answer *agent_begin(const char *method, const ProtobufCMessage *request)
+{
+	_cleanup_(buf_free) struct buf bytes = BUF_MAX(TTRPC_MESSAGE_MAX);
+
+	message_write(request, &bytes);
+	return begin("grpc.AgentService", method, buf_view(&bytes));
+}
+
+static void on_time(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+bool agent_ends_within(const struct answer *answer, unsigned ms)
+{
+	bool late = false;
+	uv_timer_t timer;
+
+	uv_timer_init(&world.loop, &timer);
+	timer.data = &late;
+	uv_timer_start(&timer, on_time, ms, 0);
+	while (!late && !(answer && answer->ended))
+		uv_run(&world.loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&world.loop, UV_RUN_NOWAIT);
+	return answer && answer->ended;
+}
+
+static struct answer *finish(struct answer *answer)
+{
+	if (!agent_ends_within(answer, AGENT_TIME_MS))
+		fail_msg("%s: no answer in %d s", answer->method, AGENT_TIME_MS / 1000);
+	return answer;
+}
+
+struct answer *agent_ask(const char *method, const ProtobufCMessage *request)
+{
+	return finish(agent_begin(method, request));
+}
+
+struct answer *agent_ask_bytes(const char *method, struct slice request)
+{
+	return finish(begin("grpc.AgentService", method, request));
+}
+
+void agent_expect(const struct answer *answer, enum rpc_status status, const char *words)
+{
+	if (answer->status != status)
+		fail_msg("%s: %s \"%s\", not %s", answer->method, rpc_status_name(answer->status), answer->words, rpc_status_name(status));
+	if (words && !strstr(answer->words, words))
+		fail_msg("%s: \"%s\" says nothing of \"%s\"", answer->method, answer->words, words);
+}
+
+struct answer *agent_do(const char *method, const ProtobufCMessage *request)
+{
+	struct answer *answer = agent_ask(method, request);
+
+	agent_expect(answer, RPC_OK, NULL);
+	return answer;
+}
+
+void agent_refuses(const char *method, const ProtobufCMessage *request, enum rpc_status status, const char *words)
+{
+	agent_expect(agent_ask(method, request), status, words);
+}
+
+/* ── What a test that failed has left ── */
+
+void agent_note(const char *id, bool made)
+{
+	for (size_t i = 0; i < world.n_made && !made; i++) {
+		if (strcmp(world.made[i], id) == 0)
+			world.made[i][0] = 0;
+	}
+	if (made && world.n_made < sizeof(world.made) / sizeof(world.made[0]))
+		snprintf(world.made[world.n_made++], sizeof(world.made[0]), "%s", id);
+}
+
+void agent_keep(void)
+{
+	world.n_made = 0;
+}
+
+int agent_test_teardown(void **state)
+{
+	Agent__RemoveContainerRequest request = AGENT__REMOVE_CONTAINER_REQUEST__INIT;
+
+	for (size_t i = 0; i < world.n_made; i++) {
+		request.container_id = world.made[i];
+		if (world.made[i][0])
+			agent_ask("RemoveContainer", &request.base);
+	}
+	world.n_made = 0;
+	return 0;
+}
+
+/* ── Our agent, process 1 of its own namespaces ── */
+
+pid_t agent_pid(void)
+{
+	return world.agent;
+}
+
+void agent_needs_ours(void)
+{
+	if (!world.agent)
+		skip();
+}
+
+void agent_needs_controllers(void)
+{
+	if (!world.controllers)
+		skip();
+}
+
+static void write_or_die(bool good, const char *what)
+{
+	if (good)
+		return;
+	perror(what);
+	_exit(EXIT_FAILURE);
+}
+
+static const char *program(void)
+{
+	static char path[256];
+	const char *build = getenv("HOLDFAST_BUILD");
+
+	snprintf(path, sizeof(path), "%s/bin/holdfast-guest", build ? build : "build/dev");
+	return path;
+}
+
+static void be_process_1(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	write_or_die(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");
+	write_or_die(mount("proc", "/proc", "proc", 0, NULL) == 0, "/proc");
+	write_or_die(mount("run", "/run", "tmpfs", 0, "mode=755") == 0, "/run");
+	write_or_die(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) == 0, "/sys/fs/cgroup");
+	execl(program(), "holdfast-guest", "--listen", world.socket, NULL);
+	write_or_die(false, "holdfast-guest");
+}
+
+/* The one between is the parent that process 1 of a pid namespace needs; it goes when that does. */
+static void start_agent(void)
+{
+	int ready[2];
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	const pid_t between = fork();
+	if (between == 0) {
+		write_or_die(unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP) == 0,
+			     "namespaces");
+		const pid_t pid = fork();
+		if (pid == 0)
+			be_process_1();
+		write_or_die(write(ready[1], &pid, sizeof(pid)) == sizeof(pid), "pid");
+		int status = 0;
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &world.agent, sizeof(world.agent)), sizeof(world.agent));
+	close(ready[0]);
+}
+
+static void make_directory(void)
+{
+	const char *base = getenv("TMPDIR");
+
+	snprintf(world.directory, sizeof(world.directory), "%s/hf-agent-XXXXXX", base ? base : "/tmp");
+	assert_non_null(mkdtemp(world.directory));
+	snprintf(world.socket, sizeof(world.socket), "%s/agent", world.directory);
+}
+
+/* ── The sandbox ── */
+
+static bool is_serving(void)
+{
+	Agent__CheckRequest request = AGENT__CHECK_REQUEST__INIT;
+	_cleanup_(buf_free) struct buf bytes = BUF_MAX(1024);
+
+	message_write(&request.base, &bytes);
+	const struct answer *answer = begin("grpc.Health", "Check", buf_view(&bytes));
+	return agent_ends_within(answer, AGENT_TIME_MS) && answer->status == RPC_OK;
+}
+
+static void wait_until_it_serves(void)
+{
+	for (int i = 0; i < 500; i++) {
+		if (is_serving())
+			return;
+		agent_ends_within(NULL, 20);
+	}
+	fail_msg("no agent serves %s", world.socket);
+}
+
+static void create_sandbox(void)
+{
+	Agent__CreateSandboxRequest request = AGENT__CREATE_SANDBOX_REQUEST__INIT;
+
+	request.sandbox_id = (char *)AGENT_SANDBOX;
+	request.hostname = (char *)AGENT_HOSTNAME;
+	agent_do("CreateSandbox", &request.base);
+}
+
+/* A limit can be set where one is seen. */
+static bool has_controllers(void)
+{
+	struct sample sample;
+
+	sample_init(&sample, "probe", "read x");
+	sample.linux_.resources = &sample.resources;
+	sample.resources.memory = &sample.memory;
+	sample.memory.limit = 64 * 1024 * 1024;
+	const struct answer *answer = sample_create(&sample);
+	if (answer->status == RPC_OK)
+		agent_remove("probe");
+	return answer->status == RPC_OK;
+}
+
+int agent_world_setup(void **state)
+{
+	const char *told = getenv("HOLDFAST_AGENT_SOCKET");
+	struct error err;
+
+	signal(SIGPIPE, SIG_IGN);
+	make_directory();
+	if (told)
+		snprintf(world.socket, sizeof(world.socket), "%s", told);
+	else
+		start_agent();
+	uv_loop_init(&world.loop);
+	if (ttrpc_client_new(&world.loop, world.socket, &world.client, &err) < 0)
+		fail_msg("%s", err.message);
+	wait_until_it_serves();
+	create_sandbox();
+	agent_root_make(world.directory, getenv("HOLDFAST_AGENT_COPIES") != NULL);
+	world.controllers = has_controllers();
+	return 0;
+}
+
+static void expect_nothing_left(void)
+{
+	int status;
+
+	/* Its namespaces are gone with it, and all that was mounted there; process 1 has ended by itself. */
+	assert_true(wait(&status) > 0);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail_msg("the agent ended with wait status %#x", (unsigned)status);
+}
+
+static int remove_entry(const char *path, const struct stat *about, int flag, struct FTW *where)
+{
+	remove(path);
+	return 0;
+}
+
+int agent_world_teardown(void **state)
+{
+	Agent__Empty empty = AGENT__EMPTY__INIT;
+
+	agent_do("DestroySandbox", &empty.base);
+	ttrpc_client_close(world.client);
+	uv_run(&world.loop, UV_RUN_DEFAULT);
+	if (world.agent)
+		expect_nothing_left();
+	while (world.answers) {
+		struct answer *answer = world.answers;
+		world.answers = answer->next;
+		buf_free(&answer->bytes);
+		free(answer);
+	}
+	nftw(world.directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	return 0;
+}
