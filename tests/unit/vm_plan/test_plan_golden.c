@@ -161,12 +161,18 @@ static void bundles_of_containerd_2_are_planned_as_before(void **state)
 	compare_all("containerd-2");
 }
 
+static void bundles_of_a_kubelet_are_planned_as_before(void **state)
+{
+	compare_all("kubelet");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bundles_of_containerd_1_6_are_planned_as_before),
 		cmocka_unit_test(bundles_of_containerd_1_7_are_planned_as_before),
 		cmocka_unit_test(bundles_of_containerd_2_are_planned_as_before),
+		cmocka_unit_test(bundles_of_a_kubelet_are_planned_as_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
