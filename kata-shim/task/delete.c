@@ -50,7 +50,7 @@ static void begin(struct service *service, struct process *process, struct ttrpc
 	if (service_is_sandbox(service, process)) {
 		service->deletion = work;
 		service_stop_vm(service);
-	} else if (service->vm && !service->is_stopping) {
+	} else if (service_has_vm(service)) {
 		vm_remove(service->vm, process->container->id, process->exec, on_removed, work);
 	} else {
 		done(work);

@@ -46,7 +46,7 @@ static struct work *begin(struct service *service, struct ttrpc_call *call, cons
 	if (!process)
 		return NULL;
 	int r = process_begin(&process->state, verb, &err);
-	if (r == 0 && !service->vm) {
+	if (r == 0 && !service_has_vm(service)) {
 		process_end(&process->state, verb, false);
 		r = error_set(&err, ECONNRESET, "%s", service->why.message);
 	}
@@ -284,7 +284,7 @@ static struct process *add_exec(struct service *service, struct ttrpc_call *call
 	int r = check_type(request->spec, TYPES "Process", &err);
 	if (r == 0)
 		r = process_begin(&first->state, VERB_EXEC, &err);
-	if (r == 0 && !service->vm)
+	if (r == 0 && !service_has_vm(service))
 		r = error_set(&err, ECONNRESET, "%s", service->why.message);
 	if (r < 0)
 		process_wrap(first, &err);

@@ -49,6 +49,12 @@ static inline bool service_is_sandbox(const struct service *service, const struc
 	return process_is_first(process) && strcmp(process->container->id, service->options.sandbox) == 0;
 }
 
+/* It can be asked; that it is lost it says itself. */
+static inline bool service_has_vm(const struct service *service)
+{
+	return service->vm && !service->is_stopping;
+}
+
 /* create.c: the whole of a Create, whose request is owned from here on. */
 void service_create(struct service *service, struct ttrpc_call *call, Task__CreateRequest *request);
 
