@@ -33,10 +33,23 @@ int command_route(int argc, char **argv);
  */
 int follow_sandbox(int bundle, const char *id, const char *directory, struct decision *ret, struct error *err) must_check;
 
-/* decision->shim, found again if it has moved or was never known. Our own VMs have none: ENOSYS. */
+/* decision->shim, found again if it has moved or was never known. Not for our own VMs, which have none. */
 int follow_find_shim(const struct call *call, const struct settings *settings, struct decision *decision, struct error *err) must_check;
 
 /* Runs it in our place. */
 int follow_run(const struct call *call, const struct decision *decision, struct error *err) must_check;
+
+/* vm.c: the backend that is ours. */
+
+/* What can be known before: the programs, the accelerator, the guest. */
+int call_vm_check(const struct settings *settings, struct error *err) must_check;
+
+/* They have answered containerd if they return 0. */
+int call_vm_start_sandbox(const struct call *call, int bundle, const struct spec *spec, const struct settings *settings,
+		     struct error *err) must_check;
+int call_vm_start_container(const struct call *call, int bundle, const char *sandbox, struct error *err) must_check;
+
+/* All that the sandbox whose bundle this is has left, a shim that still runs included. What cannot be done is said on standard error. */
+void call_vm_delete_sandbox(const struct call *call, int bundle, const struct settings *settings);
 
 #endif

@@ -26,18 +26,31 @@ static void decide_anew(const struct call *call, const struct spec *spec, const 
 		decision->backend = route.backend;
 }
 
-/* `bundle` may be -1, and the spec empty. */
-static void find_decision(const struct call *call, int bundle, const struct settings *settings, struct decision *decision)
+/* `bundle` may be -1, and the spec empty. True: it is the sandbox that is deleted, and not one of its containers. */
+static bool find_decision(const struct call *call, int bundle, const struct settings *settings, struct decision *decision)
 {
 	_cleanup_(spec_clear) struct spec spec = {};
 	const char *id = call->arguments.id;
 
 	if (bundle < 0 || follow_sandbox(bundle, id, settings->records, decision, NULL) == 0)
-		return;
+		return true;
 	if (bundle_read_spec(bundle, &spec, NULL) == 0 && spec.kind == SPEC_CONTAINER &&
 	    follow_sandbox(bundle, spec.sandbox_id, settings->records, decision, NULL) == 0)
-		return;
+		return false;
 	decide_anew(call, &spec, settings, decision);
+	return spec.kind != SPEC_CONTAINER;
+}
+
+/* The defaults, if the file cannot be read: nothing may be left because of that. */
+static void load_settings(struct settings *settings)
+{
+	struct error why;
+
+	if (settings_load(settings, &why) == 0)
+		return;
+	fprintf(stderr, PROGRAM ": %s\n", why.message);
+	if (settings_parse(slice_from(NULL, 0), settings, &why) < 0)
+		*settings = (struct settings){ .records = RECORD_DEFAULT_DIRECTORY };
 }
 
 static int clean_up(int bundle, struct error *err)
@@ -61,15 +74,18 @@ int call_delete(const struct call *call, struct error *err)
 	struct decision decision = { .backend = BACKEND_RUNC };
 	struct error why;
 
-	if (settings_load(&settings, &why) < 0)
-		settings = (struct settings){ .records = RECORD_DEFAULT_DIRECTORY };
+	load_settings(&settings);
 	if (bundle_open(path, &bundle, &why) < 0)
 		fprintf(stderr, PROGRAM ": %s\n", why.message);
-	find_decision(call, bundle, &settings, &decision);
+	const bool is_sandbox = find_decision(call, bundle, &settings, &decision);
 	record_remove(settings.records, call->arguments.id);
+	if (decision.backend == BACKEND_VM) {
+		if (is_sandbox)
+			call_vm_delete_sandbox(call, bundle, &settings);
+		return clean_up(bundle, err);
+	}
 	if (follow_find_shim(call, &settings, &decision, &why) == 0)
 		return follow_run(call, &decision, err);
-	if (decision.backend != BACKEND_VM)
-		fprintf(stderr, PROGRAM ": cleaning up without a shim: %s\n", why.message);
+	fprintf(stderr, PROGRAM ": cleaning up without a shim: %s\n", why.message);
 	return clean_up(bundle, err);
 }

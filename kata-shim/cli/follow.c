@@ -64,10 +64,6 @@ int follow_find_shim(const struct call *call, const struct settings *settings, s
 		.path = getenv("PATH"),
 	};
 
-	if (decision->backend == BACKEND_VM)
-		return error_set(err, ENOSYS,
-				 "VM sandboxes are not part of this build of Holdfast: install Kata Containers, and choose "
-				 "\"backend: kata\" with a rule of sandbox.rules in holdfast.yaml");
 	if (backend_is_usable(decision->shim))
 		return 0;
 	return backend_find(&query, decision->shim, err);

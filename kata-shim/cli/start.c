@@ -48,7 +48,7 @@ static int decide(const struct call *call, const struct spec *spec, const struct
 	memcpy(decision.why, route.why, sizeof(decision.why));
 	if (route.kata_config)
 		snprintf(decision.kata_config, sizeof(decision.kata_config), "%s", route.kata_config);
-	r = follow_find_shim(call, settings, &decision, err);
+	r = decision.backend == BACKEND_VM ? call_vm_check(settings, err) : follow_find_shim(call, settings, &decision, err);
 	if (r == 0 && *decision.kata_config)
 		r = check_kata_config(decision.kata_config, err);
 	if (r < 0) {
@@ -93,6 +93,8 @@ static int start_sandbox(const struct call *call, int bundle, const struct spec 
 		r = decision_write(bundle, &decision, err);
 	if (r < 0)
 		return r;
+	if (decision.backend == BACKEND_VM)
+		return call_vm_start_sandbox(call, bundle, spec, &settings, err);
 	if (!record_of(spec, call->arguments.id, decision.backend, &record))
 		return follow_run(call, &decision, err);
 	const struct run run = { decision.shim, call->words, *decision.kata_config ? decision.kata_config : NULL };
@@ -115,6 +117,8 @@ static int start_container(const struct call *call, int bundle, const struct spe
 				 " in its bundle, no record in %s): delete the "
 				 "pod, so that it is made anew",
 				 spec->sandbox_id, settings.records);
+	if (r == 0 && decision.backend == BACKEND_VM)
+		return call_vm_start_container(call, bundle, spec->sandbox_id, err);
 	if (r == 0)
 		r = follow_find_shim(call, &settings, &decision, err);
 	return r < 0 ? error_wrap(err, "container of sandbox %s", spec->sandbox_id) : follow_run(call, &decision, err);
