@@ -19,6 +19,7 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kata-shim/vm/net/namespace.h"
 #include "kata-shim/vm/net/redirect.h"
@@ -128,7 +129,7 @@ static int redirect(struct netlink *netlink, const struct network_link *link, co
 {
 	struct network_link from_tap = { .index = tap->index };
 
-	snprintf(from_tap.name, sizeof(from_tap.name), "%s", tap->name);
+	memcpy(from_tap.name, tap->name, sizeof(from_tap.name));
 	int r = redirect_add(netlink, &from_tap, link->index, err);
 	if (r == 0)
 		r = redirect_add(netlink, link, tap->index, err);

@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,21 +82,24 @@ static bool is_settled(const struct stat *st)
 	return st->st_ctim.tv_sec + SETTLED_SECONDS < now.tv_sec;
 }
 
+DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free);
+
 static int hash_file(int fd, const char *path, uint8_t ret[static GUEST_SHA256_SIZE], struct error *err)
 {
 	_cleanup_free_ uint8_t *piece = malloc(PIECE);
-	SHA256_CTX sha;
+	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *digest = EVP_MD_CTX_new();
 	off_t at = 0;
 	ssize_t n;
 
-	if (!piece)
+	if (!piece || !digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL))
 		return error_nomem(err);
-	SHA256_Init(&sha);
 	while ((n = pread(fd, piece, PIECE, at)) > 0) {
-		SHA256_Update(&sha, piece, (size_t)n);
+		if (!EVP_DigestUpdate(digest, piece, (size_t)n))
+			return error_nomem(err);
 		at += n;
 	}
-	SHA256_Final(ret, &sha);
+	if (n == 0 && !EVP_DigestFinal_ex(digest, ret, NULL))
+		return error_nomem(err);
 	return n < 0 ? error_errno(err, errno, "cannot read %s", path) : 0;
 }
 
