@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -219,4 +221,27 @@ void list_proc(pid_t pid, const char *directory, struct buf *ret)
 bool has_ended(const struct jail_process *process, int timeout_ms)
 {
 	return poll(&(struct pollfd){ .fd = process->pidfd, .events = POLLIN }, 1, timeout_ms) == 1;
+}
+
+/* ── cgroups ── */
+
+static void unmount_all_cgroups(void)
+{
+	char line[4096], point[256];
+	FILE *mounts = fopen("/proc/self/mounts", "r");
+
+	assert_non_null(mounts);
+	while (fgets(line, sizeof(line), mounts))
+		if (sscanf(line, "%*s %255s", point) == 1 && strstr(line, " cgroup"))
+			assert_int_equal(umount2(point, MNT_DETACH), 0);
+	fclose(mounts);
+}
+
+int leave_version_2_alone(void **state)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -1;
+	unmount_all_cgroups();
+	mkdir("/sys/fs/cgroup", 0755);
+	return mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
 }

@@ -56,4 +56,7 @@ bool shares_namespace(pid_t pid, const char *kind); /* with us */
 void list_proc(pid_t pid, const char *directory, struct buf *ret);
 bool has_ended(const struct jail_process *process, int timeout_ms);
 
+/* Setup of a group of tests: a mount namespace of their own, where version 2 is the only cgroup file system. */
+int leave_version_2_alone(void **state);
+
 #endif

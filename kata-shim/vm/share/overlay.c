@@ -117,7 +117,8 @@ static int split(struct overlay *overlay, struct error *err)
 	overlay->work = work;
 	if (!upper || !work || !overlay->parent)
 		return error_nomem(err);
-	if (!*upper || !*work || strcspn(upper, ",:\\") != strlen(upper) || strcspn(work, ",:\\") != strlen(work))
+	if (!*upper || !*work || *upper == '/' || *work == '/' || strcspn(upper, ",:\\") != strlen(upper) ||
+	    strcspn(work, ",:\\") != strlen(work))
 		return error_set(err, EINVAL, "upperdir \"%s\" and workdir \"%s\" below %s cannot be of one overlay",
 				 SHOW(slice_string(upper)), SHOW(slice_string(work)), overlay->parent);
 	return 0;
