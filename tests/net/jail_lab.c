@@ -40,12 +40,10 @@ int lab_setup(void **state)
 	snprintf(lab->state, sizeof(lab->state), "/tmp/holdfast-jail.XXXXXX");
 	assert_non_null(mkdtemp(lab->state));
 	snprintf(lab->pod, sizeof(lab->pod), "%s/pod1", lab->state);
-	snprintf(lab->root, sizeof(lab->root), "%s/root", lab->pod);
 	snprintf(lab->output, sizeof(lab->output), "%s/output", lab->pod);
 	must(ids_take(lab->state, "pod1", FIRST_ID, 2000, &lab->ids, &err), &err);
 	must(ids_user_namespace(&lab->ids, &lab->user_namespace, &err), &err);
 	must(cgroup_open(CGROUP, true, &lab->cgroup, &err), &err);
-	assert_int_equal(mkdir(lab->root, 0700), 0);
 	lab->output_fd = open(lab->output, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(lab->output_fd >= 0);
 	*state = lab;
@@ -64,7 +62,6 @@ int lab_teardown(void **state)
 	close(lab->user_namespace);
 	close(lab->output_fd);
 	unlink(lab->output);
-	rmdir(lab->root);
 	snprintf(share, sizeof(share), "%s/share", lab->pod);
 	rmdir(share);
 	must(ids_release(lab->state, "pod1", &err), &err);
@@ -100,7 +97,7 @@ struct jail jail_for(const struct lab *lab, const char *const *arguments)
 		.arguments = arguments,
 		.paths = arguments,
 		.n_paths = 1,
-		.root = lab->root,
+		.root = lab->pod,
 		.output = lab->output_fd,
 		.network_namespace = -1,
 		.id = lab->ids.vmm,

@@ -22,7 +22,6 @@
 
 struct lab {
 	char state[64], pod[80]; /* directories: …, …/pod1 */
-	char root[96];           /* …/pod1/root */
 	struct ids ids;
 	int user_namespace;
 	struct cgroup *cgroup;

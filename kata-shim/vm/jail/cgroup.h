@@ -52,6 +52,9 @@ int cgroup_kill(const struct cgroup *cgroup, unsigned timeout_ms, struct error *
 /* The pod's own directory, not its parents. What is not there any more is no error. EBUSY: a process is in it. */
 int cgroup_remove(const struct cgroup *cgroup, struct error *err) must_check;
 
+/* Kills and removes until both have succeeded, for up to twice `timeout_ms`. */
+int cgroup_clear(const struct cgroup *cgroup, unsigned timeout_ms, struct error *err) must_check;
+
 /* ── for jail.c ── */
 
 /* The directory in version 2's hierarchy, to be born in; -1: there is none. */

@@ -168,3 +168,18 @@ int cgroup_kill(const struct cgroup *cgroup, unsigned timeout_ms, struct error *
 	}
 	return 0;
 }
+
+/* A child of a shim that was killed may have been on its way in. */
+int cgroup_clear(const struct cgroup *cgroup, unsigned timeout_ms, struct error *err)
+{
+	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+
+	for (unsigned waited_ms = 0;; waited_ms += POLL_MS) {
+		int r = cgroup_kill(cgroup, timeout_ms, err);
+		if (r == 0)
+			r = cgroup_remove(cgroup, err);
+		if (r != -EBUSY || waited_ms >= timeout_ms)
+			return r;
+		nanosleep(&pause, NULL);
+	}
+}

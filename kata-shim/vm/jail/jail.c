@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The child does in order what needs the host's root or the host's files (cgroup, limits, network namespace, root), then gives up what it
- * is (user namespace, ids, capabilities), and only then asks to be killed with its parent, because a change of ids forgets that wish.
+ * is (user namespace, ids, capabilities), and then asks once more to be killed with its parent, because a change of ids forgets that wish.
  * Descriptors come last, so that none of the steps can take a number that the program wants.
  */
 #include "kata-shim/vm/jail/jail.h"
@@ -208,7 +208,9 @@ static int begin(void *context, struct error *err)
 
 	if (setsid() < 0)
 		return error_errno(err, errno, "cannot have a session of its own");
-	int r = leave_host(jail, err);
+	int r = child_die_with(start->parent, err);
+	if (r == 0)
+		r = leave_host(jail, err);
 	if (r == 0)
 		r = become_nobody(jail, err);
 	if (r == 0)

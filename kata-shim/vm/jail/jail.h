@@ -37,7 +37,7 @@ struct jail {
 	bool proc_all;              /* … or all of it, of which an unprivileged user can read little */
 	const char *const *devices; /* besides null and urandom: "/dev/kvm"; nodes of its own, for its user only */
 	size_t n_devices;
-	/* An empty directory of the host below which none of the paths is: its root is put together there, seen by nobody else. */
+	/* A directory of the host below which none of `paths` is: its root is put together there, seen by nobody else. The pod's own. */
 	const char *root;
 
 	const struct jail_descriptor *descriptors;

@@ -112,25 +112,36 @@ static int is_covered(int root, const char *path, bool *ret, struct error *err)
 	return r;
 }
 
-static int bring(int root, const char *from, const char *path, uint64_t attributes, struct error *err)
+static int open_copy(const char *path, int *ret_tree, struct error *err)
+{
+	int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0)
+		return error_errno(err, errno, "cannot open it");
+	*ret_tree = tree;
+	return 0;
+}
+
+static int bring(int root, int tree, const char *path, uint64_t attributes, struct error *err)
 {
 	struct stat kind;
 
-	_cleanup_close_ int tree = open_tree(AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0 || fstat(tree, &kind) < 0)
-		return error_errno(err, errno, "cannot open it");
+	if (fstat(tree, &kind) < 0)
+		return error_errno(err, errno, "cannot look at it");
 	int r = make_place(root, path, kind.st_mode, err);
 	return r == 0 ? attach(root, path, tree, attributes, err) : r;
 }
 
 static int bring_path(int root, const char *path, struct error *err)
 {
+	_cleanup_close_ int tree = -1;
 	bool covered;
 
 	int r = is_covered(root, path, &covered, err);
-	if (r == 0 && !covered)
-		r = bring(root, path, path, READ_ONLY, err);
-	return r;
+	if (r < 0 || covered)
+		return r;
+	r = open_copy(path, &tree, err);
+	return r == 0 ? bring(root, tree, path, READ_ONLY, err) : r;
 }
 
 /* /lib is a link on most hosts, and then it is one in here. */
@@ -159,8 +170,7 @@ static int bring_all(int root, const struct jail *jail, struct error *err)
 		if (r < 0)
 			return error_wrap(err, "%s", jail->paths[i]);
 	}
-	int r = jail->share ? bring(root, jail->share, ROOT_SHARE, READ_ONLY | MOUNT_ATTR_NOEXEC, err) : 0;
-	return r < 0 ? error_wrap(err, "%s", jail->share) : 0;
+	return 0;
 }
 
 static int make_node(int root, const char *path, mode_t mode, dev_t device, uint32_t owner, struct error *err)
@@ -241,12 +251,17 @@ static int start(const char *directory, int *ret_root, struct error *err)
 
 int root_enter(const struct jail *jail, struct error *err)
 {
-	_cleanup_close_ int root = -1;
+	_cleanup_close_ int root = -1, share = -1;
 
 	umask(0);
-	int r = start(jail->root, &root, err);
+	int r = jail->share ? open_copy(jail->share, &share, err) : 0; /* before the tmpfs covers it */
+	if (r < 0)
+		return error_wrap(err, "%s", jail->share);
+	r = start(jail->root, &root, err);
 	if (r == 0)
 		r = bring_all(root, jail, err);
+	if (r == 0 && jail->share)
+		r = bring(root, share, ROOT_SHARE, READ_ONLY | MOUNT_ATTR_NOEXEC, err);
 	if (r == 0)
 		r = make_devices(root, jail, err);
 	if (r == 0)

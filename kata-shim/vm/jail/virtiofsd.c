@@ -13,6 +13,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -111,13 +112,13 @@ void virtiofsd_arguments(const char *path, enum virtiofsd_kind kind, enum virtio
 
 /* ── its start ── */
 
-static struct jail jail_of(const struct virtiofsd *virtiofsd, const char *root, const char *const *arguments)
+static struct jail jail_of(const struct virtiofsd *virtiofsd, const char *const *arguments)
 {
 	return (struct jail){
 		.arguments = arguments,
 		.paths = &virtiofsd->path,
 		.n_paths = 1,
-		.root = root,
+		.root = virtiofsd->directory,
 		.proc = true,
 		.proc_all = true, /* QEMU's looks into /proc/sys/fs/file-max, whatever it is told */
 		.output = virtiofsd->output,
@@ -128,10 +129,10 @@ static struct jail jail_of(const struct virtiofsd *virtiofsd, const char *root, 
 	};
 }
 
-static int ask_version(const struct virtiofsd *virtiofsd, const char *root, struct buf *out, struct error *err)
+static int ask_version(const struct virtiofsd *virtiofsd, struct buf *out, struct error *err)
 {
 	const char *const arguments[] = { virtiofsd->path, "--version", NULL };
-	struct jail jail = jail_of(virtiofsd, root, arguments);
+	struct jail jail = jail_of(virtiofsd, arguments);
 	struct jail_process process;
 	int ends[2];
 
@@ -148,18 +149,18 @@ static int ask_version(const struct virtiofsd *virtiofsd, const char *root, stru
 	return r;
 }
 
-static int find_kind(const struct virtiofsd *virtiofsd, const char *root, enum virtiofsd_kind *ret, struct error *err)
+static int find_kind(const struct virtiofsd *virtiofsd, enum virtiofsd_kind *ret, struct error *err)
 {
 	_cleanup_(buf_free) struct buf version = BUF_MAX(VERSION_MAX);
 
-	int r = ask_version(virtiofsd, root, &version, err);
+	int r = ask_version(virtiofsd, &version, err);
 	if (r < 0)
 		return r;
 	r = virtiofsd_kind_of(buf_text(&version), ret, err);
 	return r < 0 ? error_wrap(err, "%s", virtiofsd->path) : 0;
 }
 
-/* By the directory's descriptor, since a socket's path has 107 bytes at most. */
+/* By the directory's descriptor, since a socket's path has 107 bytes at most. If we are killed before unlink, share_clean_up removes it. */
 static int make_connection(const char *directory, int *ret_listening, int *ret_connection, struct error *err)
 {
 	_cleanup_close_ int in = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC),
@@ -183,18 +184,17 @@ static int make_connection(const char *directory, int *ret_listening, int *ret_c
 	return 0;
 }
 
-static int spawn_kind(const struct virtiofsd *virtiofsd, const char *root, const char *share, int socket, struct jail_process *ret,
-		      struct error *err)
+static int spawn_kind(const struct virtiofsd *virtiofsd, const char *share, int socket, struct jail_process *ret, struct error *err)
 {
 	const struct jail_descriptor descriptor = { .from = socket, .to = VIRTIOFSD_SOCKET };
 	const char *arguments[VIRTIOFSD_ARGUMENTS_MAX];
 	enum virtiofsd_kind kind;
 
-	int r = find_kind(virtiofsd, root, &kind, err);
+	int r = find_kind(virtiofsd, &kind, err);
 	if (r < 0)
 		return r;
 	virtiofsd_arguments(virtiofsd->path, kind, virtiofsd->cache, arguments);
-	struct jail jail = jail_of(virtiofsd, root, arguments);
+	struct jail jail = jail_of(virtiofsd, arguments);
 	jail.share = share;
 	jail.descriptors = &descriptor;
 	jail.n_descriptors = 1;
@@ -205,21 +205,18 @@ static int spawn_kind(const struct virtiofsd *virtiofsd, const char *root, const
 
 int virtiofsd_spawn(const struct virtiofsd *virtiofsd, struct jail_process *ret, int *ret_connection, struct error *err)
 {
-	_cleanup_free_ char *root = NULL, *share = NULL;
+	_cleanup_free_ char *share = NULL;
 	_cleanup_close_ int listening = -1, connection = -1;
 
-	if (asprintf(&root, "%s/root", virtiofsd->directory) < 0 || asprintf(&share, "%s/share", virtiofsd->directory) < 0)
+	if (asprintf(&share, "%s/share", virtiofsd->directory) < 0)
 		return error_nomem(err);
-	int r = file_make_directory(share, 0755, err);
+	if ((mkdir(share, 0755) < 0 && errno != EEXIST) || chmod(share, 0755) < 0)
+		return error_errno(err, errno, "cannot make %s", share);
+	int r = make_connection(share, &listening, &connection, err);
 	if (r == 0)
-		r = file_make_directory(root, 0700, err);
-	if (r == 0)
-		r = make_connection(virtiofsd->directory, &listening, &connection, err);
-	if (r == 0)
-		r = spawn_kind(virtiofsd, root, share, listening, ret, err);
+		r = spawn_kind(virtiofsd, share, listening, ret, err);
 	if (r < 0)
 		return r;
-	rmdir(root);
 	*ret_connection = TAKE_FD(connection);
 	return 0;
 }

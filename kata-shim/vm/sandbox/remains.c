@@ -86,9 +86,7 @@ static int clear_cgroup(const char *path, struct error *err)
 	_cleanup_(cgroup_freep) struct cgroup *cgroup = NULL;
 
 	int r = cgroup_open(path, false, &cgroup, err);
-	if (r == 0)
-		r = cgroup_kill(cgroup, KILL_MS, err);
-	return r < 0 ? r : cgroup_remove(cgroup, err);
+	return r == 0 ? cgroup_clear(cgroup, KILL_MS, err) : r;
 }
 
 static int remove_at(const char *directory, const char *name, struct error *err)
