@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (spec_parse(text, &own.pod, &err) == 0 && own.pod.kind == SPEC_CONTAINER)
 		make(text, &own);
 	int r = plan_read_sandbox(text, &sandbox, &err);
-	ABORT_ON(r > 0 || (r < 0 && (!err.message[0] || sandbox.tree)));
+	ABORT_ON(r > 0 || (r < 0 && (!err.message[0] || sandbox.pod.annotations)));
 	if (r == 0)
 		make(text, &sandbox);
 	read_exec(text);

@@ -15,7 +15,8 @@
  * and a message that names the field, its value and the cure: never ignored. A key that we do not know is refused, too. EINVAL: no
  * config.json of containerd. E2BIG: a limit of these. ENOMEM.
  *
- * A plan owns what its pointers lead to: a tree of JSON, from which it borrows texts, and an arena. Nothing of it is freed on its own.
+ * A plan owns what its pointers lead to: a tree of JSON, from which it borrows texts, and an arena. Nothing of it is freed on its own. A
+ * container's is needed until the agent has been asked; a sandbox's lives as long as its VM, and is small.
  */
 #define PLAN_VALUES_MAX 100000 /* of a config.json; containerd's with a seccomp profile has 1,000 */
 #define PLAN_MOUNTS_MAX 1024
@@ -39,7 +40,6 @@ struct plan_sandbox {
 	Oci__StringEntry **sysctls;
 	size_t n_sysctls;
 
-	cJSON *tree;
 	struct arena arena;
 };
 

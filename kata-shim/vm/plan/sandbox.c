@@ -36,26 +36,31 @@ static int read_limits(const struct spec *pod, struct vm_limits *ret, struct err
 
 /* ── names ── */
 
-static int read_text(const struct json_view *object, const char *key, const char **ret, struct error *err)
+/* A copy, as the sandbox lives as long as its VM, and config.json is a hundred times as large as what is wanted of it. */
+static int read_text(struct arena *arena, const struct json_view *object, const char *key, const char **ret, struct error *err)
 {
 	struct json_view at;
+	const char *text = "";
 
-	*ret = "";
-	return json_member(object, key, &at) ? json_expect_string(&at, ret, err) : 0;
+	int r = json_member(object, key, &at) ? json_expect_string(&at, &text, err) : 0;
+	if (r < 0)
+		return r;
+	*ret = arena_string(arena, text);
+	return *ret ? 0 : error_nomem(err);
 }
 
 static int read_names(const struct json_view *root, struct plan_sandbox *sandbox, struct error *err)
 {
 	struct json_view linux_view;
 
-	int r = read_text(root, "hostname", &sandbox->hostname, err);
+	int r = read_text(&sandbox->arena, root, "hostname", &sandbox->hostname, err);
 	if (r < 0)
 		return r;
 	if (strlen(sandbox->hostname) > HOSTNAME_MAX)
 		return error_set(err, EINVAL, "hostname: \"%s\" has more than the %d bytes that Linux gives it",
 				 SHOW(slice_string(sandbox->hostname)), HOSTNAME_MAX);
 	r = json_require(root, "linux", &linux_view, err);
-	return r < 0 ? r : read_text(&linux_view, "cgroupsPath", &sandbox->cgroups_path, err);
+	return r < 0 ? r : read_text(&sandbox->arena, &linux_view, "cgroupsPath", &sandbox->cgroups_path, err);
 }
 
 /* ── what plan_make would say, so that a pod is refused at its sandbox ── */
@@ -70,47 +75,49 @@ static int keep_sysctls(struct plan_sandbox *sandbox, const Oci__Linux *linux_, 
 	if (!sandbox->sysctls)
 		return error_nomem(err);
 	for (size_t i = 0; i < n; i++) {
-		sandbox->sysctls[i] = plan_new(&sandbox->arena, &oci__string_entry__descriptor);
-		if (!sandbox->sysctls[i])
+		Oci__StringEntry *entry = plan_new(&sandbox->arena, &oci__string_entry__descriptor);
+		if (!entry)
 			return error_nomem(err);
-		sandbox->sysctls[i]->key = linux_->sysctl[i]->key;
-		sandbox->sysctls[i]->value = linux_->sysctl[i]->value;
+		entry->key = arena_string(&sandbox->arena, linux_->sysctl[i]->key);
+		entry->value = arena_string(&sandbox->arena, linux_->sysctl[i]->value);
+		if (!entry->key || !entry->value)
+			return error_nomem(err);
+		sandbox->sysctls[sandbox->n_sysctls++] = entry;
 	}
-	sandbox->n_sysctls = n;
 	return 0;
 }
 
-static int try_plan(struct plan_sandbox *sandbox, struct error *err)
+static int try_plan(struct plan *plan, struct plan_sandbox *sandbox, struct error *err)
 {
-	_cleanup_(plan_clear) struct plan plan = { .tree = sandbox->tree };
 	const struct plan_question question = { .container = "sandbox", .sandbox = sandbox };
 	struct plan_spaces spaces;
 
-	int r = plan_build(&plan, &sandbox->pod, &question, &spaces, err);
+	int r = plan_build(plan, &sandbox->pod, &question, &spaces, err);
 	if (r == 0)
-		r = keep_sysctls(sandbox, plan.spec->linux_, err);
-	if (r == 0)
-		sandbox->network = spaces.network;
-	plan.tree = NULL; /* the sandbox's */
-	return r;
+		r = keep_sysctls(sandbox, plan->spec->linux_, err);
+	if (r < 0 || !spaces.network)
+		return r;
+	sandbox->network = arena_string(&sandbox->arena, spaces.network);
+	return sandbox->network ? 0 : error_nomem(err);
 }
 
 static int read_sandbox(struct slice config, struct plan_sandbox *sandbox, struct error *err)
 {
-	int r = spec_parse(config, &sandbox->pod, err);
+	_cleanup_(plan_clear) struct plan plan = {};
 
+	int r = spec_parse(config, &sandbox->pod, err);
 	if (r < 0)
 		return r;
 	if (sandbox->pod.kind == SPEC_CONTAINER)
 		return error_set(err, EINVAL, "it is of a container of sandbox %s, and a sandbox's is expected", sandbox->pod.sandbox_id);
-	r = json_parse(config, &plan_json_limits, &sandbox->tree, err);
+	r = json_parse(config, &plan_json_limits, &plan.tree, err);
 	if (r < 0)
 		return r;
-	const struct json_view root = json_root(sandbox->tree);
+	const struct json_view root = json_root(plan.tree);
 	r = read_names(&root, sandbox, err);
 	if (r == 0)
 		r = read_limits(&sandbox->pod, &sandbox->limits, err);
-	return r < 0 ? r : try_plan(sandbox, err);
+	return r < 0 ? r : try_plan(&plan, sandbox, err);
 }
 
 int plan_read_sandbox(struct slice config, struct plan_sandbox *ret, struct error *err)
@@ -128,7 +135,6 @@ int plan_read_sandbox(struct slice config, struct plan_sandbox *ret, struct erro
 void plan_sandbox_clear(struct plan_sandbox *sandbox)
 {
 	spec_clear(&sandbox->pod);
-	json_free(sandbox->tree);
 	arena_clear(&sandbox->arena);
 	*sandbox = (struct plan_sandbox){};
 }
