@@ -24,11 +24,11 @@ int address_read(const char *text, struct guest_address *ret, struct error *err)
 
 static int read_prefix(struct slice text, struct guest_address *address, struct error *err)
 {
+	const uint32_t bits = address_size(address) * 8u;
 	uint32_t prefix;
 
-	int r = number_parse_u32(text, 0, address_size(address) * 8u, &prefix, err);
-	if (r < 0)
-		return error_wrap(err, "prefix \"%s\"", SHOW(text));
+	if (number_parse_u32(text, 0, bits, &prefix, err) < 0)
+		return error_set(err, EINVAL, "prefix \"%s\" is none: must be 0 to %u", SHOW(text), bits);
 	address->prefix = (uint8_t)prefix;
 	return 0;
 }
