@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Each tests/golden/bundle/<who>/<name>.json is a config.json that a real containerd wrote; what we make of it is <name>.plan, or the
- * reason for which it is refused. UPDATE=1 writes them anew: read the difference before it is committed.
+ * reason for which it is refused. What is not refused the guest's side understands. UPDATE=1 writes them anew: read the difference before
+ * it is committed.
  */
 #include "tests/unit/common/cmocka_all.h"
 
@@ -11,6 +12,7 @@
 #include "common/base/array.h"
 #include "common/base/file.h"
 #include "common/proto/message.h"
+#include "kata-shim/guest/crun_config.h"
 #include "tests/unit/vm_plan/print.h"
 
 #define FOLDER TEST_DATA "/golden/bundle"
@@ -93,6 +95,23 @@ static void expect_it_travels(const Oci__Spec *spec, struct buf *before)
 	assert_string_equal(buf_text(before), buf_text(&after));
 }
 
+/* And that is a container which the guest can make. */
+static void expect_the_guest_knows_how(const struct plan *plan)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(CRUN_JSON_MAX);
+	const struct crun_world world = { "/c1", "/run/ipc", "/run/uts", plan->shares_processes ? "/proc/2/ns/pid" : NULL, false };
+	const struct json_limits limits = { .bytes = CRUN_JSON_MAX, .depth = 64, .values = PLAN_VALUES_MAX };
+	struct error err = {};
+
+	int r = crun_write_config(plan->spec, &world, &text, &err);
+	if (r == 0)
+		r = buf_check(&text, "crun's configuration", &err);
+	if (r == 0)
+		r = json_check(buf_view(&text), &limits, &err);
+	if (r < 0)
+		fail_msg("%s", err.message);
+}
+
 static void explain(const struct folder *folder, const struct bundle *bundle, struct buf *out)
 {
 	_cleanup_(plan_sandbox_clear) struct plan_sandbox sandbox = {};
@@ -113,6 +132,7 @@ static void explain(const struct folder *folder, const struct bundle *bundle, st
 	}
 	print_plan(&plan, out);
 	expect_it_travels(plan.spec, &text);
+	expect_the_guest_knows_how(&plan);
 }
 
 static void compare(const struct folder *folder, const struct bundle *bundle)
