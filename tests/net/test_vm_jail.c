@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -185,7 +188,7 @@ static void check_virtiofsd(const struct lab *lab, const char *path)
 	jail_end(&virtiofsd);
 }
 
-static void virtiofsd_is_root_of_nothing_but_the_pods_ids(void **state)
+static void for_each_virtiofsd(const struct lab *lab, void (*check)(const struct lab *lab, const char *path))
 {
 	const char *own = getenv("HOLDFAST_VIRTIOFSD"); /* one more to try */
 	size_t n = 0;
@@ -193,12 +196,87 @@ static void virtiofsd_is_root_of_nothing_but_the_pods_ids(void **state)
 	for (size_t i = 0; virtiofsds[i]; i++) {
 		if (!is_installed(virtiofsds[i]))
 			continue;
-		check_virtiofsd(*state, virtiofsds[i]);
+		check(lab, virtiofsds[i]);
 		n++;
 	}
 	if (own)
-		check_virtiofsd(*state, own);
+		check(lab, own);
 	assert_true(n > 0 || own);
+}
+
+static void virtiofsd_is_root_of_nothing_but_the_pods_ids(void **state)
+{
+	for_each_virtiofsd(*state, check_virtiofsd);
+}
+
+/* It answers when its VM is complete. */
+static bool answers_qmp(int fd)
+{
+	static const char ask[] = "{\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-status\"}";
+	char text[4096] = "";
+	size_t n = 0;
+
+	assert_int_equal(write(fd, ask, strlen(ask)), strlen(ask));
+	while (!strstr(text, "prelaunch") && poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 20000) == 1) {
+		ssize_t more = read(fd, text + n, sizeof(text) - 1 - n);
+		if (more <= 0)
+			return false;
+		n += (size_t)more;
+	}
+	return strstr(text, "prelaunch");
+}
+
+/* QEMU speaks with it before its VM is complete: one that got no answer does not come so far. */
+static void check_they_meet(const struct lab *lab, const char *virtiofsd_path)
+{
+	static const char *const arguments[] = { "/usr/bin/qemu-system-x86_64",
+						 "-M",
+						 "microvm,accel=tcg,pcie=on,memory-backend=ram",
+						 "-m",
+						 "64",
+						 "-object",
+						 "memory-backend-memfd,id=ram,size=64M,share=on",
+						 "-chardev",
+						 "socket,id=share,fd=9",
+						 "-device",
+						 "vhost-user-fs-pci,chardev=share,tag=kataShared",
+						 "-chardev",
+						 "socket,id=qmp,fd=10",
+						 "-mon",
+						 "chardev=qmp,mode=control",
+						 "-S",
+						 "-nodefaults",
+						 "-display",
+						 "none",
+						 "-sandbox",
+						 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+						 NULL };
+	static const char *const paths[] = { "/usr/bin/qemu-system-x86_64", "/usr/share/qemu", "/usr/share/seabios" };
+	struct jail_descriptor descriptors[] = { { -1, 9 }, { -1, 10 } };
+	struct jail jail = jail_for(lab, arguments);
+	int qmp[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp), 0);
+	struct jail_process virtiofsd = start_virtiofsd(lab, virtiofsd_path, &descriptors[0].from);
+	descriptors[1].from = qmp[1];
+	jail.paths = paths;
+	jail.n_paths = ELEMENTS_OF(paths);
+	jail.proc = true;
+	jail.descriptors = descriptors;
+	jail.n_descriptors = ELEMENTS_OF(descriptors);
+	struct jail_process qemu = start(lab, &jail);
+	close(qmp[1]);
+	close(descriptors[0].from);
+	assert_true(answers_qmp(qmp[0]));
+	close(qmp[0]);
+	jail_end(&qemu);
+	assert_true(has_ended(&virtiofsd, 10000));
+	jail_end(&virtiofsd);
+}
+
+static void qemu_and_virtiofsd_find_each_other(void **state)
+{
+	for_each_virtiofsd(*state, check_they_meet);
 }
 
 /* ── any program ── */
@@ -214,6 +292,7 @@ static void only_the_descriptors_that_were_given_are_open(void **state)
 	jail.descriptors = given;
 	jail.n_descriptors = ELEMENTS_OF(given);
 	struct jail_process process = start(lab, &jail);
+	assert_true(wait_for_status(process.pid, "State", "S (sleeping)")); /* until then its libraries are open */
 	list_proc(process.pid, "fd", &list);
 	assert_string_equal(buf_text(&list), "0 1 2 4 9");
 	jail_end(&process);
@@ -353,6 +432,7 @@ int main(void)
 		LAB(qemu_is_a_user_of_its_own_that_may_do_nothing),
 		LAB(qemu_finds_its_own_files_and_the_libraries),
 		LAB(virtiofsd_is_root_of_nothing_but_the_pods_ids),
+		LAB(qemu_and_virtiofsd_find_each_other),
 		LAB(only_the_descriptors_that_were_given_are_open),
 		LAB(descriptors_may_change_places),
 		LAB(a_program_inherits_no_environment_and_no_signals),
