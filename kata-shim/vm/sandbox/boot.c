@@ -171,6 +171,7 @@ static void on_first_answer(struct agent_call *call, const struct error *err, co
 	if (err && err->code == ETIMEDOUT) {
 		error_set(&why, ETIMEDOUT, "its guest's agent has not answered within %llu s (sandbox.vm.bootTimeout)",
 			  (unsigned long long)vm->settings->boot_timeout_ms / 1000);
+		vmm_add_console(vm->vmm, &why);
 		err = &why;
 	}
 	if (has_failed(vm, err))

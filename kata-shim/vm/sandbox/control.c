@@ -142,19 +142,33 @@ static void unlink_and_free(struct vm_container *container)
 	container_free(container);
 }
 
-/* A container that the guest does not know is removed there. A guest that cannot remove one keeps it until the VM ends. */
+static void on_copies_ended(struct vm_container *container)
+{
+	struct op *op = TAKE_PTR(container->remover);
+
+	unlink_and_free(container);
+	op_end_later(op, NULL);
+}
+
+/*
+ * A container that the guest does not know is removed there. One that it cannot remove in time stays until the VM ends, or it is tried
+ * again.
+ */
 static void on_removed(struct agent_call *call, const struct error *err, const void *answer)
 {
 	struct op *op = call->context;
 	struct vm_container *container = op->container;
 
-	container->removing = false;
 	if (err && err->code == ETIMEDOUT) {
+		container->removing = false;
 		op_end(op, err);
 		return;
 	}
-	unlink_and_free(container);
-	op_end(op, NULL);
+	container->remover = op;
+	if (op->vm->state == VM_RUNS)
+		container_end_copies(container, on_copies_ended);
+	else
+		on_copies_ended(container);
 }
 
 static int check_removal(const struct vm_container *container, struct error *err)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- *	config.json ─→ plan ─→ root and sources into the share ─→ (pause container) ─→ CreateContainer
+ *	config.json ─→ plan ─→ root and sources into the share ─→ (copies) ─→ (pause container) ─→ CreateContainer
  *
- * All but the last two is done at once, some milliseconds long. Whatever fails, the share is as it was before.
+ * What comes before the brackets is done at once, some milliseconds long. Whatever fails, the share is as it was before.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +110,11 @@ static int bring(struct vm_container *container, struct plan *plan, struct plan_
 		if (r == 0)
 			r = plan_settle(plan, source, &seen, err);
 	}
-	if (r == 0 && source->way == PLAN_COPIED)
-		r = plan_share_instead(plan, source, err);
+	if (r == 0 && source->way == PLAN_COPIED) {
+		r = container_copy(container, source->host, source->guest, err);
+		if (r == -E2BIG)
+			r = plan_share_instead(plan, source, err);
+	}
 	if (r == 0 && source->way == PLAN_SHARED)
 		r = bind_source(container, source, err);
 	return r < 0 ? error_wrap(err, "mount of %s at %s", source->host, source->destination) : 0;
@@ -168,6 +171,7 @@ void container_free(struct vm_container *container)
 		free(process);
 	}
 	process_clear(&container->first);
+	container_free_copies(container);
 	container_unshare(container);
 	if (container->plan)
 		plan_clear(container->plan);
@@ -225,6 +229,14 @@ static void on_created(struct agent_call *call, const struct error *err, const v
 static void ask(struct op *op)
 {
 	container_ask(op->container, op->container->plan, &op->call, on_created);
+}
+
+static void ask_with_pause(struct op *op)
+{
+	if (op->container->plan->shares_processes)
+		pause_need(op->vm, op, ask, end);
+	else
+		ask(op);
 }
 
 static int prepare(struct vm_container *container, const char *bundle, const struct vm_rootfs *rootfs, size_t n_rootfs,
@@ -285,8 +297,6 @@ void vm_create(struct vm *vm, const char *id, const char *bundle, const struct v
 	container->creating = container->plan != NULL;
 	if (!container->plan)
 		op_end_later(op, NULL);
-	else if (container->plan->shares_processes)
-		pause_need(vm, op, ask, end);
 	else
-		ask(op);
+		container_await_copies(container, op, ask_with_pause, end);
 }

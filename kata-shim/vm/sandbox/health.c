@@ -22,8 +22,10 @@
 static void on_patience(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
+	struct error why = vm->why;
 
-	vm_lose(vm, &vm->why);
+	vmm_add_console(vm->vmm, &why);
+	vm_lose(vm, &why);
 }
 
 void health_suspect(struct vm *vm, const struct error *err)
@@ -44,6 +46,7 @@ static void on_checked(struct agent_call *call, const struct error *err, const v
 		struct error why;
 
 		error_set(&why, ETIMEDOUT, "its guest has not answered for %d s, and was ended", ANSWER_MS / 1000);
+		vmm_add_console(vm->vmm, &why);
 		vm_lose(vm, &why);
 	} else {
 		health_suspect(vm, err);

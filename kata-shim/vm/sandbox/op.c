@@ -22,6 +22,11 @@ struct op *op_new(struct vm *vm, vm_done *done, void *context)
 	return op;
 }
 
+static bool is_of_connection(const struct error *err)
+{
+	return err->code == ECANCELED || err->code == ECONNRESET;
+}
+
 void op_end(struct op *op, const struct error *err)
 {
 	struct vm *vm = op->vm;
@@ -32,7 +37,7 @@ void op_end(struct op *op, const struct error *err)
 
 	if (err)
 		err = memcpy(&copy, err, sizeof(copy));
-	if (err && vm->state == VM_LOST && vm_check(vm, &lost) < 0)
+	if (err && is_of_connection(err) && vm->state == VM_LOST && vm_check(vm, &lost) < 0)
 		err = &lost;
 	free(op->err);
 	free(op);

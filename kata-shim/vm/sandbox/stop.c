@@ -42,12 +42,16 @@ static void close_streams(struct vm *vm)
 
 int vm_take_down(struct vm *vm, struct error *err)
 {
+	struct error why;
+
 	health_stop(vm);
 	if (vm->watches_virtiofsd)
 		uv_close((uv_handle_t *)&vm->virtiofsd, on_handle_closed);
 	vm->watches_virtiofsd = false;
 	vmm_free(TAKE_PTR(vm->vmm));
 	vm_end_processes(vm);
+	error_set(&why, ECONNRESET, "the VM was stopped");
+	vm_lose_copies(vm, &why);
 	close_streams(vm);
 	pause_end(vm);
 	agent_close(TAKE_PTR(vm->agent));

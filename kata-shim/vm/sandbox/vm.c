@@ -137,6 +137,17 @@ void vm_end_processes(struct vm *vm)
 	}
 }
 
+/* Some of them go with it: those that were being made or removed. */
+void vm_lose_copies(struct vm *vm, const struct error *why)
+{
+	struct vm_container *next;
+
+	for (struct vm_container *container = vm->containers; container; container = next) {
+		next = container->next;
+		container_lose_copies(container, why);
+	}
+}
+
 void vm_lose(struct vm *vm, const struct error *why)
 {
 	if (vm->state == VM_BOOTING) {
@@ -150,6 +161,7 @@ void vm_lose(struct vm *vm, const struct error *why)
 	health_stop(vm);
 	vmm_free(TAKE_PTR(vm->vmm));
 	vm_end_processes(vm);
+	vm_lose_copies(vm, &vm->why);
 	agent_close(TAKE_PTR(vm->agent));
 	vm->listener->lost(vm->context, vm->why.message);
 }

@@ -48,6 +48,10 @@ struct vm_container {
 	char **shares; /* names in the share */
 	size_t n_shares, shares_capacity;
 	struct vm_process *execs;
+	struct vm_copy *copies;      /* of volumes, in the guest */
+	struct op *waits_for_copies; /* before it is created */
+	void (*copies_ended)(struct vm_container *container);
+	struct op *remover;
 };
 
 /* The sandbox's own container, if the guest must have one because containers share their processes. */
@@ -136,6 +140,7 @@ static inline bool vm_is_own(const struct vm *vm, const char *container)
 void vm_lose(struct vm *vm, const struct error *why);
 /* Every process that runs is told as ended. */
 void vm_end_processes(struct vm *vm);
+void vm_lose_copies(struct vm *vm, const struct error *why);
 
 /* ── health.c ── */
 
@@ -160,6 +165,19 @@ void container_ask(struct vm_container *container, const struct plan *plan, stru
 void container_unshare(struct vm_container *container);
 struct vm_container *container_new(struct vm *vm, const char *id) must_check;
 void container_free(struct vm_container *container);
+
+/* ── copies.c ── */
+
+/* Begins to copy a volume; E2BIG: it is too large for that. */
+int container_copy(struct vm_container *container, const char *host, const char *guest, struct error *err) must_check;
+/* When the guest has all of them: `then`, at once or later; or `failed`. */
+void container_await_copies(struct vm_container *container, struct op *op, void (*then)(struct op *op),
+			    void (*failed)(struct op *op, const struct error *err));
+/* Takes them out of the guest, at once or later. */
+void container_end_copies(struct vm_container *container, void (*ended)(struct vm_container *container));
+void container_free_copies(struct vm_container *container);
+/* The guest is no more; who waited for them has failed. The container may be gone afterwards. */
+void container_lose_copies(struct vm_container *container, const struct error *why);
 
 /* ── pause.c: the sandbox's own container ── */
 
