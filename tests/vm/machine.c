@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/vm/machine.h"
+
+#include "tests/unit/common/cmocka_all.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/base/file.h"
+
+#define TICK_MS 5
+#define PATIENCE_S 120
+
+static struct machine *machine_now;
+
+/* ── Shell, files ── */
+
+static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void shell(const char *format, ...)
+{
+	char command[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(command, sizeof(command), format, arguments);
+	va_end(arguments);
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
+static void find_guest(struct machine *machine)
+{
+	static char path[PATH_MAX];
+	const char *given = getenv("HOLDFAST_GUEST");
+
+	machine->settings.guest = path;
+	if (given) {
+		snprintf(path, sizeof(path), "%s", given);
+		return;
+	}
+	FILE *build = popen("kata-shim/guest/build", "r");
+	if (!build || !fgets(path, sizeof(path), build) || pclose(build) != 0)
+		fail_msg("kata-shim/guest/build does not make the guest; run in the root of the tree, or set HOLDFAST_GUEST");
+	path[strcspn(path, "\n")] = 0;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	struct error err;
+
+	if (file_write_atomic(path, slice_string(text), 0644, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* ── Bundles ── */
+
+static void make_root(const char *directory)
+{
+	shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
+	      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
+	      "for a in sh cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir; do "
+	      "ln -sf busybox %s/rootfs/bin/$a; done",
+	      directory, directory, directory, directory, directory, directory, directory, directory);
+}
+
+static void write_config(struct machine *machine, const char *id, const char *script, const struct machine_wishes *wishes)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
+	bool own = strcmp(id, machine->id) == 0;
+	char path[PATH_MAX];
+
+	buf_printf(&text, "{\"ociVersion\": \"1.0.2\", \"hostname\": \"%s\", \"root\": {\"path\": \"rootfs\"},", own ? "pod-of-tests" : "");
+	buf_printf(&text, "\"process\": {\"cwd\": \"/\", %s \"terminal\": %s, \"user\": {\"uid\": 0, \"gid\": 0}, \"args\": [",
+		   wishes->process ? wishes->process : "", wishes->terminal ? "true" : "false");
+	buf_string(&text, own ? "\"/bin/sleep\", \"1000000\"" : "\"/bin/sh\", \"-c\", ");
+	if (!own)
+		buf_json_string(&text, slice_string(script));
+	buf_string(&text, "], \"env\": [\"PATH=/bin\"], \"capabilities\": {\"bounding\": [\"CAP_KILL\"], \"effective\": [\"CAP_KILL\"], "
+			  "\"permitted\": [\"CAP_KILL\"]}}, \"mounts\": [");
+	buf_string(&text, wishes->mounts ? wishes->mounts : "");
+	buf_string(&text,
+		   "{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"},"
+		   "{\"destination\": \"/dev\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\", \"mode=755\"]},"
+		   "{\"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\", \"options\": "
+		   "[\"newinstance\", \"ptmxmode=0666\", \"mode=0620\"]}],");
+	buf_printf(&text, "\"annotations\": {\"io.kubernetes.cri.container-type\": \"%s\", \"io.kubernetes.cri.sandbox-id\": \"%s\"},",
+		   own ? "sandbox" : "container", machine->id);
+	buf_printf(&text, "\"linux\": {\"cgroupsPath\": \"/holdfast-vm-test/%s\", \"namespaces\": [{\"type\": \"mount\"},", id);
+	if (own)
+		buf_printf(&text,
+			   "{\"type\": \"pid\"}, {\"type\": \"ipc\"}, {\"type\": \"uts\"}, {\"type\": \"network\", \"path\": \"%s\"}]}}",
+			   machine->network);
+	else
+		buf_printf(
+			&text,
+			"{\"type\": \"pid\", \"path\": \"%s\"}, {\"type\": \"ipc\", \"path\": \"/proc/4242/ns/ipc\"}, "
+			"{\"type\": \"uts\", \"path\": \"/proc/4242/ns/uts\"}, {\"type\": \"network\", \"path\": \"/proc/4242/ns/net\"}]}}",
+			wishes->pid_namespace ? wishes->pid_namespace : "");
+	snprintf(path, sizeof(path), "%s/%s/config.json", machine->directory, id);
+	assert_int_equal(text.failed, 0);
+	write_file(path, buf_text(&text));
+}
+
+static void make_bundle(struct machine *machine, const char *id, const char *script, const struct machine_wishes *wishes)
+{
+	char directory[160];
+
+	snprintf(directory, sizeof(directory), "%s/%s", machine->directory, id);
+	make_root(directory);
+	write_config(machine, id, script, wishes);
+}
+
+/* ── Answers ── */
+
+static void on_done(void *context, const struct error *err)
+{
+	struct machine *machine = context;
+
+	machine->answered = true;
+	machine->err = err ? *err : (struct error){};
+}
+
+static void on_stats(void *context, const struct error *err, const Agent__StatsContainerResponse *stats)
+{
+	struct machine *machine = context;
+	uint8_t bytes[64 * 1024];
+
+	on_done(context, err);
+	if (!stats)
+		return;
+	size_t n = agent__stats_container_response__get_packed_size(stats);
+	assert_true(n < sizeof(bytes));
+	agent__stats_container_response__pack(stats, bytes);
+	machine->stats = agent__stats_container_response__unpack(NULL, n, bytes);
+}
+
+static void on_exited(void *context, const char *container, const char *exec, uint32_t status, const struct timespec *at)
+{
+	struct machine *machine = context;
+	time_t now = time(NULL);
+
+	assert_in_range(at->tv_sec, now - 60, now + 1); /* time(2) lags behind */
+	if (strcmp(container, machine->id) == 0)
+		return;
+	struct machine_process *process = machine_process(machine, container, exec);
+	process->status = status;
+	process->n_exits++;
+}
+
+static void on_oom(void *context, const char *container)
+{
+	struct machine *machine = context;
+
+	machine->n_oom++;
+}
+
+static void on_lost(void *context, const char *why)
+{
+	struct machine *machine = context;
+
+	machine->n_lost++;
+	snprintf(machine->lost, sizeof(machine->lost), "%s", why);
+}
+
+static const struct vm_listener listener = { on_exited, on_oom, on_lost };
+
+/* ── Waiting ── */
+
+/* False: there is more to come. A fifo that has no writer yet reads as one at its end; so ends count only after the exit. */
+static bool take_output(int fd, struct buf *text)
+{
+	if (fd < 0)
+		return true;
+	for (;;) {
+		uint8_t *room = buf_reserve(text, 64 * 1024);
+		ssize_t n = room ? read(fd, room, 64 * 1024) : -1;
+
+		if (n == 0)
+			return true;
+		if (n < 0)
+			return false;
+		buf_commit(text, (size_t)n);
+	}
+}
+
+static bool take_outputs(struct machine *machine)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < machine->n_processes; i++) {
+		struct machine_process *process = &machine->processes[i];
+		bool out = take_output(process->out, &process->out_text);
+		bool err = take_output(process->err, &process->err_text);
+
+		all = all && ((out && err) || process->status == MACHINE_RUNNING);
+	}
+	return all;
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+}
+
+static bool passes(struct machine *machine, time_t until, const char *what)
+{
+	if (time(NULL) > until)
+		fail_msg("no %s within %d s; last error: %s; lost: %s", what, PATIENCE_S, machine->err.message, machine->lost);
+	uv_timer_start(&machine->tick, on_tick, TICK_MS, 0);
+	uv_run(&machine->loop, UV_RUN_ONCE);
+	take_outputs(machine);
+	return true;
+}
+
+#define WAIT_FOR(condition) for (time_t until_ = time(NULL) + PATIENCE_S; !(condition) && passes(machine, until_, #condition);)
+
+static int answer(struct machine *machine)
+{
+	WAIT_FOR(machine->answered);
+	machine->answered = false;
+	return -machine->err.code;
+}
+
+uint32_t machine_wait(struct machine *machine, const char *container, const char *exec)
+{
+	struct machine_process *process = machine_process(machine, container, exec);
+
+	WAIT_FOR(process->status != MACHINE_RUNNING);
+	WAIT_FOR(take_output(process->out, &process->out_text) && take_output(process->err, &process->err_text));
+	return process->status;
+}
+
+void machine_wait_output(struct machine *machine, const char *container, const char *exec, const char *text)
+{
+	struct machine_process *process = machine_process(machine, container, exec);
+
+	WAIT_FOR(strstr(buf_text(&process->out_text), text));
+}
+
+void machine_wait_lost(struct machine *machine)
+{
+	WAIT_FOR(machine->n_lost > 0);
+}
+
+/* ── Its life ── */
+
+void machine_prepare(struct machine *machine, bool network)
+{
+	const struct machine_wishes none = {};
+	struct error err;
+
+	*machine = (struct machine){ .directory = "/tmp/holdfast-machine.XXXXXX" };
+	machine_now = machine;
+	assert_non_null(mkdtemp(machine->directory));
+	assert_int_equal(chmod(machine->directory, 0755), 0);
+	snprintf(machine->id, sizeof(machine->id), "sb%d", getpid());
+	machine->settings = (struct vm_settings){
+		.accelerator = VM_TCG,
+		.memory_base_mib = 192,
+		.memory_unlimited_mib = 192,
+		.cpus_base = 1,
+		.ids_first = 1879048192,
+		.ids_count = 100,
+		.boot_timeout_ms = 60000,
+		.state = "/run/holdfast/vm",
+	};
+	find_guest(machine);
+	assert_int_equal(uv_loop_init(&machine->loop), 0);
+	uv_timer_init(&machine->loop, &machine->tick);
+	if (network) {
+		snprintf(machine->network, sizeof(machine->network), "/var/run/netns/hfvm%d", getpid());
+		shell("n=hfvm%d; ip netns add $n && ip -n $n link set lo up && "
+		      "ip link add ${n}h type veth peer name eth0 netns $n && ip link set ${n}h up && ip addr add 10.231.7.1/24 dev ${n}h "
+		      "&& "
+		      "ip -n $n addr add 10.231.7.2/24 dev eth0 && ip -n $n link set eth0 up && ip -n $n route add default via 10.231.7.1",
+		      getpid());
+	}
+	make_bundle(machine, machine->id, NULL, &none);
+	char bundle[160];
+	snprintf(bundle, sizeof(bundle), "%s/%s", machine->directory, machine->id);
+	if (vm_new(&machine->loop, machine->id, bundle, &machine->settings, &listener, machine, &machine->vm, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+int machine_boot(struct machine *machine)
+{
+	char bundle[160];
+	const struct vm_stdio none = {};
+
+	vm_boot(machine->vm, on_done, machine);
+	int r = answer(machine);
+	if (r < 0)
+		return r;
+	snprintf(bundle, sizeof(bundle), "%s/%s", machine->directory, machine->id);
+	vm_create(machine->vm, machine->id, bundle, NULL, 0, &none, on_done, machine);
+	r = answer(machine);
+	if (r == 0) {
+		vm_start(machine->vm, machine->id, "", on_done, machine);
+		r = answer(machine);
+	}
+	return r;
+}
+
+static void on_half_booted(void *context, const struct error *err)
+{
+	struct machine *machine = context;
+
+	machine->boot_err = err ? *err : (struct error){};
+}
+
+void machine_boot_half(struct machine *machine)
+{
+	vm_boot(machine->vm, on_half_booted, machine);
+	WAIT_FOR(vm_pid(machine->vm) > 0);
+}
+
+int machine_stop(struct machine *machine)
+{
+	vm_stop(machine->vm, on_done, machine);
+	return answer(machine);
+}
+
+void machine_clear(struct machine *machine)
+{
+	vm_free(machine->vm);
+	uv_close((uv_handle_t *)&machine->tick, NULL);
+	uv_run(&machine->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&machine->loop), 0);
+	for (size_t i = 0; i < machine->n_processes; i++) {
+		struct machine_process *process = &machine->processes[i];
+
+		close(process->out);
+		close(process->err);
+		if (process->in >= 0)
+			close(process->in);
+		buf_free(&process->out_text);
+		buf_free(&process->err_text);
+	}
+	if (machine->stats)
+		agent__stats_container_response__free_unpacked(machine->stats, NULL);
+	if (*machine->network)
+		shell("ip netns del hfvm%d", getpid());
+	shell("rm -rf %s", machine->directory);
+}
+
+/* ── Processes ── */
+
+struct machine_process *machine_process(struct machine *machine, const char *container, const char *exec)
+{
+	for (size_t i = 0; i < machine->n_processes; i++) {
+		struct machine_process *process = &machine->processes[i];
+
+		if (strcmp(process->container, container) == 0 && strcmp(process->exec, exec) == 0)
+			return process;
+	}
+	fail_msg("no process %s/%s", container, exec);
+	return NULL;
+}
+
+static int open_fifo(const char *path, int mode)
+{
+	assert_int_equal(mkfifo(path, 0600), 0);
+	int fd = open(path, mode | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static struct vm_stdio add_process(struct machine *machine, const char *container, const char *exec, bool terminal, bool input)
+{
+	static char paths[3][160];
+	struct machine_process *process = &machine->processes[machine->n_processes];
+
+	assert_true(machine->n_processes < MACHINE_PROCESSES);
+	*process = (struct machine_process){ .status = MACHINE_RUNNING, .in = -1 };
+	process->out_text = process->err_text = BUF_MAX(MACHINE_OUTPUT_MAX);
+	snprintf(process->container, sizeof(process->container), "%s", container);
+	snprintf(process->exec, sizeof(process->exec), "%s", exec);
+	for (int i = 0; i < 3; i++)
+		snprintf(paths[i], sizeof(paths[i]), "%s/fifo-%zu-%d", machine->directory, machine->n_processes, i);
+	process->out = open_fifo(paths[1], O_RDONLY);
+	process->err = open_fifo(paths[2], O_RDONLY);
+	if (input)
+		process->in = open_fifo(paths[0], O_RDWR);
+	machine->n_processes++;
+	return (struct vm_stdio){ input ? paths[0] : NULL, paths[1], terminal ? NULL : paths[2], terminal };
+}
+
+int machine_create(struct machine *machine, const char *container, const char *script, const struct machine_wishes *wishes)
+{
+	const struct machine_wishes none = {};
+	char bundle[160];
+
+	wishes = wishes ? wishes : &none;
+	make_bundle(machine, container, script, wishes);
+	snprintf(bundle, sizeof(bundle), "%s/%s", machine->directory, container);
+	const struct vm_stdio stdio = add_process(machine, container, "", wishes->terminal, wishes->input);
+	vm_create(machine->vm, container, bundle, NULL, 0, &stdio, on_done, machine);
+	int r = answer(machine);
+	if (r < 0)
+		machine->processes[machine->n_processes - 1].status = 0;
+	return r;
+}
+
+int machine_exec(struct machine *machine, const char *container, const char *exec, const char *script, bool input)
+{
+	_cleanup_(buf_free) struct buf json = BUF_MAX(64 * 1024);
+	const struct vm_stdio stdio = add_process(machine, container, exec, false, input);
+
+	buf_string(&json, "{\"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}, \"env\": [\"PATH=/bin\"], \"capabilities\": {}, "
+			  "\"args\": [\"/bin/sh\", \"-c\", ");
+	buf_json_string(&json, slice_string(script));
+	buf_string(&json, "]}");
+	vm_exec(machine->vm, container, exec, buf_view(&json), &stdio, on_done, machine);
+	int r = answer(machine);
+	if (r < 0)
+		machine->processes[machine->n_processes - 1].status = 0;
+	return r;
+}
+
+int machine_start(struct machine *machine, const char *container, const char *exec)
+{
+	vm_start(machine->vm, container, exec, on_done, machine);
+	return answer(machine);
+}
+
+int machine_kill(struct machine *machine, const char *container, const char *exec, int signal, bool all)
+{
+	vm_kill(machine->vm, container, exec, signal, all, on_done, machine);
+	return answer(machine);
+}
+
+int machine_close_stdin(struct machine *machine, const char *container, const char *exec)
+{
+	vm_close_stdin(machine->vm, container, exec, on_done, machine);
+	return answer(machine);
+}
+
+int machine_resize(struct machine *machine, const char *container, const char *exec, uint32_t width, uint32_t height)
+{
+	vm_resize(machine->vm, container, exec, width, height, on_done, machine);
+	return answer(machine);
+}
+
+int machine_remove(struct machine *machine, const char *container, const char *exec)
+{
+	vm_remove(machine->vm, container, exec, on_done, machine);
+	return answer(machine);
+}
+
+int machine_update(struct machine *machine, const char *container, const char *resources)
+{
+	vm_update(machine->vm, container, slice_string(resources), on_done, machine);
+	return answer(machine);
+}
+
+int machine_stats(struct machine *machine, const char *container)
+{
+	if (machine->stats)
+		agent__stats_container_response__free_unpacked(TAKE_PTR(machine->stats), NULL);
+	vm_stats(machine->vm, container, on_stats, machine);
+	return answer(machine);
+}
+
+void machine_write(struct machine *machine, struct machine_process *process, const char *text)
+{
+	assert_int_equal(write(process->in, text, strlen(text)), strlen(text));
+}
+
+uint32_t machine_run(struct machine *machine, const char *container, const char *script)
+{
+	if (machine_create(machine, container, script, NULL) < 0 || machine_start(machine, container, "") < 0)
+		fail_msg("%s", machine->err.message);
+	uint32_t status = machine_wait(machine, container, "");
+	if (machine_remove(machine, container, "") < 0)
+		fail_msg("%s", machine->err.message);
+	return status;
+}
+
+/* ── What is left ── */
+
+static unsigned count_entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	unsigned n = 0;
+
+	if (!directory)
+		return 0;
+	while (readdir(directory))
+		n++;
+	closedir(directory);
+	return n;
+}
+
+static unsigned count_lines(const char *path)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(4 * 1024 * 1024);
+	struct error err;
+	unsigned n = 0;
+
+	if (file_read(path, &text, &err) < 0)
+		fail_msg("%s", err.message);
+	for (size_t i = 0; i < text.n; i++)
+		n += text.p[i] == '\n';
+	return n;
+}
+
+static unsigned run_number(const char *command)
+{
+	FILE *pipe = popen(command, "r");
+	unsigned n = 0;
+
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%u", &n), 1);
+	pclose(pipe);
+	return n;
+}
+
+struct machine_count machine_count(void)
+{
+	char children[96];
+	uv_loop_t loop;
+
+	/* libuv keeps what it needs once. */
+	assert_int_equal(uv_loop_init(&loop), 0);
+	uv_loop_close(&loop);
+	snprintf(children, sizeof(children), "cat /proc/%d/task/*/children | wc -w", getpid());
+	return (struct machine_count){
+		.descriptors = count_entries("/proc/self/fd"),
+		.mounts = count_lines("/proc/self/mountinfo"),
+		.children = run_number(children),
+		.cgroups = run_number("find /sys/fs/cgroup -type d -path '*holdfast-vm-test*' -name 'sb*' | wc -l"),
+		.pods = run_number("ls /run/holdfast/vm 2>/dev/null | wc -w"),
+		.slots = run_number("find /run/holdfast/vm/.ids -type l 2>/dev/null | wc -l"),
+	};
+}
+
+void machine_expect_count(const struct machine_count *before)
+{
+	const struct machine_count after = machine_count();
+	char command[96];
+
+	if (after.children != before->children || after.descriptors != before->descriptors) {
+		snprintf(command, sizeof(command), "ps -o pid,stat,args --ppid %d; ls -l /proc/%d/fd", getpid(), getpid());
+		(void)!system(command);
+	}
+	assert_int_equal(after.children, before->children);
+	assert_int_equal(after.mounts, before->mounts);
+	assert_int_equal(after.cgroups, before->cgroups);
+	assert_int_equal(after.descriptors, before->descriptors);
+	assert_int_equal(after.pods, before->pods);
+	assert_int_equal(after.slots, before->slots);
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One real VM, and what a pod finds in it. */
+#include "tests/unit/common/cmocka_all.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "common/base/file.h"
+#include "tests/vm/machine.h"
+
+static struct machine machine;
+
+static const char *out_of(const char *container, const char *exec)
+{
+	return buf_text(&machine_process(&machine, container, exec)->out_text);
+}
+
+static void must(int r)
+{
+	if (r < 0)
+		fail_msg("%s", machine.err.message);
+}
+
+static struct machine_count before;
+
+static int boot(void **state)
+{
+	signal(SIGPIPE, SIG_IGN);
+	before = machine_count();
+	machine_prepare(&machine, true);
+	if (machine_boot(&machine) < 0)
+		fail_msg("%s", machine.err.message);
+	return 0;
+}
+
+/* ── Promises ── */
+
+static void a_container_has_another_kernel_and_its_output_comes(void **state)
+{
+	struct utsname host;
+
+	assert_int_equal(machine_run(&machine, "kernel", "uname -r; hostname; echo to-stderr >&2; exit 3"), 3);
+	assert_int_equal(uname(&host), 0);
+	assert_null(strstr(out_of("kernel", ""), host.release));
+	assert_non_null(strstr(out_of("kernel", ""), "\npod-of-tests\n"));
+	assert_string_equal(buf_text(&machine_process(&machine, "kernel", "")->err_text), "to-stderr\n");
+	assert_int_equal(machine_process(&machine, "kernel", "")->n_exits, 1);
+}
+
+static void a_file_of_the_host_is_there_and_what_is_written_comes_back(void **state)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(1024);
+	char path[160], mount[400];
+	struct error err;
+
+	snprintf(path, sizeof(path), "%s/volume", machine.directory);
+	assert_int_equal(file_make_directory(path, 0755, &err), 0);
+	snprintf(path, sizeof(path), "%s/volume/hello", machine.directory);
+	assert_int_equal(file_write_atomic(path, slice_string("from the host\n"), 0644, &err), 0);
+	snprintf(mount, sizeof(mount),
+		 "{\"destination\": \"/data\", \"type\": \"bind\", \"source\": \"%s/volume\", \"options\": [\"rbind\", \"rw\"]},",
+		 machine.directory);
+	must(machine_create(&machine, "volume", "cat /data/hello; echo back > /data/answer", &(struct machine_wishes){ .mounts = mount }));
+	must(machine_start(&machine, "volume", ""));
+	assert_int_equal(machine_wait(&machine, "volume", ""), 0);
+	assert_string_equal(out_of("volume", ""), "from the host\n");
+	snprintf(path, sizeof(path), "%s/volume/answer", machine.directory);
+	assert_int_equal(file_read(path, &text, &err), 0);
+	assert_string_equal(buf_text(&text), "back\n");
+	must(machine_remove(&machine, "volume", ""));
+}
+
+static void start_sleeper(const char *id)
+{
+	must(machine_create(&machine, id, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done", NULL));
+	must(machine_start(&machine, id, ""));
+	machine_wait_output(&machine, id, "", "ready");
+}
+
+static void a_second_process_runs_beside_the_first(void **state)
+{
+	start_sleeper("beside");
+	must(machine_exec(&machine, "beside", "one", "cat; echo $$; exit 5", true));
+	must(machine_start(&machine, "beside", "one"));
+	machine_write(&machine, machine_process(&machine, "beside", "one"), "through stdin\n");
+	machine_wait_output(&machine, "beside", "one", "through stdin");
+	close(machine_process(&machine, "beside", "one")->in);
+	machine_process(&machine, "beside", "one")->in = -1;
+	must(machine_close_stdin(&machine, "beside", "one"));
+	assert_int_equal(machine_wait(&machine, "beside", "one"), 5);
+	must(machine_remove(&machine, "beside", "one"));
+	assert_int_equal(machine_kill(&machine, "beside", "one", SIGKILL, false), -ENOENT);
+}
+
+static void a_signal_reaches_a_process_and_it_is_told_how_it_ended(void **state)
+{
+	must(machine_kill(&machine, "beside", "", SIGTERM, false));
+	assert_int_equal(machine_wait(&machine, "beside", ""), 9);
+	assert_int_equal(machine_kill(&machine, "beside", "", SIGTERM, false), -ESRCH);
+	must(machine_remove(&machine, "beside", ""));
+	start_sleeper("killed");
+	must(machine_kill(&machine, "killed", "", SIGKILL, true));
+	assert_int_equal(machine_wait(&machine, "killed", ""), 137);
+	must(machine_remove(&machine, "killed", ""));
+}
+
+static void what_was_never_started_can_be_killed_and_removed(void **state)
+{
+	must(machine_create(&machine, "idle", "echo never", NULL));
+	must(machine_kill(&machine, "idle", "", SIGKILL, false));
+	assert_int_equal(machine_wait(&machine, "idle", ""), 137);
+	assert_string_equal(out_of("idle", ""), "");
+	must(machine_remove(&machine, "idle", ""));
+}
+
+static void a_megabyte_of_output_comes_whole(void **state)
+{
+	assert_int_equal(machine_run(&machine, "loud", "seq 1 150000"), 0);
+	const struct buf *text = &machine_process(&machine, "loud", "")->out_text;
+	const char *at = buf_text(text);
+	char line[16];
+
+	for (unsigned i = 1; i <= 150000; i++) {
+		int n = snprintf(line, sizeof(line), "%u\n", i);
+
+		assert_memory_equal(at, line, (size_t)n);
+		at += n;
+	}
+	assert_int_equal(*at, 0);
+}
+
+static void a_terminal_has_its_size(void **state)
+{
+	must(machine_create(&machine, "tty", "while [ \"$(stty size)\" != '33 101' ]; do sleep 0.1; done; echo resized",
+			    &(struct machine_wishes){ .terminal = true, .input = true }));
+	must(machine_start(&machine, "tty", ""));
+	must(machine_resize(&machine, "tty", "", 101, 33));
+	machine_wait_output(&machine, "tty", "", "resized");
+	assert_int_equal(machine_wait(&machine, "tty", ""), 0);
+	must(machine_remove(&machine, "tty", ""));
+}
+
+static void the_network_is_the_pods(void **state)
+{
+	assert_int_equal(machine_run(&machine, "net", "ip -4 addr show dev eth0; ip route"), 0);
+	assert_non_null(strstr(out_of("net", ""), "10.231.7.2/24"));
+	assert_non_null(strstr(out_of("net", ""), "default via 10.231.7.1"));
+}
+
+static void what_a_container_uses_is_counted(void **state)
+{
+	start_sleeper("counted");
+	must(machine_stats(&machine, "counted"));
+	assert_true(machine.stats->cgroup_stats->cpu_stats->cpu_usage->total_usage > 0);
+	assert_true(machine.stats->cgroup_stats->memory_stats->usage->usage > 100 * 1000);
+	must(machine_update(&machine, "counted", "{\"memory\": {\"limit\": 50331648}}"));
+	must(machine_stats(&machine, "counted"));
+	assert_int_equal(machine.stats->cgroup_stats->memory_stats->usage->limit, 50331648);
+	must(machine_kill(&machine, "counted", "", SIGKILL, true));
+	machine_wait(&machine, "counted", "");
+	must(machine_remove(&machine, "counted", ""));
+}
+
+static void two_containers_that_share_their_processes_see_each_other(void **state)
+{
+	const struct machine_wishes shared = { .pid_namespace = "/proc/4242/ns/pid" };
+
+	must(machine_create(&machine, "shared1", "echo ready; sleep 1000", &shared));
+	must(machine_start(&machine, "shared1", ""));
+	machine_wait_output(&machine, "shared1", "", "ready");
+	must(machine_create(&machine, "shared2", "ps; echo $$", &shared));
+	must(machine_start(&machine, "shared2", ""));
+	assert_int_equal(machine_wait(&machine, "shared2", ""), 0);
+	assert_non_null(strstr(out_of("shared2", ""), "sleep 1000"));
+	must(machine_kill(&machine, "shared1", "", SIGKILL, true));
+	machine_wait(&machine, "shared1", "");
+	must(machine_remove(&machine, "shared1", ""));
+	must(machine_remove(&machine, "shared2", ""));
+}
+
+static void a_bad_command_is_refused_with_its_name(void **state)
+{
+	must(machine_create(&machine, "bad", "exec /no/such/program", NULL));
+	must(machine_start(&machine, "bad", ""));
+	assert_int_equal(machine_wait(&machine, "bad", ""), 127);
+	must(machine_remove(&machine, "bad", ""));
+	assert_int_equal(machine_start(&machine, "bad", ""), -ENOENT);
+}
+
+static void nothing_is_left_of_it(void **state)
+{
+	must(machine_stop(&machine));
+	machine_clear(&machine);
+	machine_expect_count(&before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_container_has_another_kernel_and_its_output_comes),
+		cmocka_unit_test(a_file_of_the_host_is_there_and_what_is_written_comes_back),
+		cmocka_unit_test(a_second_process_runs_beside_the_first),
+		cmocka_unit_test(a_signal_reaches_a_process_and_it_is_told_how_it_ended),
+		cmocka_unit_test(what_was_never_started_can_be_killed_and_removed),
+		cmocka_unit_test(a_megabyte_of_output_comes_whole),
+		cmocka_unit_test(a_terminal_has_its_size),
+		cmocka_unit_test(the_network_is_the_pods),
+		cmocka_unit_test(what_a_container_uses_is_counted),
+		cmocka_unit_test(two_containers_that_share_their_processes_see_each_other),
+		cmocka_unit_test(a_bad_command_is_refused_with_its_name),
+		cmocka_unit_test(nothing_is_left_of_it),
+	};
+
+	return cmocka_run_group_tests(tests, boot, NULL);
+}

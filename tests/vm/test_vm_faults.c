@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+/* How VMs end that nobody has asked to: with a reason, and with nothing left. Each boots one. */
+#include "tests/unit/common/cmocka_all.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "tests/vm/machine.h"
+
+static struct machine machine;
+static struct machine_count before;
+
+static int set_up(void **state)
+{
+	before = machine_count();
+	machine_prepare(&machine, false);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	if (machine_stop(&machine) < 0)
+		fail_msg("%s", machine.err.message);
+	machine_clear(&machine);
+	machine_expect_count(&before);
+	return 0;
+}
+
+static void must(int r)
+{
+	if (r < 0)
+		fail_msg("%s", machine.err.message);
+}
+
+static void boot_and_run(void)
+{
+	must(machine_boot(&machine));
+	must(machine_create(&machine, "app", "echo ready; sleep 1000", NULL));
+	must(machine_start(&machine, "app", ""));
+	machine_wait_output(&machine, "app", "", "ready");
+	must(machine_create(&machine, "idle", "echo never", NULL));
+}
+
+/* Of the pod's VM. */
+static pid_t find_process(const char *name)
+{
+	char command[160];
+	pid_t pid = 0;
+
+	snprintf(command, sizeof(command), "pgrep -n -P %d -x %s", getpid(), name);
+	FILE *pipe = popen(command, "r");
+	assert_int_equal(fscanf(pipe, "%d", &pid), 1);
+	pclose(pipe);
+	return pid;
+}
+
+static void expect_lost(const char *reason)
+{
+	machine_wait_lost(&machine);
+	assert_int_equal(machine_wait(&machine, "app", ""), 137);
+	assert_int_equal(machine_process(&machine, "app", "")->n_exits, 1);
+	if (!strstr(machine.lost, reason))
+		fail_msg("\"%s\" does not say \"%s\"", machine.lost, reason);
+	assert_int_equal(machine_start(&machine, "idle", ""), -ECONNRESET);
+	assert_non_null(strstr(machine.err.message, reason));
+	assert_int_equal(machine_kill(&machine, "app", "", SIGKILL, true), -ESRCH);
+	must(machine_remove(&machine, "app", ""));
+	assert_int_equal(machine.n_lost, 1);
+}
+
+static void qemu_is_killed(void **state)
+{
+	boot_and_run();
+	assert_int_equal(kill(vm_pid(machine.vm), SIGKILL), 0);
+	expect_lost("QEMU was killed");
+	assert_int_equal(vm_pid(machine.vm), 0);
+}
+
+static void virtiofsd_is_killed(void **state)
+{
+	boot_and_run();
+	assert_int_equal(kill(find_process("virtiofsd"), SIGKILL), 0);
+	expect_lost("virtiofsd was killed by signal 9");
+}
+
+/* A kernel without an initial file system. */
+static void the_guests_kernel_panics(void **state)
+{
+	machine.settings.kernel_parameters = "rdinit=/none root=/dev/none";
+	assert_true(machine_boot(&machine) < 0);
+	assert_non_null(strstr(machine.err.message, "panic"));
+}
+
+static void a_vm_that_hangs_is_found_and_ended(void **state)
+{
+	boot_and_run();
+	assert_int_equal(kill(vm_pid(machine.vm), SIGSTOP), 0);
+	expect_lost("has not answered for 15 s");
+}
+
+static void a_guest_that_is_not_there_is_named(void **state)
+{
+	machine.settings.guest = "/no/such/guest";
+	assert_true(machine_boot(&machine) < 0);
+	assert_non_null(strstr(machine.err.message, "/no/such/guest"));
+	assert_non_null(strstr(machine.err.message, machine.id));
+}
+
+static void a_guest_that_does_not_answer_in_time_is_ended(void **state)
+{
+	machine.settings.boot_timeout_ms = 1000;
+	assert_int_equal(machine_boot(&machine), -ETIMEDOUT);
+	if (!strstr(machine.err.message, "sandbox.vm.bootTimeout"))
+		fail_msg("%s", machine.err.message);
+}
+
+static void a_vm_is_stopped_while_it_boots(void **state)
+{
+	machine_boot_half(&machine);
+	must(machine_stop(&machine));
+	assert_int_equal(machine.boot_err.code, ECANCELED);
+	machine_clear(&machine);
+	machine_expect_count(&before);
+	set_up(NULL); /* for the next, and to be stopped before it boots */
+}
+
+static void what_a_killed_shim_leaves_is_taken_away(void **state)
+{
+	struct error err;
+	int status;
+
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		uv_loop_fork(&machine.loop);
+		if (machine_boot(&machine) < 0 || machine_create(&machine, "app", "sleep 1000", NULL) < 0 ||
+		    machine_start(&machine, "app", "") < 0)
+			fprintf(stderr, "%s\n", machine.err.message);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	const struct machine_count left = machine_count();
+	assert_true(left.pods > before.pods);
+	uint64_t begin = uv_hrtime();
+	if (vm_clean_up(machine.id, &machine.settings, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_true(uv_hrtime() - begin < 5000000000);
+	assert_int_equal(vm_clean_up(machine.id, &machine.settings, &err), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(qemu_is_killed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(virtiofsd_is_killed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_guests_kernel_panics, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_vm_that_hangs_is_found_and_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_guest_that_is_not_there_is_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_guest_that_does_not_answer_in_time_is_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_vm_is_stopped_while_it_boots, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_a_killed_shim_leaves_is_taken_away, set_up, tear_down),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
