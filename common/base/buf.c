@@ -8,14 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/secret.h"
 #include "common/base/utf8.h"
 
 #define BUF_FIRST_CAPACITY 256
 
+static void let_go(const struct buf *buf)
+{
+	if (buf->secret)
+		secret_wipe(buf->p, buf->capacity);
+	free(buf->p);
+}
+
 void buf_free(struct buf *buf)
 {
-	free(buf->p);
-	*buf = BUF_MAX(buf->maximum);
+	let_go(buf);
+	*buf = (struct buf){ .maximum = buf->maximum, .secret = buf->secret };
 }
 
 void buf_clear(struct buf *buf)
@@ -38,6 +46,19 @@ static size_t grown_capacity(const struct buf *buf, size_t needed)
 	return capacity > buf->maximum && needed <= buf->maximum ? buf->maximum + 1 : capacity;
 }
 
+/* realloc leaves behind what it has moved. */
+static uint8_t *grow(const struct buf *buf, size_t capacity)
+{
+	if (!buf->secret)
+		return realloc(buf->p, capacity);
+	uint8_t *p = malloc(capacity);
+	if (p && buf->p) {
+		memcpy(p, buf->p, buf->n);
+		let_go(buf);
+	}
+	return p;
+}
+
 uint8_t *buf_reserve(struct buf *buf, size_t n)
 {
 	if (buf->failed)
@@ -49,7 +70,7 @@ uint8_t *buf_reserve(struct buf *buf, size_t n)
 	size_t needed = buf->n + n + 1;
 	if (needed > buf->capacity) {
 		size_t capacity = grown_capacity(buf, needed);
-		uint8_t *p = realloc(buf->p, capacity);
+		uint8_t *p = grow(buf, capacity);
 		if (!p) {
 			buf->failed = ENOMEM;
 			return NULL;

@@ -21,9 +21,11 @@ struct buf {
 	size_t capacity;
 	size_t maximum; /* bytes of content that may ever be in it */
 	int failed;     /* 0, ENOMEM or ENOBUFS (maximum reached) */
+	bool secret;    /* its memory is overwritten before it is freed, also when it grows */
 };
 
 #define BUF_MAX(max) ((struct buf){ .maximum = (max) })
+#define BUF_SECRET(max) ((struct buf){ .maximum = (max), .secret = true })
 
 void buf_free(struct buf *buf);
 

@@ -25,7 +25,7 @@ int ttrpc_session_new(const struct ttrpc_session_options *options, struct ttrpc_
 	session->options = *options;
 	session->side = options->services ? &ttrpc_server_side : &ttrpc_client_side;
 	session->in = TTRPC_READER;
-	session->out = session->sending = BUF_MAX(OUT_MAX);
+	session->out = session->sending = BUF_SECRET(OUT_MAX); /* files for a guest */
 	session->deadline_ms = UINT64_MAX;
 	session->load = options->services ? rpc_load_new(TTRPC_CALLS_MAX, options->load) : NULL;
 	if (options->services && !session->load) {
@@ -92,7 +92,7 @@ int ttrpc_session_output(struct ttrpc_session *session, struct slice *ret, struc
 		return error_set(err, ENOMEM, "out of memory: the peer could not be told how a call ended");
 	if (session->sending.n == 0) {
 		session->sending = session->out;
-		session->out = BUF_MAX(OUT_MAX);
+		session->out = BUF_SECRET(OUT_MAX);
 	}
 	*ret = buf_view(&session->sending);
 	return 0;

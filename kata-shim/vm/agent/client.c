@@ -147,7 +147,7 @@ static int begin(struct agent *agent, struct agent_call *call, const ProtobufCMe
 {
 	const struct agent_method_row *row = agent_method_row(call->method);
 	const struct ttrpc_receiver receiver = { on_answer, on_end, call };
-	_cleanup_(buf_free) struct buf bytes = BUF_MAX(REQUEST_MAX);
+	_cleanup_(buf_free) struct buf bytes = BUF_SECRET(REQUEST_MAX); /* CopyFile brings secrets */
 
 	if (agent->closed)
 		return error_set(err, ECANCELED, "the connection was closed");
