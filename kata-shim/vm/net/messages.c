@@ -67,9 +67,32 @@ static void format_mac(const uint8_t mac[static ETHER_ADDR_LEN], char text[stati
 
 /* ── interfaces ── */
 
-static void put_address(const struct network_address *address, struct address_row *row)
+static bool is_route_of(const struct network_route *route, const struct network_address *address)
 {
-	bool alone = address->peer.family || (address->flags & IFA_F_NOPREFIXROUTE);
+	const struct network_ip net = network_ip_masked(&address->ip, address->prefix);
+
+	return route->link == address->link && route->protocol == RTPROT_KERNEL && route->prefix == address->prefix &&
+	       network_ip_equals(&net, &route->destination);
+}
+
+/*
+ * The guest's kernel makes a route to the address's network. Where the pod has none (the plugin "ptp" takes it away, because all goes by the
+ * gateway) the guest may have none either, and gets the address alone.
+ */
+static bool is_alone(const struct network *network, const struct network_address *address)
+{
+	if (address->peer.family || (address->flags & IFA_F_NOPREFIXROUTE))
+		return true;
+	for (size_t i = 0; i < network->n_routes; i++) {
+		if (is_route_of(&network->routes[i], address))
+			return false;
+	}
+	return true;
+}
+
+static void put_address(const struct network *network, const struct network_address *address, struct address_row *row)
+{
+	const bool alone = is_alone(network, address);
 
 	agent__ipaddress__init(&row->message);
 	network_ip_format(&address->ip, row->ip);
@@ -97,7 +120,7 @@ static void put_interface(const struct network *network, const struct network_li
 	for (size_t i = 0; i < network->n_addresses; i++) {
 		if (network->addresses[i].link != link->index)
 			continue;
-		put_address(&network->addresses[i], &addresses[i]);
+		put_address(network, &network->addresses[i], &addresses[i]);
 		row->addresses[message->n_ip_addresses++] = &addresses[i].message;
 	}
 }
@@ -141,8 +164,7 @@ static bool is_made_by_kernel(const struct network *network, const struct networ
 		return false;
 	for (size_t i = 0; i < network->n_addresses; i++) {
 		const struct network_address *address = &network->addresses[i];
-		struct network_ip net = network_ip_masked(&address->ip, address->prefix);
-		bool is_net = route->prefix == address->prefix && network_ip_equals(&net, &route->destination);
+		bool is_net = is_route_of(route, address);
 		bool is_itself = route->prefix == whole(&address->ip) && network_ip_equals(&address->ip, &route->destination);
 		if (address->link == route->link && (is_net || is_itself))
 			return true;

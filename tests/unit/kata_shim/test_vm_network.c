@@ -92,6 +92,8 @@ static void test_an_interface_is_found_by_its_mac_address_and_has_all_addresses(
 
 	add_address(&network, ip4(10, 1, 2, 3), 24, IFA_F_PERMANENT);
 	add_address(&network, ip6(0xfd, 0x00, 5), 64, IFA_F_PERMANENT);
+	add_route(&network, ip4(10, 1, 2, 0), 24, RTPROT_KERNEL);
+	add_route(&network, ip6(0xfd, 0x00, 0), 64, RTPROT_KERNEL);
 	_cleanup_(net_messages_freep) struct net_messages *messages = messages_of(&network);
 	assert_int_equal(messages->n_interfaces, 1);
 	const Agent__Interface *interface = messages->interfaces[0];
@@ -132,6 +134,19 @@ static void test_an_address_whose_prefix_means_no_route_is_alone(void **state)
 	assert_string_equal(messages->interfaces[0]->ip_addresses[0]->mask, "32");
 	assert_string_equal(messages->interfaces[0]->ip_addresses[1]->mask, "128");
 	assert_string_equal(messages->interfaces[0]->ip_addresses[2]->mask, "32");
+}
+
+static void test_an_address_whose_networks_route_was_taken_away_is_alone(void **state)
+{
+	struct network network = pod();
+
+	add_address(&network, ip4(10, 1, 2, 3), 24, IFA_F_PERMANENT);
+	add_address(&network, ip6(0xfd, 0x00, 5), 64, IFA_F_PERMANENT);
+	add_route(&network, ip4(10, 1, 2, 0), 24, RTPROT_BOOT)->gateway = ip4(10, 1, 2, 1);
+	add_route(&network, ip6(0xfd, 0x00, 0), 64, RTPROT_BOOT)->gateway = ip6(0xfd, 0x00, 1);
+	_cleanup_(net_messages_freep) struct net_messages *messages = messages_of(&network);
+	assert_string_equal(messages->interfaces[0]->ip_addresses[0]->mask, "32");
+	assert_string_equal(messages->interfaces[0]->ip_addresses[1]->mask, "128");
 }
 
 static void test_routes_without_a_gateway_come_first_and_have_all_that_a_message_carries(void **state)
@@ -383,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_an_interface_is_found_by_its_mac_address_and_has_all_addresses),
 		cmocka_unit_test(test_a_link_without_arp_is_one_in_the_guest),
 		cmocka_unit_test(test_an_address_whose_prefix_means_no_route_is_alone),
+		cmocka_unit_test(test_an_address_whose_networks_route_was_taken_away_is_alone),
 		cmocka_unit_test(test_routes_without_a_gateway_come_first_and_have_all_that_a_message_carries),
 		cmocka_unit_test(test_what_the_guests_kernel_makes_of_an_address_is_not_sent),
 		cmocka_unit_test(test_the_route_to_a_peer_is_sent),
