@@ -8,6 +8,7 @@
 #   is_running ID      exited ID STATUS      inside ID CMD…
 
 . "${BASH_SOURCE[0]%/*}/node.bash"
+GUEST=${NODE:-}/prefix/share/holdfast/guest
 
 # ── making ──
 
@@ -19,8 +20,11 @@ pod_config() {
 
 pod() {
 	pod_config "$@"
-	crictl runp "$T/$1.pod"
+	crictl runp $(runtime) "$T/$1.pod"
 }
+
+# As the RuntimeClass of a pod names it.
+runtime() { ! is_vm || echo "--runtime $SHIM_HANDLER"; }
 
 container_config() {
 	jq -n --arg name "$2" --arg image "$AGNHOST_IMAGE" --arg script "$3" '{metadata: {name: $name, attempt: 0}, image: {image: $image},
@@ -41,10 +45,45 @@ pod_id() { crictl pods --name "^$1\$" --quiet | head -n 1; }
 
 FOREVER='trap "exit 0" TERM; while :; do sleep 1000 & wait; done'
 
-# hold COMMAND: runc stands still at it; held waits until it does, and release lets it go on
-hold() { touch "$NODE/hold/$1"; }
-held() { wait_for "runc has come to $1" test -e "$NODE/hold/$1.reached"; }
-release() { rm -f "$NODE/hold/$1" "$NODE/hold/$1.reached"; }
+# hold COMMAND: the runtime stands still at it; held waits until it does, and release lets it go on. That of VMs can only be held while it
+# makes a sandbox: the guest stops before it has said anything.
+hold() {
+	touch "$NODE/hold/$1"
+	! is_vm || stop_next_vm "$1" &
+}
+held() { wait_for "the runtime has come to $1" test -e "$NODE/hold/$1.reached"; }
+release() {
+	! is_vm || in_node kill -CONT "$(cat "$NODE/hold/$1.reached")" || true # it may have ended
+	rm -f "$NODE/hold/$1" "$NODE/hold/$1.reached"
+}
+
+stop_next_vm() {
+	local pid known
+	known=" $(in_node pgrep qemu-system | tr '\n' ' ') "
+	while [[ -e $NODE/hold/$1 ]]; do
+		for pid in $(in_node pgrep qemu-system); do
+			[[ $known != *" $pid "* ]] || continue
+			in_node kill -STOP "$pid"
+			echo "$pid" >"$NODE/hold/$1.reached"
+			return
+		done
+	done
+}
+
+# refuse: the runtime makes no sandbox from now on, and its refusal has these words; accept: it does again
+refuse() {
+	if is_vm; then
+		echo vmlinuz
+		echo x >>"$GUEST/vmlinuz"
+	else
+		echo "this node's runc refuses to create"
+		touch "$NODE/hold/fail-create"
+	fi
+}
+accept() {
+	rm -f "$NODE/hold/fail-create"
+	! is_vm || truncate -s -2 "$GUEST/vmlinuz"
+}
 
 # ── seeing ──
 
@@ -70,13 +109,27 @@ inside() {
 	crictl exec --sync "$id" "$@"
 }
 
-# The first process of a container or sandbox, as the node counts. Its parent is the shim.
+# The first process of a container or sandbox, as the node counts; of a VM it is the VMM, for all of them. Its parent is the shim.
 pid_of() { of "$1" .info.pid; }
 sandbox_pid() { crictl inspectp "$1" | jq -r .info.pid; }
 parent_of() { in_node awk '$1 == "PPid:" { print $2 }' "/proc/$1/status"; }
+shim_of() { parent_of "$(pid_of "$1")"; }
 
-# namespace PID NAME, of a process of the node
-namespace() { in_node readlink "/proc/$1/ns/$2"; }
+# namespace CONTAINER KIND: which one it is, by the container's own kernel. share KIND CONTAINER CONTAINER: they are in the same.
+namespace() { inside "$1" readlink "/proc/self/ns/$2"; }
+share() { [[ $(namespace "$2" "$1") == "$(namespace "$3" "$1")" ]]; }
+
+# The same of the node's own processes.
+namespace_of_process() { in_node readlink "/proc/$1/ns/$2"; }
+shares_with_node() { [[ $(namespace_of_process 1 "$1") == "$(namespace_of_process "$(pid_of "$2")" "$1")" ]]; }
+
+# cannot FILTER WORDS: a VM cannot have such a pod, and says so.
+cannot() {
+	run pod refused "$1"
+	echo "$output"
+	((status != 0))
+	[[ $output == *"$2"* ]]
+}
 
 # ── leaving ──
 
@@ -105,12 +158,23 @@ pods_remove() {
 	((${#pods[@]} == 0)) || crictl rmp --force "${pods[@]}" >/dev/null
 }
 
-# Programs of ours that run on the node
+# Programs of ours that run on the node: none, but for one shim of each VM, and that of one that has ended may take a while to go.
 none_of_ours() {
-	local running
+	only_shims_of_vms || { is_vm && wait_for "the shims of VMs that are gone have ended" only_shims_of_vms; } || {
+		echo "in the process table: $(programs_of_ours)"
+		return 1
+	}
+}
+
+only_shims_of_vms() {
+	local vms=0
+	! is_vm || vms=$(crictl pods --state ready --quiet | wc -l)
+	[[ $(programs_of_ours | wc -l) == "$vms" && -z $(programs_of_ours | grep -v /containerd-shim-holdfast) ]]
+}
+
+programs_of_ours() {
 	# shellcheck disable=SC2016
-	running=$(in_node sh -c 'for exe in /proc/[0-9]*/exe; do readlink $exe; done' | grep -F "$NODE/prefix/" || true)
-	[[ -z $running ]] || { echo "in the process table: $running"; return 1; }
+	in_node sh -c 'for exe in /proc/[0-9]*/exe; do readlink $exe; done' | grep -F "$NODE/prefix/" || true
 }
 
 # With our shim every sandbox that is ready has its record, and no other has; without it none has.
@@ -143,7 +207,8 @@ node_inventory() {
 	done
 	awk '{ print "mount " $5 }' /proc/1/mountinfo
 	find /sys/fs/cgroup/*"$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n' 2>/dev/null
-	find /run/netns /run/containerd /run/holdfast ! -type d -printf 'file %p\n' 2>/dev/null
+	# Not which guest has been checked: that stays for the next VM.
+	find /run/netns /run/containerd /run/holdfast ! -type d ! -path /run/holdfast/vm/.guest -printf 'file %p\n' 2>/dev/null
 	find /run/containerd /var/lib/containerd -path '*/k8s.io/*' -prune -printf 'directory %p\n'
 	find /{run,var/lib}/containerd/io.containerd.grpc.v1.cri/{sandboxes,containers} -mindepth 1 -prune -printf 'directory %p\n' 2>/dev/null
 	find /var/lib/cni -name '10.*' -printf 'address %f\n' 2>/dev/null

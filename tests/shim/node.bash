@@ -9,6 +9,9 @@ CLUSTER=$REPO/tests/cluster
 # shellcheck source=tests/cluster/images/names
 . "$CLUSTER/images/names"
 
+# The handler is that of VMs: a pod has a kernel of its own, and the node sees no process of its containers.
+is_vm() { [[ $SHIM_HANDLER == holdfast-kata ]]; }
+
 # wait_for WHAT CMD…: at most 20 s, or PATIENCE
 wait_for() {
 	local end=$((SECONDS + ${PATIENCE:-20})) what=$1
@@ -37,10 +40,11 @@ node_install() {
 	install "$REPO/tests/shim/runc" "$NODE/bin/runc"
 	cp -a "$BUILD/bin" "$NODE/prefix/"
 	containerd_config >"$NODE/containerd.toml"
-	[[ $SHIM_HANDLER == runc ]] || make_ours_the_default || return
+	[[ $SHIM_HANDLER == runc ]] || make_ours_known || return
+	! is_vm || guest_install || return
 	chain >"$NODE/cni/10-pods.conflist"
 	printf '%s: unix:///run/containerd/containerd.sock\n' runtime-endpoint image-endpoint >"$NODE/crictl.yaml"
-	printf '%s: %s\n' timeout 60 disable-pull-on-run true >>"$NODE/crictl.yaml"
+	printf '%s: %s\n' timeout "$(is_vm && echo 180 || echo 60)" disable-pull-on-run true >>"$NODE/crictl.yaml"
 }
 
 component() {
@@ -71,11 +75,22 @@ containerd_config() {
 }
 
 # As the installer does it.
-make_ours_the_default() {
-	local version
+make_ours_known() {
+	local version default=--default-runtime
+	! is_vm || default=''
 	version=$("$NODE/bin/containerd" --version | cut -d ' ' -f 3)
 	"$NODE/prefix/bin/holdfast-node" containerd-config --config "$NODE/containerd.toml" --version "$version" --shims "$NODE/prefix/bin" \
-		--default-runtime --apply >&2
+		$default --apply >&2
+}
+
+# Where the tests run no CPU can make VMs of its own.
+guest_install() {
+	local guest
+	guest=$("$REPO/kata-shim/guest/build" --agent "$BUILD/bin/holdfast-guest") || return
+	mkdir -p "$NODE"/prefix/{share/holdfast,etc}
+	cp -a "$guest" "$NODE/prefix/share/holdfast/guest"
+	printf '%s\n' 'sandbox: {vm: {accelerator: tcg, bootTimeout: 120s, memory: {unlimited: 256}}}' >"$NODE/prefix/etc/holdfast.yaml"
+	chmod 755 "$NODE"
 }
 
 chain() {
