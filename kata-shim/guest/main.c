@@ -104,6 +104,8 @@ static int serve_host(struct agent *agent, struct error *err)
 		r = channel_serve(channel, agent, on_lost, err);
 	if (r < 0)
 		return r;
+	/* The console's first line: what comes to nothing after it has come to nothing in the guest. */
+	log_info("the guest's agent serves its host", "version", HOLDFAST_VERSION, "channel", channel == CHANNEL_PORT ? "port" : "vsock");
 	uv_run(agent->loop, UV_RUN_DEFAULT);
 	agent_free(agent);
 	*err = loss;
