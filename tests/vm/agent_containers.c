@@ -11,7 +11,7 @@ static void remove_is_refused(const char *id)
 	Agent__RemoveContainerRequest request = AGENT__REMOVE_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	agent_expect(agent_ask("RemoveContainer", &request.base), agent_pid() ? RPC_NOT_FOUND : RPC_INTERNAL, NULL);
+	agent_expect(agent_ask("RemoveContainer", &request.base), agent_is_ours() ? RPC_NOT_FOUND : RPC_INTERNAL, NULL);
 }
 
 static void test_a_container_runs_and_says_how_it_ended(void **state)
@@ -171,7 +171,7 @@ static void test_a_program_that_is_not_there_is_named(void **state)
 	const struct answer *answer = sample_create(&sample);
 	assert_int_not_equal(answer->status, RPC_OK);
 	assert_non_null(strstr(answer->words, "no-such-program"));
-	if (agent_pid())
+	if (agent_is_ours())
 		agent_expect(answer, RPC_UNKNOWN, "not found in $PATH");
 	agent_expect_output("web", "echo good", "good\n", 0);
 }
@@ -219,7 +219,8 @@ static void test_no_more_containers_than_128(void **state)
 	struct sample sample;
 	char id[16];
 
-	agent_needs_ours();
+	if (!agent_pid())
+		skip(); /* a guest may be too small */
 	for (int i = 0; i < 128; i++) {
 		snprintf(id, sizeof(id), "c-%d", i);
 		agent_create(id, "read x");

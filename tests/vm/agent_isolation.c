@@ -213,7 +213,8 @@ static void test_a_seccomp_profile_holds_for_all_its_processes(void **state)
 	agent_start("web");
 	agent_read_until("web", "web", "mkdir: can't create directory '/run/x': Operation not supported\nup");
 	agent_exec("web", "exec", "mkdir /run/y 2>&1");
-	assert_string_equal(agent_read_all("ReadStdout", "web", "exec"), "mkdir: can't create directory '/run/y': Operation not supported\n");
+	assert_string_equal(agent_read_all("ReadStdout", "web", "exec"),
+			    "mkdir: can't create directory '/run/y': Operation not supported\n");
 	assert_int_equal(agent_wait("web", "exec"), 1);
 	agent_remove("web");
 }

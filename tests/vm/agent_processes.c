@@ -214,7 +214,7 @@ static void test_killing_what_has_ended_is_no_error(void **state)
 	agent_run("short", "exit 0");
 	agent_wait("short", "short");
 	agent_signal("short", "", SIGKILL);
-	if (agent_pid())
+	if (agent_is_ours())
 		agent_signal("short", "short", SIGKILL);
 	agent_remove("short");
 }

@@ -244,9 +244,7 @@ static void test_a_terminal_is_one_and_has_the_size_it_is_given(void **state)
 {
 	create_terminal("tty", "tty; stty size; read x; stty size; echo bye");
 	agent_start("tty");
-	agent_read_until("tty", "tty", "/dev/pts/0\r\n");
-	if (agent_pid())
-		agent_read_until("tty", "tty", "24 80\r\n");
+	agent_read_until("tty", "tty", agent_is_ours() ? "/dev/pts/0\r\n24 80\r\n" : "/dev/pts/0\r\n");
 	resize("tty", "tty", 50, 132);
 	agent_write("tty", "tty", "go\n");
 	agent_read_until("tty", "tty", "50 132\r\nbye");

@@ -23,7 +23,7 @@ static struct {
 	pid_t agent;
 	struct ttrpc_client *client;
 	struct answer *answers;
-	bool controllers;
+	bool ours, controllers;
 	char made[256][32]; /* containers of this test; "": removed */
 	size_t n_made;
 } world;
@@ -165,9 +165,14 @@ pid_t agent_pid(void)
 	return world.agent;
 }
 
+bool agent_is_ours(void)
+{
+	return world.ours;
+}
+
 void agent_needs_ours(void)
 {
-	if (!world.agent)
+	if (!world.ours)
 		skip();
 }
 
@@ -268,6 +273,12 @@ static void create_sandbox(void)
 	agent_do("CreateSandbox", &request.base);
 }
 
+/* Only ours has a service of this name. */
+static bool knows_our_service(void)
+{
+	return finish(begin("holdfast.Guest", "RemoveFile", slice_string("")))->status != RPC_UNIMPLEMENTED;
+}
+
 /* A limit can be set where one is seen. */
 static bool has_controllers(void)
 {
@@ -298,9 +309,12 @@ int agent_world_setup(void **state)
 	if (ttrpc_client_new(&world.loop, world.socket, &world.client, &err) < 0)
 		fail_msg("%s", err.message);
 	wait_until_it_serves();
+	world.ours = knows_our_service();
 	create_sandbox();
 	agent_root_make(world.directory, getenv("HOLDFAST_AGENT_COPIES") != NULL);
 	world.controllers = has_controllers();
+	if (getenv("HOLDFAST_AGENT_CONTROLLERS") && !world.controllers)
+		fail_msg("no memory limit can be set there, although HOLDFAST_AGENT_CONTROLLERS says so");
 	return 0;
 }
 

@@ -19,6 +19,7 @@
  * there are none in v2, and what needs them is skipped. Another agent, or ours in a guest, is told by the environment:
  *
  *	HOLDFAST_AGENT_SOCKET=PATH    a unix socket where an agent serves ttrpc: Kata's on its own, or a VM's port
+ *	HOLDFAST_AGENT_CONTROLLERS=1  it can set limits: nothing is skipped for their sake
  *	HOLDFAST_AGENT_COPIES=1       it has another file system: the containers' root is brought there with CopyFile
  *
  * A test fails with the first thing that is not as promised; helpers say what they asked for.
@@ -36,8 +37,9 @@ int agent_test_teardown(void **state);
 void agent_keep(void);
 void agent_note(const char *id, bool made);
 
-pid_t agent_pid(void);              /* ours on this machine; else 0 */
-void agent_needs_ours(void);        /* skips the test if it is another one, or somewhere else */
+pid_t agent_pid(void);              /* of ours on this machine; else 0 */
+bool agent_is_ours(void);           /* wherever it runs */
+void agent_needs_ours(void);        /* skips the test if it is another one */
 void agent_needs_controllers(void); /* skips the test if no limit can be set */
 
 /* ── Calls ── */
