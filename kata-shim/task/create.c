@@ -152,6 +152,8 @@ static int check(const struct service *service, const Task__CreateRequest *reque
 
 	if (*request->checkpoint)
 		return error_set(err, EINVAL, "container \"%s\": a checkpoint cannot be restored in a VM", request->id);
+	if (sandbox && service->is_confined && !service->is_up)
+		return error_set(err, ESTALE, "sandbox \"%s\": its shim can start one VM only: delete the sandbox", service->options.sandbox);
 	if (service->ending)
 		return error_set(err, EBUSY, "the shim of sandbox \"%s\" is about to end", service->options.sandbox);
 	if (sandbox || service->is_up)

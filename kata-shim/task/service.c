@@ -86,7 +86,15 @@ static void on_lost(void *context, const char *why)
 	kill_all(service);
 }
 
-const struct vm_listener service_listener = { on_exited, on_oom, on_lost };
+static int on_started(void *context, struct error *err)
+{
+	struct service *service = context;
+
+	service->is_confined = service->options.confine;
+	return service->is_confined ? service->options.confine(err) : 0;
+}
+
+const struct vm_listener service_listener = { on_exited, on_oom, on_lost, on_started };
 
 /* ── The VM's end ── */
 

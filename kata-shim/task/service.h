@@ -16,6 +16,7 @@ struct service_options {
 	const char *sandbox; /* its id */
 	const struct vm_settings *settings;
 	struct publisher *publisher;
+	int (*confine)(struct error *err); /* gives up what is not needed any more, once QEMU runs; NULL: nothing */
 	void (*shutdown)(void *context); /* containerd has asked for it, and nothing is left */
 	void *context;
 };

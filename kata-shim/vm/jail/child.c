@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * clone3 as fork: with its own copy of our few pages, a child may change ids and namespaces without any danger for us. What it has to say
+ * clone as fork: with its own copy of our few pages, a child may change ids and namespaces without any danger for us. What it has to say
  * comes through a pipe that execve closes:
  *
- *	parent ──clone3──► child ── function ── error → pipe, exit 1
+ *	parent ──clone───► child ── function ── error → pipe, exit 1
  *	  │ read(pipe)             ├─ 0, 1… → exit with it   pipe ends
  *	  ▼                        └─ execve              pipe ends
  */
@@ -24,18 +24,19 @@
 /* The child's end of the pipe is where no program wants a descriptor. */
 #define PIPE_FROM 512
 
+/* By clone unless it must be clone3, into whose arguments a filter of system calls cannot look (harden.c). */
 static pid_t do_clone(uint64_t flags, int cgroup, int exit_signal, int *ret_pidfd)
 {
+	if (cgroup < 0)
+		return (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | (uint64_t)exit_signal, NULL, ret_pidfd, 0, 0);
+
 	struct clone_args arguments = {
-		.flags = flags | CLONE_PIDFD,
+		.flags = flags | CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = (uint64_t)exit_signal,
+		.cgroup = (uint64_t)cgroup,
 	};
 
-	if (cgroup >= 0) {
-		arguments.flags |= CLONE_INTO_CGROUP;
-		arguments.cgroup = (uint64_t)cgroup;
-	}
 	return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
 }
 

@@ -261,7 +261,9 @@ static int begin(struct vm *vm, struct error *err)
 	if (r == 0)
 		r = start_vmm(vm, err);
 	note_phase(vm, PHASE_VMM);
-	return r < 0 ? r : health_watch_virtiofsd(vm, err);
+	if (r == 0)
+		r = health_watch_virtiofsd(vm, err);
+	return r == 0 && vm->listener->started ? vm->listener->started(vm->context, err) : r;
 }
 
 void vm_boot(struct vm *vm, vm_done *done, void *context)

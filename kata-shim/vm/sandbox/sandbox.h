@@ -42,6 +42,11 @@ struct vm_listener {
 	void (*oom)(void *context, const char *container); /* the guest's kernel has killed a process of it */
 	/* Once: the VM is no more, its processes have been told as exited (137) before. Not called by vm_stop. What is left: vm_stop. */
 	void (*lost)(void *context, const char *why);
+	/*
+	 * During vm_boot: all processes of the VM have been started, and nothing that a guest has made has been read. An error ends the boot
+	 * with it. NULL: nothing is to be done then.
+	 */
+	int (*started)(void *context, struct error *err);
 };
 
 typedef void vm_done(void *context, const struct error *err); /* NULL: done */
