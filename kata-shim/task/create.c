@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Create: of the sandbox's container it is the start of the VM, and if that fails nothing may be left of it before containerd hears so.
- * containerd gives up a Create by deleting what it has not got yet: then the VM is stopped where it stands, and a container of it is deleted
- * as soon as it is there.
+ * containerd gives up a Create by deleting what it has not got yet: then the VM is stopped where it stands, and a container of it is
+ * deleted as soon as it is there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -136,8 +136,8 @@ static void boot(struct creation *creation)
 	struct error err;
 
 	service->why.code = 0;
-	int r = vm_new(service->loop, creation->request->id, creation->request->bundle, service->options.settings, &service_listener, service,
-		       &service->vm, &err);
+	int r = vm_new(service->loop, creation->request->id, creation->request->bundle, service->options.settings, &service_listener,
+		       service, &service->vm, &err);
 	if (r < 0) {
 		fail(creation, &err);
 		return;
@@ -153,7 +153,8 @@ static int check(const struct service *service, const Task__CreateRequest *reque
 	if (*request->checkpoint)
 		return error_set(err, EINVAL, "container \"%s\": a checkpoint cannot be restored in a VM", request->id);
 	if (sandbox && service->is_confined && !service->is_up)
-		return error_set(err, ESTALE, "sandbox \"%s\": its shim can start one VM only: delete the sandbox", service->options.sandbox);
+		return error_set(err, ESTALE, "sandbox \"%s\": its shim can start one VM only: delete the sandbox",
+				 service->options.sandbox);
 	if (service->ending)
 		return error_set(err, EBUSY, "the shim of sandbox \"%s\" is about to end", service->options.sandbox);
 	if (sandbox || service->is_up)

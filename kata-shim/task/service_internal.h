@@ -32,6 +32,7 @@ struct service {
 	struct tasks tasks;
 	struct vm *vm;             /* from the sandbox's Create until vm_stop is done */
 	bool is_up;                /* it can be asked for something new */
+	bool is_confined;          /* so that no other VM can be started */
 	bool is_stopping;          /* vm_stop is under way */
 	bool ending;               /* nothing is created any more */
 	struct error why;          /* code 0, or why there is no VM any more */

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "kata-shim/task/daemon.h"
 #include "kata-shim/task/service.h"
+#include "kata-shim/vm/jail/harden.h"
 
 #define EVENTS_PATIENCE_MS 2000
 #define END_PATIENCE_MS 5000
@@ -108,6 +109,11 @@ static void on_channel(uv_poll_t *poll, int status, int events)
 
 /* ── The beginning ── */
 
+static int confine(struct error *err)
+{
+	return harden_shim(SANDBOX_ENFORCE, err);
+}
+
 static int set_up(struct running *running, struct error *err)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
@@ -118,6 +124,7 @@ static int set_up(struct running *running, struct error *err)
 	if (r < 0)
 		return r;
 	options.publisher = running->publisher;
+	options.confine = confine;
 	r = service_new(&running->loop, &options, &running->service, err);
 	if (r == 0)
 		r = ttrpc_server_start(&running->loop, shim->socket, geteuid(), service_list(running->service), &running->server, err);

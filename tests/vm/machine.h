@@ -44,6 +44,8 @@ struct machine {
 
 /* A pod's sandbox bundle; nothing runs. `network`: a namespace with a veth is made for it. */
 void machine_prepare(struct machine *machine, bool network);
+/* First of all: this process is confined as the shim is once its VM runs, for good. (Not in a build with a sanitizer.) */
+void machine_confine(void);
 /* Frees what there is, after machine_stop or a failed boot. */
 void machine_clear(struct machine *machine);
 

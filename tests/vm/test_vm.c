@@ -28,6 +28,7 @@ static struct machine_count before;
 static int boot(void **state)
 {
 	signal(SIGPIPE, SIG_IGN);
+	machine_confine(); /* all of it as the shim is */
 	before = machine_count();
 	machine_prepare(&machine, true);
 	if (machine_boot(&machine) < 0)

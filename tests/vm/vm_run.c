@@ -2,7 +2,7 @@
 /*
  * To look at a VM by hand, without containerd: boots one, runs a shell's command in a container of it, and ends as that does.
  *
- *	vm_run [--network] [--no-log] COMMAND [COMMAND in a second container …]
+ *	vm_run [--network] [--no-log] [--confined] COMMAND [COMMAND in a second container …]
  *
  * The root's files are busybox'. $HOLDFAST_GUEST: the guest's directory.
  */
@@ -38,15 +38,18 @@ static int run(struct machine *machine, const char *script, int i)
 int main(int argc, char **argv)
 {
 	static struct machine machine;
-	bool network = false, log = true;
+	bool network = false, log = true, confined = false;
 	int at = 1, status = 125;
 
 	for (; at < argc && argv[at][0] == '-'; at++) {
 		network = network || strcmp(argv[at], "--network") == 0;
+		confined = confined || strcmp(argv[at], "--confined") == 0;
 		log = log && strcmp(argv[at], "--no-log") != 0;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	log_setup(log ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
+	if (confined)
+		machine_confine();
 	machine_prepare(&machine, network);
 	if (machine_boot(&machine) < 0)
 		fprintf(stderr, "vm_run: %s\n", machine.err.message);

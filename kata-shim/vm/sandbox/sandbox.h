@@ -43,8 +43,8 @@ struct vm_listener {
 	/* Once: the VM is no more, its processes have been told as exited (137) before. Not called by vm_stop. What is left: vm_stop. */
 	void (*lost)(void *context, const char *why);
 	/*
-	 * During vm_boot: all processes of the VM have been started, and nothing that a guest has made has been read. An error ends the boot
-	 * with it. NULL: nothing is to be done then.
+	 * During vm_boot: all processes of the VM have been started, and nothing that a guest has made has been read. An error ends the
+	 * boot with it. NULL: nothing is to be done then.
 	 */
 	int (*started)(void *context, struct error *err);
 };
