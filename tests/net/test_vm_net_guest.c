@@ -59,12 +59,15 @@ static char *addresses_in(const struct lab *lab, int namespace)
 	return text;
 }
 
-/* Without what a message does not carry: who made a route, and how good it is among others. */
+/*
+ * Without what a message does not carry: who made a route, and how good it is among others. And without an address's route to itself, which is
+ * never used.
+ */
 static char *ways_in(const struct lab *lab, int namespace)
 {
 	enter(namespace);
 	char *text = output_of("for i in -4 -6; do ip $i route show; done | sed 's/ proto [a-z]*//; s/ metric [0-9]*//; s/ pref [a-z]*//; "
-			       "s/linkdown//; s/  *$//' | sort; ip neighbour show nud permanent | sort");
+			       "s/linkdown//; s/  *$//; /^fd09::2 dev eth0$/d' | sort; ip neighbour show nud permanent | sort");
 	enter(lab->outside);
 	return text;
 }
@@ -82,11 +85,11 @@ static const struct like likes[] = {
 	  "ip -6 route add default via fd09::1",
 	  "true" },
 	{ "ptp",
-	  "ip addr add 10.9.0.2/32 dev eth0; ip route add 10.9.0.1/32 dev eth0 scope link; ip route add 10.9.0.0/24 via 10.9.0.1 src "
-	  "10.9.0.2; "
-	  "ip route add default via 10.9.0.1 src 10.9.0.2; ip addr add fd09::2/128 dev eth0 nodad; ip -6 route add fd09::1 dev eth0; "
+	  "ip addr add 10.9.0.2/24 dev eth0; ip route del 10.9.0.0/24 dev eth0; ip route add 10.9.0.1/32 dev eth0 scope link src 10.9.0.2; "
+	  "ip route add 10.9.0.0/24 via 10.9.0.1 src 10.9.0.2; ip route add default via 10.9.0.1; ip addr add fd09::2/64 dev eth0 nodad; "
+	  "ip -6 route del fd09::/64 dev eth0; ip -6 route add fd09::1 dev eth0; ip -6 route add fd09::/64 via fd09::1; "
 	  "ip -6 route add default via fd09::1",
-	  "true" },
+	  "true", true },
 	{ "Calico",
 	  "ip addr add 10.9.0.2/32 dev eth0; ip route add 169.254.1.1 dev eth0 scope link; ip route add default via 169.254.1.1; "
 	  "ip addr add fd09::2/128 dev eth0 nodad; ip -6 route add default via fe80::9 dev eth0",
