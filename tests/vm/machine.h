@@ -31,6 +31,7 @@ struct machine {
 	struct vm_settings settings;
 	char directory[64]; /* bundles and fifos */
 	char id[40];        /* the sandbox's */
+	char state[64];     /* sandbox.vm.state */
 	char network[64];   /* of the network namespace; "": none */
 	struct machine_process processes[MACHINE_PROCESSES];
 	size_t n_processes;
@@ -84,7 +85,7 @@ uint32_t machine_run(struct machine *machine, const char *container, const char 
 
 /* What there is of VMs on this host, to be the same before and after. */
 struct machine_count {
-	unsigned descriptors, mounts, children, cgroups, pods, slots;
+	unsigned descriptors, mounts, children, cgroups, states;
 };
 struct machine_count machine_count(void);
 void machine_expect_count(const struct machine_count *before);

@@ -22,13 +22,15 @@ static struct world {
 	enum rpc_status say;
 	const char *words;
 	struct slice bytes;
-	struct ttrpc_call *held;
+	struct ttrpc_call *held, *held_too;
 } world;
 
 static void handle(void *context, const char *method, struct ttrpc_call *call, struct slice request)
 {
-	if (strcmp(method, "WaitProcess") == 0)
+	if (strcmp(method, "WaitProcess") == 0 && !world.held)
 		world.held = call;
+	else if (strcmp(method, "WaitProcess") == 0)
+		world.held_too = call;
 	else if (world.say != RPC_OK)
 		ttrpc_call_finish(call, world.say, world.words);
 	else
@@ -48,6 +50,8 @@ static int tear_down(void **state)
 	allocations_allowed = SIZE_MAX;
 	if (world.held)
 		ttrpc_call_finish(world.held, RPC_OK, NULL);
+	if (world.held_too)
+		ttrpc_call_finish(world.held_too, RPC_OK, NULL);
 	scripted_agent_stop(&world.scripted);
 	uv_run(&world.loop, UV_RUN_DEFAULT);
 	return uv_loop_close(&world.loop);
