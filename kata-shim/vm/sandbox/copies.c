@@ -67,10 +67,11 @@ static void on_copied(void *context, struct copy *unused, const struct error *er
 	if (!err && !are_there(container))
 		return;
 	container->waits_for_copies = NULL;
+	void (*then)(struct op * op) = TAKE_PTR(op->then);
 	if (err)
 		op->failed(op, err);
 	else
-		op->then(op);
+		then(op);
 }
 
 void container_await_copies(struct vm_container *container, struct op *op, void (*then)(struct op *op),
@@ -152,8 +153,10 @@ void container_lose_copies(struct vm_container *container, const struct error *w
 	struct op *op = TAKE_PTR(container->waits_for_copies);
 
 	container_free_copies(container);
-	if (op)
+	if (op) {
+		op->then = NULL;
 		op->failed(op, why);
-	else if (container->copies_ended)
+	} else if (container->copies_ended) {
 		container->copies_ended(container);
+	}
 }
