@@ -99,18 +99,21 @@ static int take_cid(int device, uint32_t *ret, struct error *err)
 	return error_errno(err, errno, "cannot get a vsock address from " VSOCK_DEVICE);
 }
 
-/* vsock where the host has it, else a port of our guest's; Kata's agent has no other way. */
-static int make_channel(struct plumbing *plumbing, bool ours, struct error *err)
+/* Kata's agent has vsock and nothing else. */
+static int make_channel(const struct vm_settings *settings, bool ours, struct plumbing *plumbing, struct error *err)
 {
+	if (ours && settings->channel == VM_PORT)
+		return make_pair(&plumbing->ours.channel, &plumbing->channel, err);
 	plumbing->channel = open(VSOCK_DEVICE, O_RDWR | O_CLOEXEC);
 	if (plumbing->channel >= 0)
 		return take_cid(plumbing->channel, &plumbing->ours.cid, err);
 	if (ours)
-		return make_pair(&plumbing->ours.channel, &plumbing->channel, err);
+		return error_errno(err, errno,
+				   "sandbox.vm.channel is vsock, but " VSOCK_DEVICE
+				   " cannot be opened: load the module vhost_vsock, or set it to port");
 	return error_errno(err, errno,
 			   "the guest of sandbox.vm.kernel can only be reached by vsock, and " VSOCK_DEVICE
-			   " cannot be opened: load the module "
-			   "vhost_vsock, or use Holdfast's guest");
+			   " cannot be opened: load the module vhost_vsock, or use Holdfast's guest");
 }
 
 static int or_none(int fd, int number)
@@ -184,7 +187,7 @@ int launch(const struct vmm_options *options, struct launched *ret, struct error
 	if (r == 0)
 		r = make_talk(&plumbing, err);
 	if (r == 0)
-		r = make_channel(&plumbing, guest.ours, err);
+		r = make_channel(options->settings, guest.ours, &plumbing, err);
 	if (r == 0)
 		r = spawn(options, &guest, &plumbing, program, err);
 	if (r < 0)

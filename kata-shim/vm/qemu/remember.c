@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * 20 MB of kernel and initrd are hashed in 15 ms by a CPU with instructions for it and in 60 by others: too much for each start of a pod,
+ * The 17 MB of kernel and initrd are hashed in 15 ms by a CPU with instructions for it, in 40 by others: too much for each start of a pod,
  * and always the same answer. So the answer is kept for as long as the node runs, in a file below /run that is root's alone: device, inode,
- * size, times of modification and change, hash; a line for each file.
+ * size, times of modification and change, hash; a line for each file. Then it takes 0.04 ms.
  *
  * Why that is as safe as reading again: the hash guards against what happens by itself or by mistake, a broken disk at installation, a mix
  * of two versions, an edited file. All of those change the file's ctime, which nobody can set. Who can write to the file without changing
  * it (the block device, the clock) is root, who could replace the manifest and this program as well. A file that was changed less than two
  * seconds ago is not remembered: its next change could fall into the same tick of that clock.
  *
- * The low-level functions, deprecated in OpenSSL 3, because those that came in their place load a provider and read its configuration: in
- * a process that hashes a file once, 2 ms and 300 KB for nothing.
+ * The low-level functions, deprecated in OpenSSL 3, because those that came in their place load providers: 1 ms, 140 KiB, and 3 MB of this
+ * static program.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "kata-shim/vm/qemu/remember.h"

@@ -16,6 +16,7 @@
 
 const char *const vm_accelerator_names[] = { [VM_KVM] = "kvm", [VM_TCG] = "tcg", NULL };
 const char *const vm_machine_names[] = { [VM_MICROVM] = "microvm", [VM_Q35] = "q35", NULL };
+const char *const vm_channel_names[] = { [VM_PORT] = "port", [VM_VSOCK] = "vsock", NULL };
 
 static const char *const qemu_places[] = { "/usr/bin/qemu-system-x86_64", "/opt/holdfast/bin/qemu-system-x86_64",
 					   "/opt/kata/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", NULL };

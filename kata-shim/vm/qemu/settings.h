@@ -10,14 +10,17 @@
 /* `sandbox.vm` of holdfast.yaml. Its rows stand in kata-shim/cli/settings.c; the texts are the configuration's. */
 enum vm_accelerator { VM_KVM, VM_TCG };
 enum vm_machine { VM_MICROVM, VM_Q35 };
+enum vm_channel { VM_PORT, VM_VSOCK };
 
 extern const char *const vm_accelerator_names[]; /* end in NULL */
 extern const char *const vm_machine_names[];
+extern const char *const vm_channel_names[];
 
 struct vm_settings {
 	const char *qemu, *virtiofsd;  /* NULL: found in the known places */
 	int accelerator;               /* enum vm_accelerator; never another one than this */
 	int machine;                   /* enum vm_machine */
+	int channel;                   /* enum vm_channel, to our guest's agent; Kata's has vsock only */
 	const char *guest;             /* directory of our guest (guest.json); NULL: beside our executable */
 	const char *kernel;            /* of Kata's guest, and then `guest` is not looked at; NULL: ours */
 	const char *initrd, *image;    /* one of both, with `kernel` */

@@ -28,6 +28,7 @@ static void test_without_a_file_a_vm_is_a_kvm_microvm_that_cannot_grow(void **st
 	const struct vm_settings *vm = &settings.vm;
 	assert_int_equal(vm->accelerator, VM_KVM);
 	assert_int_equal(vm->machine, VM_MICROVM);
+	assert_int_equal(vm->channel, VM_PORT);
 	assert_null(vm->qemu);
 	assert_null(vm->guest);
 	assert_int_equal(vm->memory_maximum_mib, 0);

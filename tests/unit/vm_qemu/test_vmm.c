@@ -302,6 +302,11 @@ static void test_what_cannot_be_started_leaves_nothing(void **state)
 	test.settings.qemu = "/nowhere/qemu";
 	assert_int_equal(start(&test, &err), -ENOENT);
 	test.settings.qemu = NULL;
+	test.settings.channel = VM_VSOCK;
+	if (access("/dev/vhost-vsock", F_OK) < 0) {
+		assert_true(start(&test, &err) < 0);
+		assert_non_null(strstr(err.message, "sandbox.vm.channel is vsock, but /dev/vhost-vsock cannot be opened"));
+	}
 	test.settings.kernel = test.program;
 	test.settings.initrd = test.program;
 	if (access("/dev/vhost-vsock", F_OK) < 0) {
