@@ -122,7 +122,9 @@ static void write_config(struct machine *machine, const char *id, const char *sc
 		   "{\"destination\": \"/dev\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\", \"mode=755\"]},"
 		   "{\"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\", \"options\": "
 		   "[\"newinstance\", \"ptmxmode=0666\", \"mode=0620\"]}],");
-	buf_printf(&text, "\"annotations\": {\"io.kubernetes.cri.container-type\": \"%s\", \"io.kubernetes.cri.sandbox-id\": \"%s\"},",
+	buf_printf(&text,
+		   "\"annotations\": {\"io.kubernetes.cri.container-type\": \"%s\", \"io.kubernetes.cri.sandbox-id\": \"%s\", "
+		   "\"io.kubernetes.cri.sandbox-uid\": \"" MACHINE_UID "\"},",
 		   own ? "sandbox" : "container", machine->id);
 	buf_printf(&text, "\"linux\": {\"cgroupsPath\": \"/holdfast-vm-test/%s\", \"namespaces\": [{\"type\": \"mount\"},", id);
 	if (own)
