@@ -104,7 +104,7 @@ static void test_a_paused_container_stands_still_until_it_is_resumed(void **stat
 {
 	agent_run("web", "while read line; do echo got $line; done");
 	agent_write("web", "web", "1\n");
-	agent_read_until("web", "web", "got 1");
+	agent_read_until("web", "web", "got 1\n");
 	pause_or_resume("web", true);
 	agent_write("web", "web", "2\n");
 	struct answer *read = agent_begin_read("ReadStdout", "web", "web", 100);

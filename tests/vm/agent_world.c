@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/vm/agent_world.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "common/base/cleanup.h"
-#include "common/base/file.h"
 #include "common/rpc/ttrpc.h"
 #include "tests/vm/agent_root.h"
+#include "tests/vm/agent_launch.h"
 
 static struct {
 	uv_loop_t loop;
@@ -158,7 +152,7 @@ int agent_test_teardown(void **state)
 	return 0;
 }
 
-/* ── Our agent, process 1 of its own namespaces ── */
+/* ── Which agent it is ── */
 
 pid_t agent_pid(void)
 {
@@ -180,57 +174,6 @@ void agent_needs_controllers(void)
 {
 	if (!world.controllers)
 		skip();
-}
-
-static void write_or_die(bool good, const char *what)
-{
-	if (good)
-		return;
-	perror(what);
-	_exit(EXIT_FAILURE);
-}
-
-static const char *program(void)
-{
-	static char path[256];
-	const char *build = getenv("HOLDFAST_BUILD");
-
-	snprintf(path, sizeof(path), "%s/bin/holdfast-guest", build ? build : "build/dev");
-	return path;
-}
-
-static void be_process_1(void)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	write_or_die(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");
-	write_or_die(mount("proc", "/proc", "proc", 0, NULL) == 0, "/proc");
-	write_or_die(mount("run", "/run", "tmpfs", 0, "mode=755") == 0, "/run");
-	write_or_die(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) == 0, "/sys/fs/cgroup");
-	execl(program(), "holdfast-guest", "--listen", world.socket, NULL);
-	write_or_die(false, "holdfast-guest");
-}
-
-/* The one between is the parent that process 1 of a pid namespace needs; it goes when that does. */
-static void start_agent(void)
-{
-	int ready[2];
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	const pid_t between = fork();
-	if (between == 0) {
-		write_or_die(unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP) == 0,
-			     "namespaces");
-		const pid_t pid = fork();
-		if (pid == 0)
-			be_process_1();
-		write_or_die(write(ready[1], &pid, sizeof(pid)) == sizeof(pid), "pid");
-		int status = 0;
-		waitpid(pid, &status, 0);
-		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &world.agent, sizeof(world.agent)), sizeof(world.agent));
-	close(ready[0]);
 }
 
 static void make_directory(void)
@@ -304,7 +247,7 @@ int agent_world_setup(void **state)
 	if (told)
 		snprintf(world.socket, sizeof(world.socket), "%s", told);
 	else
-		start_agent();
+		world.agent = agent_launch(world.directory, world.socket);
 	uv_loop_init(&world.loop);
 	if (ttrpc_client_new(&world.loop, world.socket, &world.client, &err) < 0)
 		fail_msg("%s", err.message);
@@ -316,16 +259,6 @@ int agent_world_setup(void **state)
 	if (getenv("HOLDFAST_AGENT_CONTROLLERS") && !world.controllers)
 		fail_msg("no memory limit can be set there, although HOLDFAST_AGENT_CONTROLLERS says so");
 	return 0;
-}
-
-static void expect_nothing_left(void)
-{
-	int status;
-
-	/* Its namespaces are gone with it, and all that was mounted there; process 1 has ended by itself. */
-	assert_true(wait(&status) > 0);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		fail_msg("the agent ended with wait status %#x", (unsigned)status);
 }
 
 static int remove_entry(const char *path, const struct stat *about, int flag, struct FTW *where)
@@ -342,7 +275,7 @@ int agent_world_teardown(void **state)
 	ttrpc_client_close(world.client);
 	uv_run(&world.loop, UV_RUN_DEFAULT);
 	if (world.agent)
-		expect_nothing_left();
+		agent_expect_end();
 	while (world.answers) {
 		struct answer *answer = world.answers;
 		world.answers = answer->next;
