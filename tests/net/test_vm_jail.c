@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -349,6 +350,44 @@ static void a_device_is_its_users_alone(void **state)
 	jail_end(&process);
 }
 
+static bool has_capability(int capability)
+{
+	_cleanup_(buf_free) struct buf status = BUF_MAX(64 * 1024);
+
+	read_proc(getpid(), "status", &status);
+	return strtoull(strstr(buf_text(&status), "CapEff:") + 7, NULL, 16) & UINT64_C(1) << capability;
+}
+
+/* In a process of its own, which may never get it back. Exit status 0: as wished; 1: as ours; else neither. */
+static _Noreturn void start_with_a_lower_score(struct jail *jail)
+{
+	struct jail_process process;
+	char path[64], text[16] = "";
+	int own = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+
+	jail->oom_score_adj = -100;
+	if (own < 0 || write(own, "500", 3) != 3 || jail_spawn(jail, &process, NULL) < 0)
+		_exit(2);
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", process.pid);
+	int its = open(path, O_RDONLY | O_CLOEXEC);
+	if (its < 0 || read(its, text, sizeof(text) - 1) < 0)
+		_exit(3);
+	jail_end(&process);
+	_exit(strcmp(text, "-100\n") == 0 ? 0 : strcmp(text, "500\n") == 0 ? 1 : 4);
+}
+
+static void its_place_before_the_oom_killer_is_ours_at_worst(void **state)
+{
+	struct jail jail = jail_for(*state, sleeper);
+	int status;
+
+	pid_t pid = fork();
+	if (pid == 0)
+		start_with_a_lower_score(&jail);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == (has_capability(CAP_SYS_RESOURCE) ? 0 : 1));
+}
+
 static void it_dies_with_its_shim(void **state)
 {
 	struct jail jail = jail_for(*state, sleeper);
@@ -438,6 +477,7 @@ int main(void)
 		LAB(a_program_inherits_no_environment_and_no_signals),
 		LAB(a_device_is_its_users_alone),
 		LAB(it_dies_with_its_shim),
+		LAB(its_place_before_the_oom_killer_is_ours_at_worst),
 		LAB(an_error_names_the_step_and_the_file),
 		LAB(the_hosts_root_is_never_the_user),
 		LAB(the_host_sees_no_mount_of_it),

@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -84,5 +85,7 @@ int harden_shim(enum sandbox_filter filter, struct error *err)
 		.filter = filter,
 	};
 
-	return sandbox_enter(&sandbox, err);
+	int r = sandbox_enter(&sandbox, err);
+	malloc_trim(0); /* what libseccomp needed to make the filter: 170 KiB of 210 */
+	return r;
 }

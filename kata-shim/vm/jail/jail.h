@@ -50,7 +50,7 @@ struct jail {
 	uint64_t capabilities; /* … these: 1 << CAP_…, also as bounding set */
 
 	const struct cgroup *cgroup; /* kata-shim/vm/jail/cgroup.h; NULL: ours */
-	int oom_score_adj;           /* not below ours without CAP_SYS_RESOURCE */
+	int oom_score_adj;           /* or ours, if this is lower than may be set (CAP_SYS_RESOURCE) */
 	uint64_t open_files;         /* raised up to this if it may be; the hard limit is no failure */
 	uint64_t locked_memory;      /* bytes */
 };
