@@ -2,16 +2,20 @@
 /*
  * Capabilities that stay, and what for:
  *
- *	SYS_ADMIN                        mounts, idmapped ones, attributes of an overlay; setns
- *	SYS_CHROOT                       setns to a mount namespace
- *	DAC_OVERRIDE, DAC_READ_SEARCH    snapshots, volumes and fifos, whoever they belong to
- *	CHOWN, FOWNER, FSETID, MKNOD,    an overlay acts on its layers with what its mounter had: copies up owners, modes and file
- *capabilities, SETFCAP, SETUID, SETGID          makes whiteouts; and the mounter's files are the pod's root's (setfsuid) KILL QEMU and
- *virtiofsd are other users NET_ADMIN                        takes the tap and the redirection out of the pod's network
+ *	SYS_ADMIN          mounts, idmapped ones, attributes of an overlay; setns
+ *	SYS_CHROOT         setns to a mount namespace
+ *	DAC_OVERRIDE,      snapshots, volumes and fifos, whoever they belong to
+ *	DAC_READ_SEARCH
+ *	CHOWN, FOWNER,     an overlay acts on its layers with what its mounter had: copies up owners, modes and file capabilities, makes
+ *	FSETID, MKNOD,     whiteouts; and the mounter's files are the pod's root's (setfsuid)
+ *	SETFCAP, SETUID,
+ *	SETGID
+ *	KILL               QEMU and virtiofsd are other users
+ *	NET_ADMIN          takes the tap and the redirection out of the pod's network
  *
  * Without execve and with no descriptor of another process's memory, that is less than it looks; the limits are against a shim that a
- *hostile guest makes grow: 1 GiB, where it has mapped 30 MiB; descriptors: three for each process's streams, and 500 layers of an image at
- *a time.
+ * hostile guest makes grow: 1 GiB, where it has mapped 30 MiB; descriptors: three for each process's streams, and 500 layers of an image at
+ * a time.
  */
 #include "kata-shim/vm/jail/harden.h"
 
@@ -52,6 +56,9 @@ static const struct sandbox_call calls[] = {
 	{ "setns", 1, { { SANDBOX_IS(1, CLONE_NEWNET) } } },
 	{ "wait4" },
 	{ "waitid" },
+
+	/* volumes whose content is copied into the guest */
+	{ "openat2" },
 
 	/* mounts */
 	{ "open_tree" },
