@@ -52,8 +52,7 @@ static int do_command(const char *command)
 	return status;
 }
 
-static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void shell(const char *format, ...)
+void machine_shell(const char *format, ...)
 {
 	char command[1024];
 	va_list arguments;
@@ -95,11 +94,11 @@ static void write_file(const char *path, const char *text)
 
 static void make_root(const char *directory)
 {
-	shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
-	      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
-	      "for a in sh cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir; do "
-	      "ln -sf busybox %s/rootfs/bin/$a; done",
-	      directory, directory, directory, directory, directory, directory, directory, directory);
+	machine_shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
+		      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
+		      "for a in sh cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir; do "
+		      "ln -sf busybox %s/rootfs/bin/$a; done",
+		      directory, directory, directory, directory, directory, directory, directory, directory);
 }
 
 static void write_config(struct machine *machine, const char *id, const char *script, const struct machine_wishes *wishes)
@@ -315,11 +314,13 @@ void machine_prepare(struct machine *machine, bool network)
 	uv_timer_init(&machine->loop, &machine->tick);
 	if (network) {
 		snprintf(machine->network, sizeof(machine->network), "/var/run/netns/hfvm%d", getpid());
-		shell("n=hfvm%d; ip netns add $n && ip -n $n link set lo up && "
-		      "ip link add ${n}h type veth peer name eth0 netns $n && ip link set ${n}h up && ip addr add 10.231.7.1/24 dev ${n}h "
-		      "&& "
-		      "ip -n $n addr add 10.231.7.2/24 dev eth0 && ip -n $n link set eth0 up && ip -n $n route add default via 10.231.7.1",
-		      getpid());
+		machine_shell("n=hfvm%d; ip netns add $n && ip -n $n link set lo up && "
+			      "ip link add ${n}h type veth peer name eth0 netns $n && ip link set ${n}h up && ip addr add 10.231.7.1/24 "
+			      "dev ${n}h "
+			      "&& "
+			      "ip -n $n addr add 10.231.7.2/24 dev eth0 && ip -n $n link set eth0 up && ip -n $n route add default via "
+			      "10.231.7.1",
+			      getpid());
 	}
 	make_bundle(machine, machine->id, NULL, &none);
 	char bundle[160];
@@ -399,10 +400,10 @@ void machine_clear(struct machine *machine)
 	if (machine->stats)
 		agent__stats_container_response__free_unpacked(machine->stats, NULL);
 	if (*machine->network)
-		shell("ip netns del hfvm%d", getpid());
-	shell("rm -rf %s", machine->directory);
+		machine_shell("ip netns del hfvm%d", getpid());
+	machine_shell("rm -rf %s", machine->directory);
 	/* Of the state there is what no pod has: the directory of slots without one, the guest's remembered hashes. */
-	shell("s=%s; test -z \"$(ls $s; find $s -type l)\" && rm -rf $s", machine->state);
+	machine_shell("s=%s; test -z \"$(ls $s; find $s -type l)\" && rm -rf $s", machine->state);
 }
 
 /* ── Processes ── */
@@ -421,7 +422,7 @@ struct machine_process *machine_process(struct machine *machine, const char *con
 
 static int open_fifo(const char *path, int mode)
 {
-	shell("mkfifo -m 600 %s", path);
+	machine_shell("mkfifo -m 600 %s", path);
 	int fd = open(path, mode | O_NONBLOCK | O_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
@@ -559,7 +560,7 @@ static unsigned run_number(const char *command)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/tmp/holdfast-number.%d", getpid());
-	shell("%s >%s", command, path);
+	machine_shell("%s >%s", command, path);
 	assert_int_equal(file_read(path, &text, NULL), 0);
 	unlink(path);
 	return (unsigned)strtoul(buf_text(&text), NULL, 10);

@@ -48,6 +48,8 @@ struct machine {
 void machine_prepare(struct machine *machine, bool network);
 /* First of all: this process is confined as the shim is once its VM runs, for good. (Not in a build with a sanitizer.) */
 void machine_confine(void);
+/* On the host, unconfined, in the mount namespace of the first call of machine_confine. Fails the test if it does not end with 0. */
+void machine_shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Frees what there is, after machine_stop or a failed boot. */
 void machine_clear(struct machine *machine);
 

@@ -8,11 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "common/base/file.h"
-#include "tests/unit/vm_copies/volume.h"
 #include "tests/vm/machine.h"
 
 static struct machine machine;
@@ -29,15 +25,14 @@ static const char *out_of(const char *container)
 	return buf_text(&machine_process(&machine, container, "")->out_text);
 }
 
-/* <pod>/<path>, a new directory. */
-static const char *make_place(char ret[static PATH_MAX], const char *path)
+/* A directory of the pod. */
+static const char *make_place(const char *path)
 {
-	struct error err = {};
+	static char place[PATH_MAX];
 
-	snprintf(ret, PATH_MAX, "%s/%s", pod, path);
-	if (file_make_directory(ret, 0755, &err) < 0)
-		fail_msg("%s", err.message);
-	return ret;
+	snprintf(place, sizeof(place), "%s/%s", pod, path);
+	machine_shell("mkdir -p %s", place);
+	return place;
 }
 
 /* An element of `mounts`. */
@@ -67,6 +62,7 @@ static void run(const char *container, const char *script, const char *mounts)
 static int boot(void **state)
 {
 	signal(SIGPIPE, SIG_IGN);
+	machine_confine();
 	machine_prepare(&machine, false);
 	snprintf(pod, sizeof(pod), "%s/kubelet/pods/" MACHINE_UID, machine.directory);
 	must(machine_boot(&machine));
@@ -84,20 +80,18 @@ static int stop(void **state)
 
 static void a_secret_is_read_only_and_a_new_version_is_seen(void **state)
 {
-	static const struct file one[] = { { "a", "first\n", 0400 } }, two[] = { { "a", "second\n", 0400 }, { "b", "more\n", 0444 } };
-	char place[PATH_MAX];
+	const char *place = make_place("volumes/kubernetes.io~secret/password");
 
-	make_place(place, "volumes/kubernetes.io~secret/password");
-	volume_prepare(place, "..1", one, 1);
-	volume_switch(place, "..1", NULL, one, 1);
+	machine_shell("cd %s && mkdir ..1 && echo first >..1/a && chmod 400 ..1/a && ln -s ..1 ..data && ln -s ..data/a a", place);
 	start("secret",
 	      "cat /s/a; stat -L -c '%a %u %g' /s/a; echo x 2>/dev/null >/s/x || echo read-only; "
 	      "until [ -e /s/b ]; do sleep 0.1; done; cat /s/a /s/b; until [ ! -e /s/..1 ]; do sleep 0.1; done; ls -A /s",
 	      mount_of(place, "/s", "rw"));
 	machine_wait_output(&machine, "secret", "", "read-only\n");
 	assert_string_equal(out_of("secret"), "first\n400 0 0\nread-only\n");
-	volume_prepare(place, "..2", two, 2);
-	volume_switch(place, "..2", "..1", two, 2);
+	machine_shell("cd %s && mkdir ..2 && echo second >..2/a && echo more >..2/b && ln -s ..2 ..data_tmp && mv -T ..data_tmp ..data && "
+		      "ln -s ..data/b b && rm -r ..1",
+		      place);
 	assert_int_equal(machine_wait(&machine, "secret", ""), 0);
 	assert_string_equal(out_of("secret") + strlen("first\n400 0 0\nread-only\n"), "second\nmore\n..2\n..data\na\nb\n");
 	must(machine_remove(&machine, "secret", ""));
@@ -105,61 +99,46 @@ static void a_secret_is_read_only_and_a_new_version_is_seen(void **state)
 
 static void an_empty_dir_in_memory_is_the_guests_and_one_for_all_containers(void **state)
 {
-	char place[PATH_MAX], path[PATH_MAX + 8];
-	struct stat status;
+	const char *place = make_place("volumes/kubernetes.io~empty-dir/memory");
 
-	make_place(place, "volumes/kubernetes.io~empty-dir/memory");
-	assert_int_equal(mount("tmpfs", place, "tmpfs", 0, "size=1m,mode=0777"), 0);
+	machine_shell("mount -t tmpfs -o size=1m,mode=0777 tmpfs %s", place);
 	run("memory-1", "echo hello >/m/hello; mount | while read what on where as type rest; do [ $where != /m ] || echo $type; done",
 	    mount_of(place, "/m", "rw"));
 	assert_string_equal(out_of("memory-1"), "tmpfs\n");
 	run("memory-2", "cat /m/hello; head -c 2000000 /dev/zero 2>/dev/null >/m/large && echo fits || echo full",
 	    mount_of(place, "/m", "rw"));
 	assert_string_equal(out_of("memory-2"), "hello\nfull\n");
-	snprintf(path, sizeof(path), "%s/hello", place);
-	assert_int_equal(stat(path, &status), -1);
-	assert_int_equal(umount(place), 0);
+	machine_shell("test ! -e %s/hello && umount %s", place, place);
 }
 
 static void an_empty_dir_on_disk_is_the_hosts(void **state)
 {
-	char place[PATH_MAX], path[PATH_MAX + 8];
-	struct stat status;
+	const char *place = make_place("volumes/kubernetes.io~empty-dir/disk");
 
-	make_place(place, "volumes/kubernetes.io~empty-dir/disk");
-	assert_int_equal(chmod(place, 0777), 0);
+	machine_shell("chmod 777 %s", place);
 	run("disk", "echo hello >/d/hello", mount_of(place, "/d", "rw"));
-	snprintf(path, sizeof(path), "%s/hello", place);
-	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_uid, 0);
+	machine_shell("test \"$(cat %s/hello) $(stat -c %%u %s/hello)\" = 'hello 0'", place, place);
 }
 
 static void a_sub_path_of_a_secret_is_one_file(void **state)
 {
-	char volume[PATH_MAX], place[PATH_MAX], file[PATH_MAX + 8], sub_path[PATH_MAX + 8];
+	char place[PATH_MAX];
 
-	make_place(volume, "volumes/kubernetes.io~secret/other");
-	make_place(place, "volume-subpaths/other/main");
-	assert_int_equal(mount("tmpfs", volume, "tmpfs", 0, "size=1m"), 0);
-	make_file(volume, "key", "of a secret\n", 0440);
-	make_file(place, "0", "", 0600);
-	snprintf(file, sizeof(file), "%s/key", volume);
-	snprintf(sub_path, sizeof(sub_path), "%s/0", place);
-	assert_int_equal(mount(file, sub_path, NULL, MS_BIND, NULL), 0);
-	run("sub-path", "cat /etc/key; stat -c %a /etc/key", mount_of(sub_path, "/etc/key", "ro"));
+	make_place("volumes/kubernetes.io~secret/other");
+	snprintf(place, sizeof(place), "%s/0", make_place("volume-subpaths/other/main"));
+	machine_shell("cd %s/volumes/kubernetes.io~secret && mount -t tmpfs -o size=1m tmpfs other && echo of a secret >other/key && "
+		      "chmod 440 other/key && touch %s && mount --bind other/key %s",
+		      pod, place, place);
+	run("sub-path", "cat /etc/key; stat -c %a /etc/key", mount_of(place, "/etc/key", "ro"));
 	assert_string_equal(out_of("sub-path"), "of a secret\n440\n");
-	assert_int_equal(umount(sub_path), 0);
-	assert_int_equal(umount(volume), 0);
+	machine_shell("umount %s %s/volumes/kubernetes.io~secret/other", place, pod);
 }
 
 static void too_large_a_config_map_is_shared(void **state)
 {
-	char place[PATH_MAX], path[PATH_MAX + 8];
+	const char *place = make_place("volumes/kubernetes.io~configmap/large");
 
-	make_place(place, "volumes/kubernetes.io~configmap/large");
-	make_file(place, "large", "begins", 0644);
-	snprintf(path, sizeof(path), "%s/large", place);
-	assert_int_equal(truncate(path, 9 * 1024 * 1024), 0);
+	machine_shell("printf begins >%s/large && truncate -s 9M %s/large", place, place);
 	run("large", "head -c 6 /c/large; stat -c ' %s' /c/large", mount_of(place, "/c", "ro"));
 	assert_string_equal(out_of("large"), "begins 9437184\n");
 }
