@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -200,6 +201,19 @@ static void mounts_of_a_hardened_shim_are_as_good_as_any(void **state)
 	assert_text(on_host(lab, "1/file"), "base");
 }
 
+/* As vm/copies reads a volume. */
+static int open_beneath(const void *context)
+{
+	const struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
+
+	return syscall(SYS_openat2, open("/etc", O_PATH | O_DIRECTORY), "passwd", &how, sizeof(how)) >= 0 ? 0 : errno;
+}
+
+static void a_volume_can_be_read_to_be_copied(void **state)
+{
+	assert_works(open_beneath, NULL);
+}
+
 /* Its own children; the share is cleaned up by share_teardown. */
 struct ending {
 	struct lab *lab;
@@ -235,6 +249,7 @@ int main(void)
 		cmocka_unit_test(each_forbidden_call_ends_it),
 		cmocka_unit_test(its_capabilities_are_those_that_the_filter_leaves_a_use_for),
 		SHARE(mounts_of_a_hardened_shim_are_as_good_as_any),
+		cmocka_unit_test(a_volume_can_be_read_to_be_copied),
 		SHARE(what_it_has_started_can_be_killed_and_its_cgroup_removed),
 	};
 

@@ -73,6 +73,9 @@ static const struct sandbox_call calls[] = {
 	{ "capset" },
 	{ "mknodat", 1, { { REGULAR_FILE } } },
 
+	/* volumes that are copied into the guest, whose links must not lead out */
+	{ "openat2" },
+
 	/* the end of a VM */
 	{ "kill", 1, { { SANDBOX_IS(1, SIGKILL) } } },
 	{ "pidfd_send_signal", 1, { { SANDBOX_IS(1, SIGKILL) } } },
