@@ -176,6 +176,19 @@ static void test_a_program_that_is_not_there_is_named(void **state)
 	agent_expect_output("web", "echo good", "good\n", 0);
 }
 
+static void test_a_program_that_may_not_be_run_is_refused(void **state)
+{
+	struct sample sample;
+
+	sample_init(&sample, "web", "");
+	sample.args[0] = (char *)"/proc/version";
+	const struct answer *answer = sample_create(&sample);
+	if (agent_is_ours())
+		agent_expect(answer, RPC_UNKNOWN, "container web: open executable: Permission denied");
+	else
+		assert_int_not_equal(answer->status, RPC_OK);
+}
+
 static void test_a_mount_that_cannot_be_is_named(void **state)
 {
 	struct sample sample;
@@ -247,6 +260,7 @@ int main(void)
 		agent_test(test_a_paused_container_can_be_killed_and_removed),
 		agent_test(test_containers_can_share_the_first_ones_processes),
 		agent_test(test_a_program_that_is_not_there_is_named),
+		agent_test(test_a_program_that_may_not_be_run_is_refused),
 		agent_test(test_a_mount_that_cannot_be_is_named),
 		agent_test(test_an_id_is_taken_until_its_container_is_removed),
 		agent_test(test_a_container_is_started_once),

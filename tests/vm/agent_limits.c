@@ -40,6 +40,14 @@ static void test_without_limits_there_are_none(void **state)
 	agent_expect_output("web", PRINT_LIMITS, "max\nmax\nmax 100000\nmax\n", 0);
 }
 
+static void test_a_process_may_open_as_many_files_as_on_a_node(void **state)
+{
+	agent_needs_controllers();
+	if (agent_pid())
+		skip(); /* this machine's limits are its own */
+	agent_expect_output("web", "ulimit -n; ulimit -H -n; ulimit -u", "1048576\n1048576\nunlimited\n", 0);
+}
+
 static void update(struct sample *sample, const char *id)
 {
 	Agent__UpdateContainerRequest request = AGENT__UPDATE_CONTAINER_REQUEST__INIT;
@@ -267,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		agent_test(test_limits_are_set),
 		agent_test(test_without_limits_there_are_none),
+		agent_test(test_a_process_may_open_as_many_files_as_on_a_node),
 		agent_test(test_limits_change_while_it_runs),
 		agent_test(test_an_update_without_resources_is_refused),
 		agent_test(test_who_is_killed_for_its_memory_is_told_of_before_its_end),
