@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/vm_sockets.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,8 +15,8 @@
 
 #include "common/base/cleanup.h"
 
-#define TRY_MS 10
-#define TRIES_UNTIL_GIVEN_UP 20
+#define TICK_MS 10
+#define TICKS_UNTIL_GIVEN_UP 20
 
 struct vsock {
 	uv_timer_t timer;
@@ -57,22 +58,31 @@ static void begin(struct vsock *vsock)
 		give_up(vsock);
 }
 
-/* connect() of a socket that is connected says so; one that still tries says EALREADY. */
+static bool is_connected(int fd)
+{
+	int error = 0;
+	socklen_t n = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 && error == 0;
+}
+
+/* A connection that failed is writable too, and has an error. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct vsock *vsock = timer->data;
+	struct pollfd poll_fd = { .fd = vsock->fd, .events = POLLOUT };
 
 	if (vsock->fd < 0) {
 		begin(vsock);
-		return;
-	}
-	if (connect(vsock->fd, (const struct sockaddr *)&vsock->address, sizeof(vsock->address)) == 0 || errno == EISCONN) {
+	} else if (poll(&poll_fd, 1, 0) == 0) {
+		if (++vsock->ticks == TICKS_UNTIL_GIVEN_UP)
+			give_up(vsock);
+	} else if ((poll_fd.revents & (POLLERR | POLLHUP)) || !is_connected(vsock->fd)) {
+		give_up(vsock);
+	} else {
 		uv_timer_stop(timer);
 		vsock->connected(vsock->context, TAKE_FD(vsock->fd));
-		return;
 	}
-	if (errno != EALREADY || ++vsock->ticks == TRIES_UNTIL_GIVEN_UP)
-		give_up(vsock);
 }
 
 int vsock_open(uv_loop_t *loop, uint32_t cid, uint32_t port, void (*connected)(void *context, int fd), void *context, struct vsock **ret,
@@ -90,7 +100,7 @@ int vsock_open(uv_loop_t *loop, uint32_t cid, uint32_t port, void (*connected)(v
 	};
 	uv_timer_init(loop, &vsock->timer);
 	vsock->timer.data = vsock;
-	uv_timer_start(&vsock->timer, on_timer, 0, TRY_MS);
+	uv_timer_start(&vsock->timer, on_timer, 0, TICK_MS);
 	*ret = vsock;
 	return 0;
 }

@@ -288,6 +288,76 @@ static void test_floods_cost_little_and_end_nothing(void **state)
 	tear_down(&test);
 }
 
+/* ── Whatever happens whenever ── */
+
+/* Answers what it is asked, as far as these tests go. */
+#define OBEDIENT                                                                                                                           \
+	GREETING "while read -r line <&3; do id=${line##*\\\"id\\\":}; id=${id%%[,\\}]*}; echo working >&4; case $line in "                \
+		 "*query-status*) echo \"{\\\"return\\\": {\\\"status\\\": \\\"running\\\"}, \\\"id\\\": $id}\" >&3 ;; "                   \
+		 "*) echo \"{\\\"return\\\": {}, \\\"id\\\": $id}\" >&3 ;; esac; case $line in *quit*) exit 0 ;; esac; done"
+
+enum act { STOP, KILL, FREE, PAUSE_AND_STOP, RESUME_AND_KILL, HANG, ACTS }; /* HANG, last, takes two seconds */
+
+struct chance {
+	struct test *test;
+	uv_timer_t timer;
+	enum act act;
+	unsigned asked;
+};
+
+static void do_it(uv_timer_t *timer)
+{
+	struct chance *chance = timer->data;
+	struct vmm *vmm = chance->test->vmm;
+
+	uv_close((uv_handle_t *)timer, NULL);
+	if (chance->test->gone)
+		return;
+	if (chance->act == HANG)
+		kill(vmm_pid(vmm), SIGSTOP);
+	if (chance->act == PAUSE_AND_STOP || chance->act == RESUME_AND_KILL) {
+		chance->asked++;
+		(chance->act == PAUSE_AND_STOP ? vmm_pause : vmm_resume)(vmm, answered, chance->test);
+	}
+	if (chance->act == KILL || chance->act == RESUME_AND_KILL)
+		kill(vmm_pid(vmm), SIGKILL);
+	else if (chance->act == FREE)
+		vmm_free(vmm);
+	else
+		vmm_stop(vmm);
+}
+
+static void run_one(unsigned i)
+{
+	const unsigned before = count_descriptors();
+	struct test test;
+	struct chance chance = { .test = &test, .act = (enum act)(i < ACTS ? i : i % HANG) };
+	struct error err;
+
+	set_up(&test, OBEDIENT);
+	assert_int_equal(start(&test, &err), 0);
+	uv_timer_init(&test.loop, &chance.timer);
+	chance.timer.data = &chance;
+	uv_timer_start(&chance.timer, do_it, (uint64_t)rand() % 30, 0);
+	assert_int_equal(uv_run(&test.loop, UV_RUN_DEFAULT), 0);
+	if (test.gone != (chance.act == FREE ? 0 : 1))
+		fail_msg("told %u times: %s", test.gone, test.why);
+	assert_int_equal(test.done, chance.asked);
+	assert_true(test.ready <= 1);
+	tear_down(&test);
+	assert_int_equal(count_descriptors(), before);
+}
+
+static void test_whenever_it_is_stopped_killed_hung_freed_or_asked_nothing_is_left(void **state)
+{
+	const unsigned seed = (unsigned)time(NULL);
+
+	printf("# seed %u\n", seed);
+	srand(seed);
+	for (unsigned i = 0; i < 10 * ACTS; i++)
+		run_one(i);
+}
+
 static void test_what_cannot_be_started_leaves_nothing(void **state)
 {
 	const unsigned before = count_descriptors();
@@ -330,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_a_vm_that_is_stopped_ends_without_a_reason_also_if_it_does_not_want_to),
 		cmocka_unit_test(test_a_vm_can_be_freed_while_it_runs),
 		cmocka_unit_test(test_floods_cost_little_and_end_nothing),
+		cmocka_unit_test(test_whenever_it_is_stopped_killed_hung_freed_or_asked_nothing_is_left),
 		cmocka_unit_test(test_what_cannot_be_started_leaves_nothing),
 	};
 
