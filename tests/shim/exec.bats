@@ -22,7 +22,7 @@ crictl_words() { printf '%q ' nsenter --target "$HOLDER" --all -- "$NODE/bin/cri
 	[[ $output == *bad* && $output == *7* ]]
 	run inside "$c" /no/such/program
 	((status != 0))
-	[[ $output == *"no such file or directory"* ]]
+	[[ ${output,,} == *"no such file or directory"* ]]
 	is_running "$c"
 }
 

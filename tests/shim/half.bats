@@ -15,7 +15,7 @@ teardown() { pods_end; }
 	c=$(created bad c "$FOREVER" '.command = ["/no/such/program"]')
 	run crictl start "$c"
 	((status != 0))
-	[[ $output == *"no such file or directory"* ]]
+	[[ ${output,,} == *"no such file or directory"* ]]
 	pod half
 	is_running "$(started half a "$FOREVER")"
 	created half b "$FOREVER"

@@ -168,7 +168,7 @@ none_of_ours() {
 
 only_shims_of_vms() {
 	local vms=0
-	! is_vm || vms=$(crictl pods --state ready --quiet | wc -l)
+	! is_vm || vms=$(pods_with_record | wc -l)
 	[[ $(programs_of_ours | wc -l) == "$vms" && -z $(programs_of_ours | grep -v /containerd-shim-holdfast) ]]
 }
 
@@ -180,8 +180,14 @@ programs_of_ours() {
 # With our shim every sandbox that is ready has its record, and no other has; without it none has.
 records_are_the_pods() {
 	local expected
-	expected=$([[ $SHIM_HANDLER == runc ]] || crictl pods --state ready --quiet | sort)
+	expected=$(pods_with_record | sort)
 	diff <(echo "$expected") <(echo "$(records | sort)") || { echo "< sandboxes, > records"; return 1; }
+}
+
+# Where ours is not the default, pods of no handler are none of ours.
+pods_with_record() {
+	[[ $SHIM_HANDLER == runc ]] || crictl pods --state ready --output json | jq -r --arg vm "$(is_vm && echo "$SHIM_HANDLER")" \
+		'.items[] | select($vm == "" or .runtimeHandler == $vm) | .id'
 }
 
 records() { in_node find /run/holdfast/sandboxes -name '*.json' -printf '%f\n' 2>/dev/null | sed 's/\.json$//'; }
