@@ -4,6 +4,7 @@
  * when it cannot go on, and then the console's last line says why. With --listen it touches nothing of the machine.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #include "kata-shim/guest/machine.h"
 #include "kata-shim/guest/services.h"
 
+#define LARGE (64 * 1024) /* bytes that are mapped */
+
 static const char usage[] = "usage: holdfast-guest --listen SOCKET\n\n"
 			    "The agent in a VM's guest, where it is /init. With --listen it serves a unix socket, for tests: in mount, pid,\n"
 			    "network, uts and ipc namespaces of its own, with a tmpfs on /run.\n";
@@ -25,6 +28,9 @@ static const char usage[] = "usage: holdfast-guest --listen SOCKET\n\n"
 static int agent_init(struct agent *agent, struct error *err)
 {
 	signal(SIGPIPE, SIG_IGN);
+	/* A message of megabytes goes back to the guest when it is done with: glibc would raise its own threshold with the first. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, 2 * LARGE);
 	/* So that a container's first process becomes ours when `crun create` ends, also where we are not process 1. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return error_errno(err, errno, "cannot become the reaper of orphans");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 
 #define PATIENCE_MS 10000
 #define OOM_SCORE_MAX 1000
+#define LARGE (64 * 1024) /* bytes that are mapped */
 
 /* ── The new process ── */
 
@@ -71,6 +73,9 @@ static _Noreturn void be_daemon(const char *log, pid_t containerd, int channel, 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* What a large message needed is given back: glibc would raise its threshold with the first. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, 2 * LARGE);
 	setsid();
 	umask(022);
 	redirect(log);

@@ -236,6 +236,19 @@ static void create_sandbox(struct machine *machine)
 	expect_ok(machine, "grpc.AgentService", "CreateSandbox", &request.base);
 }
 
+/* A message as large as they come. */
+static void copy_large_file(struct machine *machine)
+{
+	static uint8_t content[4000 * 1000];
+	Agent__CopyFileRequest request = AGENT__COPY_FILE_REQUEST__INIT;
+
+	request.path = (char *)"/run/kata-containers/shared/containers/copies/large";
+	request.file_mode = 0100644;
+	request.file_size = sizeof(content);
+	request.data = (ProtobufCBinaryData){ sizeof(content), content };
+	expect_ok(machine, "grpc.AgentService", "CopyFile", &request.base);
+}
+
 static void end_sandbox(struct machine *machine)
 {
 	Agent__Empty empty = AGENT__EMPTY__INIT;
@@ -301,6 +314,25 @@ static void a_guest_says_what_it_is_and_switches_its_cpus_on(void **state)
 	end_sandbox(&machine);
 }
 
+/* Who would connect is not to be had without /dev/vhost-vsock: that it listens is. */
+static void a_guest_listens_on_vsock_if_it_is_told_to(void **state)
+{
+	struct error console = {};
+	struct machine machine;
+
+	boot(&machine, ours, "holdfast.channel=vsock", NULL);
+	for (uint64_t end = now_ms() + PATIENCE_MS; !strstr(console.message, "channel=vsock") && !machine.gone && now_ms() < end;) {
+		uv_run(&machine.loop, UV_RUN_ONCE);
+		error_set(&console, EIO, ".");
+		vmm_add_console(machine.vmm, &console);
+	}
+	if (!strstr(console.message, "the guest's agent serves its host"))
+		fail_msg("it says \"%s\"; %s", console.message, machine.why);
+	vmm_stop(machine.vmm);
+	wait_gone(&machine);
+	clear(&machine);
+}
+
 static void a_guest_whose_host_is_gone_says_so_and_switches_itself_off(void **state)
 {
 	struct machine machine;
@@ -339,6 +371,7 @@ static void with_a_sandbox_the_agent_has_less_than_2_MiB_resident(void **state)
 	boot(&machine, witnessed, "rdinit=/guest_witness", NULL);
 	check(&machine);
 	create_sandbox(&machine);
+	copy_large_file(&machine);
 	unsigned long look = seen(&machine, "look ");
 	for (uint64_t end = now_ms() + PATIENCE_MS; seen(&machine, "look ") < look + 3 && now_ms() < end;)
 		uv_run(&machine.loop, UV_RUN_ONCE);
@@ -390,6 +423,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_boots_is_set_up_answers_a_ping_and_is_switched_off),
 		cmocka_unit_test(a_guest_says_what_it_is_and_switches_its_cpus_on),
+		cmocka_unit_test(a_guest_listens_on_vsock_if_it_is_told_to),
 		cmocka_unit_test(a_guest_whose_host_is_gone_says_so_and_switches_itself_off),
 		cmocka_unit_test(a_guest_that_cannot_start_says_why_on_its_console),
 		cmocka_unit_test(with_a_sandbox_the_agent_has_less_than_2_MiB_resident),
