@@ -96,7 +96,7 @@ static void make_root(const char *directory)
 {
 	machine_shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
 		      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
-		      "for a in sh cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir; do "
+		      "for a in sh grep cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir; do "
 		      "ln -sf busybox %s/rootfs/bin/$a; done",
 		      directory, directory, directory, directory, directory, directory, directory, directory);
 }
@@ -121,11 +121,15 @@ static void write_config(struct machine *machine, const char *id, const char *sc
 		   "{\"destination\": \"/dev\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\", \"mode=755\"]},"
 		   "{\"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\", \"options\": "
 		   "[\"newinstance\", \"ptmxmode=0666\", \"mode=0620\"]}],");
+	/* The pod's limits are 64 MiB and one CPU. */
 	buf_printf(&text,
 		   "\"annotations\": {\"io.kubernetes.cri.container-type\": \"%s\", \"io.kubernetes.cri.sandbox-id\": \"%s\", "
-		   "\"io.kubernetes.cri.sandbox-uid\": \"" MACHINE_UID "\"},",
+		   "\"io.kubernetes.cri.sandbox-uid\": \"" MACHINE_UID
+		   "\", \"io.kubernetes.cri.sandbox-memory\": \"67108864\", \"io.kubernetes.cri.sandbox-cpu-quota\": \"100000\", "
+		   "\"io.kubernetes.cri.sandbox-cpu-period\": \"100000\"},",
 		   own ? "sandbox" : "container", machine->id);
-	buf_printf(&text, "\"linux\": {\"cgroupsPath\": \"/holdfast-vm-test/%s\", \"namespaces\": [{\"type\": \"mount\"},", id);
+	buf_printf(&text, "\"linux\": {%s \"cgroupsPath\": \"/holdfast-vm-test/%s\", \"namespaces\": [{\"type\": \"mount\"},",
+		   wishes->linux_ ? wishes->linux_ : "", id);
 	if (own)
 		buf_printf(&text,
 			   "{\"type\": \"pid\"}, {\"type\": \"ipc\"}, {\"type\": \"uts\"}, {\"type\": \"network\", \"path\": \"%s\"}]}}",
@@ -302,7 +306,9 @@ void machine_prepare(struct machine *machine, bool network)
 		.accelerator = VM_TCG,
 		.memory_base_mib = 192,
 		.memory_unlimited_mib = 192,
+		.memory_maximum_mib = 384,
 		.cpus_base = 1,
+		.cpus_maximum = 2,
 		.ids_first = 1879048192,
 		.ids_count = 100,
 		.boot_timeout_ms = 60000,
@@ -579,7 +585,7 @@ struct machine_count machine_count(void)
 	snprintf(states, sizeof(states), "ls -d /run/holdfast-machine.%d 2>/dev/null | wc -l", getpid());
 	return (struct machine_count){
 		.descriptors = count_entries("/proc/self/fd"),
-		.mounts = run_number("grep -c holdfast-machine /proc/self/mountinfo"),
+		.mounts = run_number("grep holdfast-machine /proc/self/mountinfo | wc -l"),
 		.children = run_number(children),
 		.cgroups = run_number(cgroups),
 		.states = run_number(states),

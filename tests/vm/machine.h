@@ -59,9 +59,9 @@ int machine_stop(struct machine *machine);
 /* Only until QEMU runs; what becomes of it: machine->boot_err. */
 void machine_boot_half(struct machine *machine);
 
-/* More for a container's config.json: members of `process`, elements of `mounts`, in front of a comma. */
+/* More for a container's config.json: members of `process` and `linux`, elements of `mounts`, each with a comma behind it. */
 struct machine_wishes {
-	const char *process, *mounts;
+	const char *process, *linux_, *mounts;
 	const char *pid_namespace; /* path */
 	bool terminal, input;
 };
