@@ -12,6 +12,7 @@
 #include "kata-shim/task/service.h"
 #include "kata-shim/vm/jail/harden.h"
 
+#define LARGE (64 * 1024)
 #define EVENTS_PATIENCE_MS 2000
 #define END_PATIENCE_MS 5000
 
@@ -151,6 +152,8 @@ int shim_run(void *context, int channel)
 
 	running = (struct running){ .shim = context, .channel = channel };
 	uv_loop_init(&running.loop);
+	mallopt(M_MMAP_THRESHOLD, LARGE); /* what is freed goes back */
+	mallopt(M_TRIM_THRESHOLD, LARGE);
 	malloc_trim(0); /* what `start` has read */
 	if (set_up(&running, &err) < 0) {
 		daemon_ready(channel, &err);

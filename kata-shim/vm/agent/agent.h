@@ -72,7 +72,7 @@ struct agent_call {
 	struct agent *agent; /* NULL: not under way */
 	agent_done *done;
 	enum agent_method method;
-	char subject[80]; /* the request's container */
+	char subject[13]; /* the beginning of the request's container's id */
 	struct ttrpc_client_call *call;
 	ProtobufCMessage *answer;
 	struct error *why; /* the answer is none, or the call could not be begun */

@@ -4,8 +4,7 @@
 
 #include "kata-shim/vm/sandbox/vm.h"
 
-/* One that the guest has; ENOENT, EBUSY, or the VM's reason. */
-static int find_in_guest(struct vm *vm, const char *id, struct vm_container **ret, struct error *err)
+int vm_find_in_guest(struct vm *vm, const char *id, struct vm_container **ret, struct error *err)
 {
 	int r = vm_find_container(vm, id, ret, err);
 
@@ -25,7 +24,7 @@ static void ask_simply(struct vm *vm, const char *id, enum agent_method method, 
 	struct vm_container *container;
 	struct error err;
 
-	int r = find_in_guest(vm, id, &container, &err);
+	int r = vm_find_in_guest(vm, id, &container, &err);
 	if (r < 0 || !container->in_guest) {
 		op_answer(vm, done, context, r < 0 ? &err : NULL);
 		return;
@@ -48,30 +47,6 @@ void vm_pause(struct vm *vm, const char *container, vm_done *done, void *context
 void vm_resume(struct vm *vm, const char *container, vm_done *done, void *context)
 {
 	ask_simply(vm, container, AGENT_RESUME_CONTAINER, done, context);
-}
-
-/* ── Update ── */
-
-void vm_update(struct vm *vm, const char *id, struct slice resources_json, vm_done *done, void *context)
-{
-	_cleanup_(plan_resources_clear) struct plan_resources resources = {};
-	Agent__UpdateContainerRequest request = AGENT__UPDATE_CONTAINER_REQUEST__INIT;
-	struct vm_container *container;
-	struct error err;
-
-	int r = find_in_guest(vm, id, &container, &err);
-	if (r == 0)
-		r = plan_read_resources(resources_json, &resources, &err);
-	struct op *op = op_new(vm, done, context);
-	if (!op)
-		return;
-	if (r < 0 || !container->in_guest) {
-		op_end_later(op, r < 0 ? &err : NULL);
-		return;
-	}
-	request.container_id = container->id;
-	request.resources = resources.message;
-	agent_call(vm->agent, &op->call, AGENT_UPDATE_CONTAINER, &request, op_on_answer);
 }
 
 /* ── Stats ── */
@@ -118,7 +93,7 @@ void vm_stats(struct vm *vm, const char *id, vm_stats_done *done, void *context)
 		return;
 	}
 	*stats = (struct stats){ .done = done, .context = context };
-	int r = find_in_guest(vm, id, &container, &err);
+	int r = vm_find_in_guest(vm, id, &container, &err);
 	if (r < 0 || !container->in_guest) {
 		op_answer(vm, on_stats_failed, stats, r < 0 ? &err : NULL);
 		return;
@@ -175,7 +150,7 @@ static int check_removal(const struct vm_container *container, struct error *err
 {
 	enum vm_process_state state = container->first.state;
 
-	if (container->creating || container->removing || (state != PROCESS_MADE && state != PROCESS_ENDED))
+	if (container->creating || container->removing || container->updating || (state != PROCESS_MADE && state != PROCESS_ENDED))
 		return error_set(err, EBUSY, "container %s cannot be removed: %s", container->id,
 				 container->creating   ? "it is being made"
 				 : container->removing ? "it is being removed"

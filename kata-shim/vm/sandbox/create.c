@@ -134,6 +134,8 @@ int container_prepare(struct vm_container *container, const char *bundle, const 
 		r = plan_make(buf_view(&config), &question, plan, err);
 	if (r == 0)
 		r = mount_root(container, bundle, rootfs, n_rootfs, err);
+	if (r == 0)
+		limits_take(&container->limits, plan->spec->linux_->resources);
 	for (size_t i = 0; r == 0 && i < plan->n_sources; i++)
 		r = bring(container, plan, &plan->sources[i], err);
 	return r;

@@ -42,12 +42,13 @@ struct vm_container {
 	struct vm_container *next;
 	char id[SPEC_ID_MAX + 1];
 	struct plan *plan; /* until the guest has it */
-	bool creating, removing;
+	bool creating, removing, updating;
 	bool in_guest; /* the agent knows it */
 	bool mounted;  /* its root is in the share */
 	char **shares; /* names in the share */
 	size_t n_shares, shares_capacity;
 	struct vm_process *execs;
+	struct vm_limits limits;     /* its own */
 	struct vm_copy *copies;      /* of volumes, in the guest */
 	struct op *waits_for_copies; /* before it is created */
 	void (*copies_ended)(struct vm_container *container);
@@ -65,6 +66,7 @@ struct op {
 	void *context;
 	struct vm_container *container; /* those that need it */
 	struct vm_process *process;     /* later: it ends afterwards */
+	struct update *update;          /* update.c */
 	void (*then)(struct op *op);    /* of one that waits for the loop or the pause container: instead of its end */
 	void (*failed)(struct op *op, const struct error *err);
 	struct op *next;   /* that waits */
@@ -131,6 +133,8 @@ int vm_check(const struct vm *vm, struct error *err) must_check;
 /* ENOENT. `exec` "" is the first process. */
 int vm_find_container(struct vm *vm, const char *id, struct vm_container **ret, struct error *err) must_check;
 int vm_find_process(struct vm *vm, const char *id, const char *exec, struct vm_process **ret, struct error *err) must_check;
+/* One that the guest has or that is the sandbox's own; ENOENT, EBUSY, or the VM's reason. */
+int vm_find_in_guest(struct vm *vm, const char *id, struct vm_container **ret, struct error *err) must_check;
 /* The sandbox's own container. */
 static inline bool vm_is_own(const struct vm *vm, const char *container)
 {
@@ -165,6 +169,11 @@ void container_ask(struct vm_container *container, const struct plan *plan, stru
 void container_unshare(struct vm_container *container);
 struct vm_container *container_new(struct vm *vm, const char *id) must_check;
 void container_free(struct vm_container *container);
+
+/* ── update.c ── */
+
+/* What of the limits a message says; the rest stays. */
+void limits_take(struct vm_limits *limits, const Oci__LinuxResources *resources);
 
 /* ── copies.c ── */
 
