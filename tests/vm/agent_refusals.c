@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/array.h"
 #include "tests/vm/agent_world.h"
@@ -174,6 +175,65 @@ static void test_a_read_of_no_bytes_is_refused(void **state)
 	agent_expect(read, RPC_INVALID_ARGUMENT, "len");
 }
 
+/* ── Requests that are almost good ── */
+
+static unsigned pick(unsigned n)
+{
+	static uint64_t seed = 20261126;
+
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % n;
+}
+
+static struct answer *begin_spoilt(const char *method, const ProtobufCMessage *message)
+{
+	_cleanup_(buf_free) struct buf bytes = BUF_MAX(64 * 1024);
+
+	message_write(message, &bytes);
+	for (unsigned i = pick(4); i > 0; i--)
+		bytes.p[pick((unsigned)bytes.n)] = (uint8_t)pick(256);
+	return agent_begin_bytes(method, slice_from(bytes.p, bytes.n - (pick(4) == 0 ? pick((unsigned)bytes.n) : 0)));
+}
+
+static struct answer *begin_any_spoilt(void)
+{
+	Agent__ReadStreamRequest process = AGENT__READ_STREAM_REQUEST__INIT; /* ids and a number, as many requests are */
+	Agent__ExecProcessRequest exec = AGENT__EXEC_PROCESS_REQUEST__INIT;
+	Agent__UpdateContainerRequest update = AGENT__UPDATE_CONTAINER_REQUEST__INIT;
+	struct sample sample;
+
+	sample_init(&sample, "victim", "cat");
+	sample.process.terminal = pick(2);
+	process.container_id = exec.container_id = update.container_id = (char *)"victim";
+	process.exec_id = (char *)(pick(2) ? "victim" : "exec");
+	process.len = 9;
+	exec.exec_id = (char *)"exec";
+	exec.process = &sample.process;
+	update.resources = &sample.resources;
+	switch (pick(6)) {
+	case 0:
+		return begin_spoilt("CreateContainer", &sample.request.base);
+	case 1:
+		return begin_spoilt("ExecProcess", &exec.base);
+	case 2:
+		return begin_spoilt("UpdateContainer", &update.base);
+	default:
+		return begin_spoilt(methods[pick(ELEMENTS_OF(methods))], &process.base);
+	}
+}
+
+static void test_requests_with_wrong_bytes_are_answered_or_wait(void **state)
+{
+	const char *told = getenv("HOLDFAST_AGENT_CYCLES");
+
+	agent_needs_ours();
+	for (int i = told ? atoi(told) : 300; i > 0; i--)
+		agent_ends_within(begin_any_spoilt(), 20);
+	Agent__RemoveContainerRequest request = AGENT__REMOVE_CONTAINER_REQUEST__INIT;
+	request.container_id = (char *)"victim";
+	agent_ask("RemoveContainer", &request.base); /* it may not be there */
+}
+
 /* ── What it costs ── */
 
 static unsigned count_entries(const char *folder)
@@ -226,6 +286,7 @@ int main(void)
 		refusal(test_a_container_without_what_it_needs_is_refused_and_leaves_nothing),
 		refusal(test_a_second_id_for_a_containers_first_process_is_refused),
 		refusal(test_a_read_of_no_bytes_is_refused),
+		refusal(test_requests_with_wrong_bytes_are_answered_or_wait),
 		refusal(test_refusals_cost_no_descriptor_and_leave_no_file),
 	};
 

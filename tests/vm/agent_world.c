@@ -64,6 +64,11 @@ struct answer *agent_begin(const char *method, const ProtobufCMessage *request)
 	return begin("grpc.AgentService", method, buf_view(&bytes));
 }
 
+struct answer *agent_begin_bytes(const char *method, struct slice request)
+{
+	return begin("grpc.AgentService", method, request);
+}
+
 static void on_time(uv_timer_t *timer)
 {
 	*(bool *)timer->data = true;

@@ -55,6 +55,7 @@ struct answer {
 
 /* Begins a call of AgentService; the answer lives until the end of the program. */
 struct answer *agent_begin(const char *method, const ProtobufCMessage *request);
+struct answer *agent_begin_bytes(const char *method, struct slice request);
 /* Lets things happen until it has ended; false if it has not after so long. */
 bool agent_ends_within(const struct answer *answer, unsigned ms);
 struct answer *agent_ask(const char *method, const ProtobufCMessage *request);
