@@ -22,6 +22,7 @@
 #define TEXT_MAX (32 * 1024)
 #define PARAMETERS_MAX 2047 /* COMMAND_LINE_SIZE of x86, without its NUL */
 #define MAC_LENGTH 17
+#define TRANSLATIONS_MIB "64" /* of code by TCG; its default is 1 GiB for each VM, and a guest that boots makes 45 MiB of it */
 #define KATA_PARAMETERS                                                                                                                    \
 	"tsc=reliable no_timer_check rcupdate.rcu_expedited=1 cryptomgr.notests net.ifnames=0 quiet panic=-1 "                             \
 	"systemd.show_status=false agent.guest_components_procs=none"
@@ -61,7 +62,9 @@ static void add_machine(const struct qemu *qemu, struct qemu_arguments *out)
 	};
 
 	word(out, "-machine");
-	word(out, "%s,accel=%s,memory-backend=ram", machines[qemu->machine], vm_accelerator_names[qemu->accelerator]);
+	word(out, "%s,memory-backend=ram", machines[qemu->machine]);
+	word(out, "-accel");
+	word(out, qemu->accelerator == VM_KVM ? "kvm" : "tcg,tb-size=" TRANSLATIONS_MIB);
 	word(out, "-cpu");
 	word(out, "%s", qemu->accelerator == VM_KVM ? "host,pmu=off" : "max");
 	word(out, "-smp");
