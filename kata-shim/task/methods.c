@@ -120,9 +120,17 @@ static void on_exec_added(void *context, const struct error *err)
 	work_free(work);
 }
 
-static void on_stats(void *context, const struct error *err, const Agent__StatsContainerResponse *stats)
+static void answer_usage(struct ttrpc_call *call, const struct process *process, struct usage *usage)
 {
 	_cleanup_(buf_free) struct buf metrics = BUF_MAX(METRICS_MAX);
+
+	usage->oom_kills = process->container->oom_kills;
+	const char *type = usage_print(usage, usage_host_is_v2(), &metrics);
+	answer_stats(call, type, buf_view(&metrics));
+}
+
+static void on_stats(void *context, const struct error *err, const Agent__StatsContainerResponse *stats)
+{
 	struct work *work = context;
 	struct usage usage;
 	struct error why;
@@ -140,8 +148,7 @@ static void on_stats(void *context, const struct error *err, const Agent__StatsC
 		process_wrap(work->process, &why);
 		answer_error(work->call, &why);
 	} else {
-		const char *type = usage_print(&usage, usage_host_is_v2(), &metrics);
-		answer_stats(work->call, type, buf_view(&metrics));
+		answer_usage(work->call, work->process, &usage);
 	}
 	work_free(work);
 }
@@ -360,12 +367,21 @@ static void handle_update(void *context, struct ttrpc_call *call, struct slice b
 		vm_update(service->vm, request->id, slice_from(request->resources->value.data, request->resources->value.len), on_done, work);
 }
 
+/* Of one that has ended containerd wants to know (2.4, before it says why) whether that was for want of memory: the VM has told us. */
 static void handle_stats(void *context, struct ttrpc_call *call, struct slice bytes)
 {
 	_cleanup_(message_freep) Task__ContainerRequest *request = take(&task__container_request__descriptor, call, bytes);
 	struct service *service = context;
-	struct work *work = request ? begin(service, call, request->id, "", VERB_STATS) : NULL;
+	const struct process *process = request ? find(service, call, request->id, "") : NULL;
+	struct usage none = {};
 
+	if (!process)
+		return;
+	if (process->state == PROCESS_STOPPED) {
+		answer_usage(call, process, &none);
+		return;
+	}
+	struct work *work = begin(service, call, request->id, "", VERB_STATS);
 	if (work)
 		vm_stats(service->vm, request->id, on_stats, work);
 }

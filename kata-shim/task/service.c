@@ -63,8 +63,10 @@ static void on_oom(void *context, const char *container)
 	struct service *service = context;
 	struct process *process;
 
-	if (tasks_find(&service->tasks, container, "", &process, NULL) == 0)
+	if (tasks_find(&service->tasks, container, "", &process, NULL) == 0) {
+		process->container->oom_kills++;
 		event_oom(service->options.publisher, process);
+	}
 }
 
 static void kill_all(struct service *service)

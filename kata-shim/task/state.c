@@ -21,7 +21,7 @@ static const struct verb_row rows[PROCESS_VERBS] = {
 	[VERB_RESIZE] = { S(CREATED) | S(STARTING) | S(RUNNING) | S(PAUSING) | S(PAUSED) | S(RESUMING) },
 	[VERB_CLOSE_IO] = { S(CREATED) | S(STARTING) | S(RUNNING) | S(PAUSING) | S(PAUSED) | S(RESUMING) | S(STOPPED) },
 	[VERB_UPDATE] = { S(CREATED) | S(STARTING) | S(RUNNING) | S(PAUSING) | S(PAUSED) | S(RESUMING) },
-	[VERB_STATS] = { S(CREATED) | S(STARTING) | S(RUNNING) | S(PAUSING) | S(PAUSED) | S(RESUMING) },
+	[VERB_STATS] = { S(CREATED) | S(STARTING) | S(RUNNING) | S(PAUSING) | S(PAUSED) | S(RESUMING) | S(STOPPED) },
 };
 
 const char *const process_state_names[PROCESS_STATES] = {
@@ -53,7 +53,7 @@ static int code_of(enum process_state state, enum process_verb verb)
 {
 	if (state == PROCESS_CREATING || state == PROCESS_DELETING)
 		return ENOENT;
-	return state == PROCESS_STOPPED && (verb == VERB_KILL || verb == VERB_STATS) ? ESRCH : ESTALE;
+	return state == PROCESS_STOPPED && verb == VERB_KILL ? ESRCH : ESTALE;
 }
 
 int process_begin(enum process_state *state, enum process_verb verb, struct error *err)

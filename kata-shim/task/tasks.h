@@ -45,6 +45,7 @@ struct container {
 	struct container *next;
 	char *id, *bundle;
 	struct process *execs;
+	uint64_t oom_kills; /* as the guest has told */
 };
 
 struct tasks {

@@ -117,6 +117,7 @@ static void print_v1(const struct usage *usage, struct buf *out)
 	Metrics__V1MemoryEntry used = METRICS__V1_MEMORY_ENTRY__INIT, swap = METRICS__V1_MEMORY_ENTRY__INIT,
 			       kernel = METRICS__V1_MEMORY_ENTRY__INIT;
 	Metrics__V1Memory memory = METRICS__V1_MEMORY__INIT;
+	Metrics__V1OomControl oom = METRICS__V1_OOM_CONTROL__INIT;
 	Metrics__V1 metrics = METRICS__V1__INIT;
 
 	pids.current = usage->processes;
@@ -149,6 +150,8 @@ static void print_v1(const struct usage *usage, struct buf *out)
 	metrics.pids = &pids;
 	metrics.cpu = &cpu;
 	metrics.memory = &memory;
+	oom.oom_kill = usage->oom_kills;
+	metrics.memory_oom_control = &oom;
 	message_write(&metrics.base, out);
 }
 
@@ -157,6 +160,7 @@ static void print_v2(const struct usage *usage, struct buf *out)
 	Metrics__Pids pids = METRICS__PIDS__INIT;
 	Metrics__V2Cpu cpu = METRICS__V2_CPU__INIT;
 	Metrics__V2Memory memory = METRICS__V2_MEMORY__INIT;
+	Metrics__V2MemoryEvents events = METRICS__V2_MEMORY_EVENTS__INIT;
 	Metrics__V2 metrics = METRICS__V2__INIT;
 
 	pids.current = usage->processes;
@@ -187,6 +191,8 @@ static void print_v2(const struct usage *usage, struct buf *out)
 	metrics.pids = &pids;
 	metrics.cpu = &cpu;
 	metrics.memory = &memory;
+	events.oom_kill = usage->oom_kills;
+	metrics.memory_events = &events;
 	message_write(&metrics.base, out);
 }
 

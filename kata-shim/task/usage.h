@@ -24,6 +24,7 @@ struct usage {
 	uint64_t kernel_stack, slab;
 	uint64_t faults, major_faults;
 	uint64_t processes, processes_limit;
+	uint64_t oom_kills;
 };
 
 struct usage usage_of_agent(const Agent__StatsContainerResponse *stats);

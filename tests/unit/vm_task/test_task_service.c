@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/proto/message.h"
+#include "kata-shim/task/metrics.pb-c.h"
 #include "tests/unit/vm_task/vm_double.h"
 
 static void assert_exit(const struct told *told, uint32_t status)
@@ -207,6 +208,15 @@ static void test_a_process_killed_for_memory_is_told(void **state)
 	double_exit("c1", "", 137);
 	wait_for_event("TaskExit c1");
 	assert_non_null(strstr(events(), "TaskOOM c1\nTaskExit c1 c1\n"));
+	/* containerd 2.4 asks for it once the container has ended. */
+	const struct told told = ask("Stats", "c1", "", RPC_OK);
+	_cleanup_(message_freep) Task__StatsResponse *stats = NULL;
+	_cleanup_(message_freep) Metrics__V2 *metrics = NULL;
+	struct error err;
+	assert_int_equal(message_read(&task__stats_response__descriptor, slice_from(told.bytes, told.n), &stats, &err), 0);
+	const struct slice value = slice_from(stats->stats->value.data, stats->stats->value.len);
+	assert_int_equal(message_read(&metrics__v2__descriptor, value, &metrics, &err), 0);
+	assert_int_equal(metrics->memory_events->oom_kill, 1);
 }
 
 /* ── Refusals ── */
