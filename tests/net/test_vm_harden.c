@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,6 +86,7 @@ static const struct confinement_call forbidden[] = {
 	{ "handle page faults", SYS_userfaultfd, { -1 } },
 	{ "use the kernel's keys", SYS_keyctl, { -1 } },
 	{ "open by handle", SYS_open_by_handle_at, { -1 } },
+	{ "open what a filter cannot see", SYS_openat2, { -1 } },
 	{ "make a file without a name", SYS_memfd_create, { 0 } },
 	{ "set an attribute", SYS_fsetxattr, { -1 } },
 	{ "give a file away", SYS_fchown, { -1, 0, 0 } },
@@ -201,19 +201,6 @@ static void mounts_of_a_hardened_shim_are_as_good_as_any(void **state)
 	assert_text(on_host(lab, "1/file"), "base");
 }
 
-/* As vm/copies reads a volume. */
-static int open_beneath(const void *context)
-{
-	const struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
-
-	return syscall(SYS_openat2, open("/etc", O_PATH | O_DIRECTORY), "passwd", &how, sizeof(how)) >= 0 ? 0 : errno;
-}
-
-static void a_volume_can_be_read_to_be_copied(void **state)
-{
-	assert_works(open_beneath, NULL);
-}
-
 /* Its own children; the share is cleaned up by share_teardown. */
 struct ending {
 	struct lab *lab;
@@ -249,7 +236,6 @@ int main(void)
 		cmocka_unit_test(each_forbidden_call_ends_it),
 		cmocka_unit_test(its_capabilities_are_those_that_the_filter_leaves_a_use_for),
 		SHARE(mounts_of_a_hardened_shim_are_as_good_as_any),
-		cmocka_unit_test(a_volume_can_be_read_to_be_copied),
 		SHARE(what_it_has_started_can_be_killed_and_its_cgroup_removed),
 	};
 

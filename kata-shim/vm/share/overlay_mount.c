@@ -128,7 +128,8 @@ static int mount_here(const struct layers *layers, const char *target, struct er
 	if (r == 0)
 		r = own_files_as(layers->ids->pod, err);
 	if (r == 0 && mount("overlay", target, "overlay", flags, buf_text(&options)) < 0)
-		r = error_errno(err, errno, "cannot mount an overlay of its %zu layers; the kernel's log (dmesg) says why",
+		r = error_errno(err, errno,
+				"cannot mount an overlay of its %zu layers, which needs Linux 5.19; the kernel's log (dmesg) says why",
 				layers->overlay->n_lower);
 	return r;
 }
