@@ -388,6 +388,20 @@ static void its_place_before_the_oom_killer_is_ours_at_worst(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == (has_capability(CAP_SYS_RESOURCE) ? 0 : 1));
 }
 
+static void its_place_before_the_oom_killer_can_be_made_worse_only(void **state)
+{
+	struct jail jail = jail_for(*state, sleeper);
+	struct jail_process process = start(*state, &jail);
+	struct error err;
+
+	assert_oom_score(process.pid, "321\n");
+	must(jail_raise_oom_score(process.pid, 1000, &err), &err);
+	assert_oom_score(process.pid, "1000\n");
+	must(jail_raise_oom_score(process.pid, -500, &err), &err);
+	assert_oom_score(process.pid, "1000\n");
+	jail_end(&process);
+}
+
 static void it_dies_with_its_shim(void **state)
 {
 	struct jail jail = jail_for(*state, sleeper);
@@ -478,6 +492,7 @@ int main(void)
 		LAB(a_device_is_its_users_alone),
 		LAB(it_dies_with_its_shim),
 		LAB(its_place_before_the_oom_killer_is_ours_at_worst),
+		LAB(its_place_before_the_oom_killer_can_be_made_worse_only),
 		LAB(an_error_names_the_step_and_the_file),
 		LAB(the_hosts_root_is_never_the_user),
 		LAB(the_host_sees_no_mount_of_it),

@@ -24,6 +24,7 @@
 
 #include "common/base/array.h"
 #include "common/base/cleanup.h"
+#include "common/base/number.h"
 #include "kata-shim/vm/jail/cgroup.h"
 #include "kata-shim/vm/jail/child.h"
 #include "kata-shim/vm/jail/root.h"
@@ -286,4 +287,34 @@ void jail_end(struct jail_process *process)
 	cleanup_close(&process->pidfd);
 	cleanup_close(&process->mount_namespace);
 	*process = JAIL_PROCESS_NONE;
+}
+
+/* "-998\n" */
+static int parse_score(struct slice text, int *ret, struct error *err)
+{
+	bool negative = text.n > 0 && text.p[0] == '-';
+	uint32_t value;
+
+	int r = number_parse_u32(slice_from(text.p + negative, text.n - negative), 0, 1000, &value, err);
+	if (r == 0)
+		*ret = negative ? -(int)value : (int)value;
+	return r;
+}
+
+int jail_raise_oom_score(pid_t pid, int value, struct error *err)
+{
+	char path[64], text[16];
+	int now;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0)
+		return error_errno(err, errno, "cannot read %s", path);
+	int r = parse_score(slice_from(text, n > 0 ? (size_t)n - 1 : 0), &now, err);
+	if (r < 0)
+		return error_wrap(err, "%s", path);
+	if (now < value && dprintf(fd, "%d", value) < 0)
+		return error_errno(err, errno, "cannot set %s to %d", path, value);
+	return 0;
 }

@@ -75,4 +75,7 @@ int jail_spawn(const struct jail *jail, struct jail_process *ret, struct error *
  */
 void jail_end(struct jail_process *process);
 
+/* The kernel's OOM killer is to take our child not later than `value` says: raises its oom_score_adj, and never lowers it. */
+int jail_raise_oom_score(pid_t pid, int value, struct error *err) must_check;
+
 #endif

@@ -133,6 +133,8 @@ int container_prepare(struct vm_container *container, const char *bundle, const 
 	if (r == 0)
 		r = plan_make(buf_view(&config), &question, plan, err);
 	if (r == 0)
+		r = host_raise_oom_score(&container->vm->host, vm_pid(container->vm), (int)plan->spec->process->oom_score_adj, err);
+	if (r == 0)
 		r = mount_root(container, bundle, rootfs, n_rootfs, err);
 	if (r == 0)
 		limits_take(&container->limits, plan->spec->linux_->resources);

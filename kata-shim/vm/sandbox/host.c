@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "common/base/array.h"
 #include "common/base/file.h"
@@ -15,6 +14,7 @@
 #include "kata-shim/vm/sandbox/remains.h"
 
 #define VMM_FILES_MAX 4096
+#define OOM_SCORE_FIRST -998 /* as kubelet has it for a pod's pause container; then host_raise_oom_score */
 #define VMM_DESCRIPTORS_MAX 64
 
 static int make_directories(struct host *host, struct error *err)
@@ -53,6 +53,7 @@ static int start_virtiofsd(struct host *host, struct error *err)
 		.directory = host->directory,
 		.user_namespace = host->user_namespace,
 		.cgroup = host->cgroup,
+		.oom_score_adj = OOM_SCORE_FIRST,
 		.output = log_enabled(LOG_LEVEL_DEBUG) ? STDERR_FILENO : -1,
 	};
 	return virtiofsd_spawn(&virtiofsd, &host->virtiofsd, &host->share_connection, err);
@@ -121,6 +122,13 @@ int host_unmake(struct host *host, struct error *err)
 	return remains_clear(host->id, host->settings, err);
 }
 
+int host_raise_oom_score(const struct host *host, pid_t vmm, int value, struct error *err)
+{
+	int r = jail_raise_oom_score(vmm, value, err);
+
+	return r == 0 ? jail_raise_oom_score(host->virtiofsd.pid, value, err) : r;
+}
+
 /* ── QEMU's jail ── */
 
 /* Its firmware and modules: where distributions have them. */
@@ -143,13 +151,11 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 	struct jail_descriptor descriptors[VMM_DESCRIPTORS_MAX];
 	struct jail_process process = JAIL_PROCESS_NONE;
 	const char *paths[8];
-	char root[PATH_MAX];
 
 	if (n_fds > VMM_DESCRIPTORS_MAX)
 		return error_set(err, E2BIG, "QEMU has %zu descriptors, and at most %d can be given", n_fds, VMM_DESCRIPTORS_MAX);
 	for (size_t i = 0; i < n_fds; i++)
 		descriptors[i] = (struct jail_descriptor){ fds[i], (int)i };
-	snprintf(root, sizeof(root), "%s/root", host->directory); /* put together in there, and seen by nobody else */
 	const struct jail jail = {
 		.arguments = argv,
 		.paths = paths,
@@ -157,7 +163,7 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 		.proc = true,
 		.devices = (const char *const[]){ "/dev/kvm" },
 		.n_devices = host->settings->accelerator == VM_KVM,
-		.root = root,
+		.root = host->directory,
 		.descriptors = descriptors,
 		.n_descriptors = n_fds,
 		.output = -1,
@@ -165,12 +171,10 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 		.id = host->ids.vmm,
 		.user_namespace = -1,
 		.cgroup = host->cgroup,
+		.oom_score_adj = OOM_SCORE_FIRST,
 		.open_files = VMM_FILES_MAX,
 	};
-	if (mkdir(root, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, errno, "cannot make %s", root);
 	int r = jail_spawn(&jail, &process, err);
-	rmdir(root);
 	if (r < 0)
 		return r;
 	if (process.mount_namespace >= 0)

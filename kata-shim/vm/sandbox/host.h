@@ -33,6 +33,9 @@ vmm_spawn host_spawn_vmm;
 /* QEMU runs, or will not: its descriptors are closed here. */
 void host_release(struct host *host);
 
+/* A container has this oom_score_adj, and its memory is the VMM's: so the VMM has the highest of its containers'. */
+int host_raise_oom_score(const struct host *host, pid_t vmm, int value, struct error *err) must_check;
+
 /* QEMU has ended: everything goes. Goes on after a failure, and returns the first. Nothing for one that was not made. */
 int host_unmake(struct host *host, struct error *err) must_check;
 

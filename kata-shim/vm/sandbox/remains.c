@@ -106,8 +106,6 @@ static int clear_directory(const char *directory, const char *id, const struct v
 	snprintf(share, sizeof(share), "%s/share", directory);
 	int r = share_clean_up(share, err);
 	if (r == 0)
-		r = remove_at(directory, "root", err);
-	if (r == 0)
 		r = remove_at(directory, NAME, err);
 	return r < 0 ? r : ids_release(settings->state, id, err);
 }
