@@ -39,7 +39,7 @@ static const struct config_row rows[] = {
 	{ "vm.image", CONFIG_PATH, AT(vm.image), .help = "That guest's disk image; or else vm.initrd." },
 	{ "vm.kernelParameters", CONFIG_STRING, AT(vm.kernel_parameters), .help = "For the guest's kernel, behind all others." },
 	{ "vm.memory.base", CONFIG_INTEGER, AT(vm.memory_base_mib), "128",
-	  "MiB that a VM has on top of its pod's memory limit, for its own kernel and agent.", .minimum = 64, .maximum = 1 << 20 },
+	  "MiB that a VM has on top of its pod's memory limit, for its own kernel and agent.", .minimum = 96, .maximum = 1 << 20 },
 	{ "vm.memory.unlimited", CONFIG_INTEGER, AT(vm.memory_unlimited_mib), "1024", "MiB in place of the limit, for a pod that has none.",
 	  .minimum = 16, .maximum = 1 << 20 },
 	{ "vm.memory.maximum", CONFIG_INTEGER, AT(vm.memory_maximum_mib), "0",

@@ -64,7 +64,7 @@ static void test_what_contradicts_itself_is_refused_by_key(void **state)
 		{ "{cpus: {base: 4, maximum: 2}}", "sandbox.vm.cpus.maximum: 2 is below sandbox.vm.cpus.base, which is 4" },
 		{ "{ids: {first: 4294900000, pods: 2}}", "lower first or pods" },
 		{ "{accelerator: xen}", "sandbox.vm.accelerator: \"xen\" is none of" },
-		{ "{memory: {base: 1}}", "sandbox.vm.memory.base: 1 is below 64" },
+		{ "{memory: {base: 1}}", "sandbox.vm.memory.base: 1 is below 96" },
 		{ "{qemuPath: /q}", "unknown key" },
 	};
 
