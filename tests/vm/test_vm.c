@@ -190,6 +190,18 @@ static void the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum(void **
 	must(machine_remove(&machine, "grows", ""));
 }
 
+static void who_is_to_see_the_processes_of_one_container_is_refused(void **state)
+{
+	const struct machine_wishes target = { .pid_namespace = "/proc/4242/ns/pid" };
+
+	start_sleeper("apart");
+	assert_int_equal(machine_create(&machine, "debugger", "ps", &target), -EOPNOTSUPP);
+	assert_non_null(strstr(machine.err.message, "container debugger is to see the processes of another one"));
+	must(machine_kill(&machine, "apart", "", SIGKILL, true));
+	machine_wait(&machine, "apart", "");
+	must(machine_remove(&machine, "apart", ""));
+}
+
 static void two_containers_that_share_their_processes_see_each_other(void **state)
 {
 	const struct machine_wishes shared = { .pid_namespace = "/proc/4242/ns/pid" };
@@ -236,6 +248,7 @@ int main(void)
 		cmocka_unit_test(the_network_is_the_pods),
 		cmocka_unit_test(what_a_container_uses_is_counted),
 		cmocka_unit_test(the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum),
+		cmocka_unit_test(who_is_to_see_the_processes_of_one_container_is_refused),
 		cmocka_unit_test(two_containers_that_share_their_processes_see_each_other),
 		cmocka_unit_test(a_bad_command_is_refused_with_its_name),
 		cmocka_unit_test(nothing_is_left_of_it),

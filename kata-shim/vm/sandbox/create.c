@@ -243,6 +243,26 @@ static void ask_with_pause(struct op *op)
 		ask(op);
 }
 
+/*
+ * A path of another's namespace of processes is the pod's, if all have one. Else it is a single container's (kubectl debug --target), which
+ * the agent's protocol has no word for.
+ */
+static int check_processes(struct vm_container *container, struct error *err)
+{
+	const struct vm *vm = container->vm;
+
+	container->shares_processes = container->plan->shares_processes;
+	for (const struct vm_container *other = vm->containers; other && container->shares_processes; other = other->next) {
+		if (other != container && !other->shares_processes && !vm_is_own(vm, other->id))
+			return error_set(
+				err, EOPNOTSUPP,
+				"container %s is to see the processes of another one, and those of this pod, as %s, are apart in the VM: "
+				"leave out --target of kubectl debug, or set shareProcessNamespace: true in the pod",
+				container->id, other->id);
+	}
+	return 0;
+}
+
 static int prepare(struct vm_container *container, const char *bundle, const struct vm_rootfs *rootfs, size_t n_rootfs,
 		   const struct vm_stdio *stdio, struct error *err)
 {
@@ -252,7 +272,9 @@ static int prepare(struct vm_container *container, const char *bundle, const str
 	if (!container->plan)
 		return error_nomem(err);
 	int r = stdio_open(container->vm->loop, stdio, &container->first.stdio, err);
-	return r < 0 ? r : container_prepare(container, bundle, rootfs, n_rootfs, container->plan, err);
+	if (r == 0)
+		r = container_prepare(container, bundle, rootfs, n_rootfs, container->plan, err);
+	return r < 0 ? r : check_processes(container, err);
 }
 
 static int add_container(struct vm *vm, const char *id, struct vm_container **ret, struct error *err)

@@ -45,6 +45,7 @@ struct vm_container {
 	bool creating, removing, updating;
 	bool in_guest; /* the agent knows it */
 	bool mounted;  /* its root is in the share */
+	bool shares_processes;
 	char **shares; /* names in the share */
 	size_t n_shares, shares_capacity;
 	struct vm_process *execs;
