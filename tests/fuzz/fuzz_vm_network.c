@@ -23,9 +23,12 @@ static void take_all(const uint8_t *data, size_t size, struct network *network)
 	memcpy(messages, data, size);
 	/* libmnl takes a length of 2 GiB and more for a negative one. */
 	for (const struct nlmsghdr *message = messages; mnl_nlmsg_ok(message, n) && message->nlmsg_len <= (uint32_t)n;
-	     message = mnl_nlmsg_next(message, &n))
+	     message = mnl_nlmsg_next(message, &n)) {
 		if (network_take(network, message, &err) < 0)
 			ABORT_ON(err.code != E2BIG);
+		network_take_nft(network, message);
+	}
+	ABORT_ON(strlen(network->nft_table) >= NETWORK_TABLE_MAX);
 }
 
 static void check_texts(const struct net_messages *messages, const struct network *network)

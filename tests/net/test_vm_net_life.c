@@ -229,6 +229,8 @@ static void test_what_a_guest_cannot_have_is_refused_by_name(void **state)
 		{ "ip route add 10.79.0.0/16 via inet6 fe80::9 dev eth0", "ip route delete 10.79.0.0/16", "10.79.0.0/16", EOPNOTSUPP },
 		{ "ip rule add from 10.9.0.2 table 100", "ip rule delete from 10.9.0.2", "ip rule", EOPNOTSUPP },
 		{ "ip -6 rule add from fd09::2 table 100", "ip -6 rule delete from fd09::2", "ip rule", EOPNOTSUPP },
+		{ "nft 'table ip mesh { chain out { type nat hook output priority 0; tcp dport 80 redirect to :15001; }; }'",
+		  "nft delete table ip mesh", "table \"mesh\"", EOPNOTSUPP },
 		{ "for i in $(seq 3 70); do ip addr add 10.9.0.$i/24 dev eth0; done",
 		  "for i in $(seq 3 70); do ip addr del 10.9.0.$i/24 dev eth0; done", "more than 64 addresses", E2BIG },
 		{ "for i in $(seq 1 256); do echo route add 10.80.$((i / 256)).$((i % 256))/32 dev eth0; done | ip -batch -",
@@ -243,6 +245,14 @@ static void test_what_a_guest_cannot_have_is_refused_by_name(void **state)
 		assert_pod_is_as(lab, before);
 		in_pod(lab, cases[i].undo);
 	}
+	net_free(join(lab));
+}
+
+static void test_a_table_without_rules_forbids_nothing(void **state)
+{
+	const struct lab *lab = *state;
+
+	in_pod(lab, "nft 'table ip mesh { chain out { type filter hook output priority 0; }; }'");
 	net_free(join(lab));
 }
 
@@ -352,6 +362,7 @@ int main(void)
 		LAB(test_a_failure_at_the_second_link_leaves_nothing_at_the_first),
 		LAB(test_each_link_has_a_tap_of_its_own),
 		LAB(test_what_a_guest_cannot_have_is_refused_by_name),
+		LAB(test_a_table_without_rules_forbids_nothing),
 		LAB(test_links_that_are_down_are_not_the_pods),
 		LAB(test_the_hosts_own_namespace_is_refused),
 		LAB(test_a_namespace_that_is_gone_cannot_be_joined_but_left),

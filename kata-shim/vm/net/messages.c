@@ -76,8 +76,8 @@ static bool is_route_of(const struct network_route *route, const struct network_
 }
 
 /*
- * The guest's kernel makes a route to the address's network. Where the pod has none (the plugin "ptp" takes it away, because all goes by the
- * gateway) the guest may have none either, and gets the address alone.
+ * The guest's kernel makes a route to the address's network. Where the pod has none (the plugin "ptp" takes it away, because all goes by
+ * the gateway) the guest may have none either, and gets the address alone.
  */
 static bool is_alone(const struct network *network, const struct network_address *address)
 {

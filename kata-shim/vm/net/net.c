@@ -16,6 +16,8 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,11 +34,16 @@ static int open_route_socket(void)
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 }
 
-static int open_netlink(const struct namespace *namespace, struct netlink *ret, struct error *err)
+static int open_filter_socket(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+}
+
+static int open_netlink(const struct namespace *namespace, int (*opens)(void), struct netlink *ret, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
 
-	int r = namespace_open_in(namespace, open_route_socket, "a netlink socket", &fd, err);
+	int r = namespace_open_in(namespace, opens, "a netlink socket", &fd, err);
 	if (r == 0)
 		r = netlink_adopt(fd, ret, err);
 	if (r == 0)
@@ -90,6 +97,29 @@ static int read_network(struct netlink *netlink, struct network *network, struct
 	for (int i = 0; i < READ_TRIES && r == -EINTR; i++)
 		r = read_once(netlink, network, err);
 	return r;
+}
+
+static int take_nft(void *network, const struct nlmsghdr *message, struct error *err)
+{
+	network_take_nft(network, message);
+	return 0;
+}
+
+/* A kernel without nf_tables (EINVAL), or without netfilter, has no rules. Those of the old iptables cannot be asked for in passing. */
+static int read_nft(const struct namespace *namespace, struct network *network, struct error *err)
+{
+	_cleanup_(netlink_close) struct netlink netlink = {};
+	struct netlink_request request;
+
+	int r = open_netlink(namespace, open_filter_socket, &netlink, err);
+	if (r == -EPROTONOSUPPORT)
+		return 0;
+	if (r < 0)
+		return r;
+	netlink_begin(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, sizeof(struct nfgenmsg));
+	for (int i = 0; i < READ_TRIES && (i == 0 || r == -EINTR); i++)
+		r = netlink_ask(&netlink, &request, take_nft, network, "cannot read the rules of the pod's network namespace", err);
+	return r == -EINVAL || r == -EOPNOTSUPP ? 0 : r;
 }
 
 /* ── joining ── */
@@ -178,9 +208,11 @@ static int join_namespace(const char *path, struct net *net, struct error *err)
 
 	int r = namespace_open(path, &namespace, err);
 	if (r == 0)
-		r = open_netlink(&namespace, &netlink, err);
+		r = open_netlink(&namespace, open_route_socket, &netlink, err);
 	if (r == 0)
 		r = read_network(&netlink, &net->network, err);
+	if (r == 0)
+		r = read_nft(&namespace, &net->network, err);
 	if (r == 0)
 		r = network_check(&net->network, err);
 	return r == 0 ? join(&namespace, &netlink, net, err) : r;
@@ -226,7 +258,7 @@ int net_leave(const char *path, struct error *err)
 	if (r == -ENOENT || r == -EINVAL)
 		return 0;
 	if (r == 0)
-		r = open_netlink(&namespace, &netlink, err);
+		r = open_netlink(&namespace, open_route_socket, &netlink, err);
 	if (r == 0)
 		r = dump_once(&netlink, RTM_GETLINK, sizeof(struct ifinfomsg), &network, err);
 	return r == 0 ? clear(&netlink, &network, err) : r;

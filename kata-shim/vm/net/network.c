@@ -6,6 +6,8 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "common/base/show.h"
+
 const struct network_link *network_link(const struct network *network, unsigned index)
 {
 	for (size_t i = 0; i < network->n_links; i++)
@@ -102,16 +104,28 @@ static int check_route(const struct network_route *route, struct error *err)
 	return 0;
 }
 
+static int check_rules(const struct network *network, struct error *err)
+{
+	if (network->has_rules)
+		return error_set(err, EOPNOTSUPP,
+				 "the pod's network namespace has routing rules (`ip rule`, of CNI plugin sbr for example), which a VM pod "
+				 "cannot have: "
+				 "take the plugin out of the network's configuration, or run the pod without the RuntimeClass of VMs");
+	if (*network->nft_table)
+		return error_set(
+			err, EOPNOTSUPP,
+			"the pod's network namespace has rules of nftables or iptables (table \"%s\", of a service mesh's CNI plugin for "
+			"example), which a VM's packets never meet: have the mesh use an init container, or run the pod without the "
+			"RuntimeClass of VMs",
+			SHOW(slice_string(network->nft_table)));
+	return 0;
+}
+
 int network_check(const struct network *network, struct error *err)
 {
 	int r = check_links(network, err);
 
 	for (size_t i = 0; i < network->n_routes && r == 0; i++)
 		r = check_route(&network->routes[i], err);
-	if (r == 0 && network->has_rules)
-		r = error_set(err, EOPNOTSUPP,
-			      "the pod's network namespace has routing rules (`ip rule`, of CNI plugin sbr for example), which a VM pod "
-			      "cannot have: "
-			      "take the plugin out of the network's configuration, or run the pod without the RuntimeClass of VMs");
-	return r;
+	return r == 0 ? check_rules(network, err) : r;
 }

@@ -20,6 +20,7 @@
 #define NETWORK_NEIGHBOURS_MAX 256
 #define NETWORK_KIND_MAX 16
 #define NETWORK_IP_TEXT 46 /* INET6_ADDRSTRLEN */
+#define NETWORK_TABLE_MAX 64
 
 /* IPv4 in the first four bytes, the rest zero. */
 struct network_ip {
@@ -71,7 +72,8 @@ struct network {
 	struct network_route routes[NETWORK_ROUTES_MAX];             /* the main table's */
 	struct network_neighbour neighbours[NETWORK_NEIGHBOURS_MAX]; /* the permanent ones */
 	size_t n_links, n_addresses, n_routes, n_neighbours;
-	bool has_rules; /* routes are chosen by rules (ip rule) other than the kernel's own */
+	bool has_rules;                    /* routes are chosen by rules (ip rule) other than the kernel's own */
+	char nft_table[NETWORK_TABLE_MAX]; /* one that has rules, of nft or of iptables on top of it; "" if none has */
 };
 
 struct nlmsghdr;
@@ -83,6 +85,9 @@ struct nlmsghdr;
  * addresses and those that another host has. E2BIG: more than a limit.
  */
 int network_take(struct network *network, const struct nlmsghdr *message, struct error *err) must_check;
+
+/* The same for a dump of nf_tables' rules. */
+void network_take_nft(struct network *network, const struct nlmsghdr *message);
 
 /* EOPNOTSUPP: a guest cannot have it; the message says what and why, and what to do. */
 int network_check(const struct network *network, struct error *err) must_check;

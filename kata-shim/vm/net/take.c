@@ -10,6 +10,8 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -305,4 +307,18 @@ int network_take(struct network *network, const struct nlmsghdr *message, struct
 		if (rows[i].type == message->nlmsg_type && mnl_nlmsg_get_payload_len(message) >= rows[i].header)
 			return rows[i].take(network, message, err);
 	return 0;
+}
+
+void network_take_nft(struct network *network, const struct nlmsghdr *message)
+{
+	const struct nlattr *attr;
+
+	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
+	    mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+		return;
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE)
+			copy_text(attr, network->nft_table, sizeof(network->nft_table));
+	}
 }
