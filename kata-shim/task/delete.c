@@ -28,16 +28,13 @@ void deletion_went(struct work *work)
 static void on_removed(void *context, const struct error *err)
 {
 	struct work *work = context;
-	struct error why;
 
 	if (!err || !work->service->is_up) {
 		done(work);
 		return;
 	}
-	why = *err;
 	process_end(&work->process->state, VERB_DELETE, false);
-	process_wrap(work->process, &why);
-	answer_error(work->call, &why);
+	answer_error(work->call, err);
 	work_free(work);
 }
 

@@ -78,16 +78,14 @@ static void tell(const struct work *work)
 		event_resumed(publisher, work->process);
 }
 
+/* What the VM says of a failure names the process where that helps, and containerd names it in front of all that it is told. */
 static void on_done(void *context, const struct error *err)
 {
 	struct work *work = context;
-	struct error why;
 
 	process_end(&work->process->state, work->verb, !err);
 	if (err) {
-		why = *err;
-		process_wrap(work->process, &why);
-		answer_error(work->call, &why);
+		answer_error(work->call, err);
 	} else {
 		tell(work);
 		if (work->verb == VERB_START)
@@ -144,12 +142,10 @@ static void on_stats(void *context, const struct error *err, const Agent__StatsC
 	} else {
 		r = usage_of_process((pid_t)work->process->pid, &usage, &why);
 	}
-	if (r < 0) {
-		process_wrap(work->process, &why);
+	if (r < 0)
 		answer_error(work->call, &why);
-	} else {
+	else
 		answer_usage(work->call, work->process, &usage);
-	}
 	work_free(work);
 }
 
