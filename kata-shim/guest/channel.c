@@ -113,7 +113,8 @@ static int wait_for_port(char path[static 300], struct error *err)
 		int64_t left = end - now_ms();
 
 		if (left <= 0)
-			return error_set(err, ETIMEDOUT, "no virtio-serial port is named " CHANNEL_PORT_NAME " after %d s: the VM needs one",
+			return error_set(err, ETIMEDOUT,
+					 "no virtio-serial port is named " CHANNEL_PORT_NAME " after %d s: the VM needs one",
 					 WAIT_MS / 1000);
 		poll(&poll_fd, 1, (int)left);
 		while (recv(events, event, sizeof(event), 0) >= 0)
@@ -135,7 +136,8 @@ static int wait_for_host(int port, struct error *err)
 		int64_t left = end - now_ms();
 
 		if (left <= 0)
-			return error_set(err, ETIMEDOUT, "the host has not opened the port " CHANNEL_PORT_NAME " after %d s", WAIT_MS / 1000);
+			return error_set(err, ETIMEDOUT, "the host has not opened the port " CHANNEL_PORT_NAME " after %d s",
+					 WAIT_MS / 1000);
 		epoll_wait(waiter, &event, 1, (int)left);
 	}
 	return 0;

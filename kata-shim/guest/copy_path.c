@@ -67,7 +67,8 @@ static int enter(int at, const char *name, mode_t mode, struct error *err)
 	if (fd >= 0)
 		return fd;
 	if (errno == EXDEV)
-		return error_set(err, EXDEV, "\"%s\" is another file system, which is not the guest's to write to", SHOW(slice_string(name)));
+		return error_set(err, EXDEV, "\"%s\" is another file system, which is not the guest's to write to",
+				 SHOW(slice_string(name)));
 	return error_errno(err, errno, "cannot enter \"%s\"", SHOW(slice_string(name)));
 }
 

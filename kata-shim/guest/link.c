@@ -48,8 +48,8 @@ static int look_at_link(void *context, const struct nlmsghdr *message, struct er
 		search->index = (uint32_t)link->ifi_index;
 		memcpy(search->name, RTA_DATA(name), RTA_PAYLOAD(name));
 	} else {
-		buf_printf(&search->others, " %.*s %02x:%02x:%02x:%02x:%02x:%02x", (int)RTA_PAYLOAD(name), (const char *)RTA_DATA(name), at[0],
-			   at[1], at[2], at[3], at[4], at[5]);
+		buf_printf(&search->others, " %.*s %02x:%02x:%02x:%02x:%02x:%02x", (int)RTA_PAYLOAD(name), (const char *)RTA_DATA(name),
+			   at[0], at[1], at[2], at[3], at[4], at[5]);
 	}
 	return 0;
 }
@@ -63,7 +63,8 @@ static int find_link(const char *hw_addr, struct link_search *search, struct err
 	if (r == 0)
 		r = rtnl_dump(RTM_GETLINK, &all, sizeof(all), look_at_link, search, err);
 	if (r == 0 && !search->index)
-		r = error_set(err, ENODEV, "the guest has no network card with the address %s; there are:%s", hw_addr, buf_text(&search->others));
+		r = error_set(err, ENODEV, "the guest has no network card with the address %s; there are:%s", hw_addr,
+			      buf_text(&search->others));
 	buf_free(&search->others);
 	return r;
 }
@@ -109,7 +110,8 @@ static int set_link(const Agent__Interface *interface, const struct link_search 
 	if (r == 0 && renamed)
 		r = change_link(link->index, 0, IFF_UP, NULL, 0, err);
 	if (r == 0)
-		r = change_link(link->index, IFF_UP | noarp, IFF_UP | noarp, renamed ? interface->name : NULL, (uint32_t)interface->mtu, err);
+		r = change_link(link->index, IFF_UP | noarp, IFF_UP | noarp, renamed ? interface->name : NULL, (uint32_t)interface->mtu,
+				err);
 	return r;
 }
 

@@ -147,7 +147,8 @@ static int load_module(int directory, const char *name, struct error *err)
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open " MODULES "/%s", name);
 	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
-		return error_errno(err, errno, "cannot load the kernel module " MODULES "/%s: the image was not built for this kernel?", name);
+		return error_errno(err, errno, "cannot load the kernel module " MODULES "/%s: the image was not built for this kernel?",
+				   name);
 	unlinkat(directory, name, 0);
 	return 0;
 }

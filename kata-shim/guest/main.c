@@ -21,9 +21,10 @@
 
 #define LARGE (64 * 1024) /* bytes that are mapped */
 
-static const char usage[] = "usage: holdfast-guest --listen SOCKET\n\n"
-			    "The agent in a VM's guest, where it is /init. With --listen it serves a unix socket, for tests: in mount, pid,\n"
-			    "network, uts and ipc namespaces of its own, with a tmpfs on /run.\n";
+static const char usage[] =
+	"usage: holdfast-guest --listen SOCKET\n\n"
+	"The agent in a VM's guest, where it is /init. With --listen it serves a unix socket, for tests: in mount, pid,\n"
+	"network, uts and ipc namespaces of its own, with a tmpfs on /run.\n";
 
 static int agent_init(struct agent *agent, struct error *err)
 {

@@ -145,7 +145,8 @@ static int write_route(const Agent__Route *route, struct rtnl_request *request, 
 		.rtm_flags = route->flags & RTNH_F_ONLINK,
 	};
 	/* In IPv6 to replace would take the kernel's own, whose metric is another; in IPv4 the kernel's own is the same route. */
-	rtnl_begin(request, RTM_NEWROUTE, NLM_F_CREATE | (destination.family == AF_INET ? NLM_F_REPLACE : NLM_F_EXCL), &header, sizeof(header));
+	rtnl_begin(request, RTM_NEWROUTE, NLM_F_CREATE | (destination.family == AF_INET ? NLM_F_REPLACE : NLM_F_EXCL), &header,
+		   sizeof(header));
 	if (destination.prefix)
 		rtnl_add(request, RTA_DST, destination.bytes, address_size(&destination));
 	if (gateway.family)

@@ -105,7 +105,8 @@ static int read_error(const struct nlmsghdr *message, struct error *err)
 		return error_set(err, EBADMSG, "the kernel's answer is cut");
 	if (answer->error == 0)
 		return 0;
-	const struct rtattr *words = message->nlmsg_flags & NLM_F_ACK_TLVS ? rtnl_find(message, sizeof(*answer), NLMSGERR_ATTR_MSG, 1) : NULL;
+	const struct rtattr *words =
+		message->nlmsg_flags & NLM_F_ACK_TLVS ? rtnl_find(message, sizeof(*answer), NLMSGERR_ATTR_MSG, 1) : NULL;
 	if (!words)
 		return error_errno(err, -answer->error, "the kernel refuses");
 	return error_errno(err, -answer->error, "the kernel refuses (%.*s)", (int)RTA_PAYLOAD(words), (const char *)RTA_DATA(words));

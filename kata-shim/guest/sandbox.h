@@ -29,8 +29,9 @@ struct sandbox {
 };
 
 /*
- * Namespaces, resolv.conf, storages, loopback; what the caller's kernel modules and network are is left alone. Without an id it is "sandbox",
- * without a hostname the host's name stays. EEXIST: there is one; EINVAL: a value that makes no sense. On failure nothing is left.
+ * Namespaces, resolv.conf, storages, loopback; what the caller's kernel modules and network are is left alone. Without an id it is
+ * "sandbox", without a hostname the host's name stays. EEXIST: there is one; EINVAL: a value that makes no sense. On failure nothing is
+ * left.
  */
 int sandbox_make(struct sandbox *sandbox, const Agent__CreateSandboxRequest *request, struct error *err) must_check;
 /* When its containers are gone. Of one that is not made: nothing. */

@@ -39,8 +39,9 @@ int agent_check_id(const char *what, const char *id, struct error *err)
 		return error_set(err, EINVAL, "%s \"%.*s\" has %zu bytes: 2 to %d are allowed", what, ID_MAX, id, n, ID_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if (!isalnum((unsigned char)id[i]) && (i == 0 || !strchr("_.-", id[i])))
-			return error_set(err, EINVAL, "%s \"%s\": it may have letters, digits and \"_.-\", and begins with one of the first two",
-					 what, id);
+			return error_set(err, EINVAL,
+					 "%s \"%s\": it may have letters, digits and \"_.-\", and begins with one of the first two", what,
+					 id);
 	}
 	return 0;
 }

@@ -9,7 +9,7 @@
  * Mounts what CreateSandbox and CreateContainer bring along, below GUEST_FILES:
  *
  *	"virtio-fs"   the host's share; its tag is the source
- *	"ephemeral"   a tmpfs of mode=…, size=… and whatever else mount(8) knows of one; fsgid=N: it is group N's, and so is what is made in it
+ *	"ephemeral"   a tmpfs of mode=…, size=… and whatever else mount(8) knows of one; fsgid=N: it, and what is made in it, is group N's
  *
  * Where something of this sandbox is mounted already, from the same source, it stays: a pod's containers share it, also after one of them
  * has been removed and made again. It lives as long as the sandbox. On failure what this call has mounted is unmounted.

@@ -23,7 +23,8 @@ static unsigned long read_kib(const char *path, const char *key)
 	return kib;
 }
 
-/* In smaps_rollup, for the numbers in /proc/1/status lag behind by up to 64 faults. In the root file system that was there before the agent's. */
+/* In smaps_rollup, for the numbers in /proc/1/status lag behind by up to 64 faults. In the root file system that was there before the
+ * agent's. */
 static void witness(void)
 {
 	mkdir("/seen", 0700);

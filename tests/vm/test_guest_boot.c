@@ -156,7 +156,9 @@ static void ask(struct machine *machine, const char *service, const char *method
 	message_write(message, &bytes);
 	buf_clear(&machine->answer);
 	machine->ended = false;
-	const struct ttrpc_request request = { .service = service, .method = method, .message = buf_view(&bytes), .timeout_ms = PATIENCE_MS };
+	const struct ttrpc_request request = {
+		.service = service, .method = method, .message = buf_view(&bytes), .timeout_ms = PATIENCE_MS
+	};
 	if (ttrpc_client_call(machine->client, &request, &receiver, &call, &err) < 0)
 		fail_msg("%s: %s", method, err.message);
 	while (!machine->ended)
@@ -281,7 +283,8 @@ static void a_guest_boots_is_set_up_answers_a_ping_and_is_switched_off(void **st
 	check(&machine);
 	update_interface(&machine, "02:00:00:00:00:ff");
 	assert_int_equal(machine.status, RPC_UNKNOWN);
-	assert_non_null(strstr(machine.words, "interface \"pod0\": the guest has no network card with the address 02:00:00:00:00:ff; there are:"));
+	assert_non_null(
+		strstr(machine.words, "interface \"pod0\": the guest has no network card with the address 02:00:00:00:00:ff; there are:"));
 	update_interface(&machine, MAC);
 	if (machine.status != RPC_OK)
 		fail_msg("UpdateInterface: %s", machine.words);

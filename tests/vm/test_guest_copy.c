@@ -187,8 +187,19 @@ static void what_is_in_the_way_is_replaced_but_for_a_folder(void **state)
 static void a_path_outside_is_refused(void **state)
 {
 	static const char *const paths[] = {
-		"/etc/passwd", "", "f", GUEST_SHARED, GUEST_SHARED "/", AT(".."), AT("../f"), AT("a/../f"), AT("a/./f"), AT("a//f"), AT("a/"),
-		"/run/kata-containers/shared/containersf", "//run/kata-containers/shared/containers/f",
+		"/etc/passwd",
+		"",
+		"f",
+		GUEST_SHARED,
+		GUEST_SHARED "/",
+		AT(".."),
+		AT("../f"),
+		AT("a/../f"),
+		AT("a/./f"),
+		AT("a//f"),
+		AT("a/"),
+		"/run/kata-containers/shared/containersf",
+		"//run/kata-containers/shared/containers/f",
 		AT("1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"),
 	};
 

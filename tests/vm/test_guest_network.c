@@ -176,7 +176,8 @@ static void a_card_that_is_not_there_is_named_with_those_that_are(void **state)
 	Agent__Interface interface = interface_of("02:00:00:00:00:ff", "eth0", NULL, 0);
 
 	assert_int_equal(network_set_interface(&interface, &err), -ENODEV);
-	assert_non_null(strstr(err.message, "interface \"eth0\": the guest has no network card with the address 02:00:00:00:00:ff; there are:"));
+	assert_non_null(
+		strstr(err.message, "interface \"eth0\": the guest has no network card with the address 02:00:00:00:00:ff; there are:"));
 	assert_non_null(strstr(err.message, "eth1 " MAC));
 }
 
@@ -186,12 +187,18 @@ static void an_interface_that_makes_no_sense_is_refused(void **state)
 		const char *mac, *name, *address, *mask;
 		uint64_t mtu;
 	} cases[] = {
-		{ "02:00:00:00:00", "eth0", "10.0.0.5", "24", 0 },  { "02-00-00-00-00-0a", "eth0", "10.0.0.5", "24", 0 },
-		{ MAC, "", "10.0.0.5", "24", 0 },                   { MAC, "a-name-too-long-x", "10.0.0.5", "24", 0 },
-		{ MAC, "../eth0", "10.0.0.5", "24", 0 },            { MAC, "eth0", "10.0.0", "24", 0 },
-		{ MAC, "eth0", "10.0.0.5", "33", 0 },               { MAC, "eth0", "fd00::5", "129", 0 },
-		{ MAC, "eth0", "10.0.0.5", "255.255.255.0", 0 },    { MAC, "eth0", "10.0.0.5", "", 0 },
-		{ MAC, "eth0", "10.0.0.5", "24", 67 },              { MAC, "eth0", "10.0.0.5", "24", 65536 },
+		{ "02:00:00:00:00", "eth0", "10.0.0.5", "24", 0 },
+		{ "02-00-00-00-00-0a", "eth0", "10.0.0.5", "24", 0 },
+		{ MAC, "", "10.0.0.5", "24", 0 },
+		{ MAC, "a-name-too-long-x", "10.0.0.5", "24", 0 },
+		{ MAC, "../eth0", "10.0.0.5", "24", 0 },
+		{ MAC, "eth0", "10.0.0", "24", 0 },
+		{ MAC, "eth0", "10.0.0.5", "33", 0 },
+		{ MAC, "eth0", "fd00::5", "129", 0 },
+		{ MAC, "eth0", "10.0.0.5", "255.255.255.0", 0 },
+		{ MAC, "eth0", "10.0.0.5", "", 0 },
+		{ MAC, "eth0", "10.0.0.5", "24", 67 },
+		{ MAC, "eth0", "10.0.0.5", "24", 65536 },
 		{ MAC, "eth0", "10.0.0.5", "24", UINT64_MAX },
 	};
 
@@ -271,9 +278,14 @@ static void a_route_that_leads_nowhere_is_named_with_the_kernels_words(void **st
 static void a_route_that_makes_no_sense_is_refused(void **state)
 {
 	static const struct route rows[] = {
-		{ "10.9.0.0/33", "10.0.0.1" },        { "x", "10.0.0.1" },          { "10.9.0.0/16", "x" },
-		{ "10.9.0.0/16", "fe80::1" },         { "fd01::/64", "10.0.0.1" },  { "10.9.0.0/16", "10.0.0.1", "fd00::5" },
-		{ "10.9.0.0/16", "10.0.0.1", "10.0.0.0/8" }, { "10.9.0.0/16", "10.0.0.1", .scope = 256 },
+		{ "10.9.0.0/33", "10.0.0.1" },
+		{ "x", "10.0.0.1" },
+		{ "10.9.0.0/16", "x" },
+		{ "10.9.0.0/16", "fe80::1" },
+		{ "fd01::/64", "10.0.0.1" },
+		{ "10.9.0.0/16", "10.0.0.1", "fd00::5" },
+		{ "10.9.0.0/16", "10.0.0.1", "10.0.0.0/8" },
+		{ "10.9.0.0/16", "10.0.0.1", .scope = 256 },
 	};
 
 	set_eth0();

@@ -47,8 +47,8 @@ static int set_up(void **state)
 {
 	static char *options[] = { (char *)"noexec", (char *)"nosuid", (char *)"nodev", (char *)"mode=1777", (char *)"size=1m", NULL };
 
-	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0)
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0)
 		return -1;
 	umask(022);
 	request = (Agent__CreateSandboxRequest)AGENT__CREATE_SANDBOX_REQUEST__INIT;
@@ -216,7 +216,8 @@ static void one_that_makes_no_sense_leaves_nothing(void **state)
 
 static void a_storage_that_cannot_be_is_named_and_leaves_nothing(void **state)
 {
-	static char *wrong[] = { (char *)"hurz=1", NULL }, *comma[] = { (char *)"size=1,mode=0", NULL }, *group[] = { (char *)"fsgid=x", NULL };
+	static char *wrong[] = { (char *)"hurz=1", NULL }, *comma[] = { (char *)"size=1,mode=0", NULL },
+		    *group[] = { (char *)"fsgid=x", NULL };
 	static const struct {
 		const char *driver, *type, *source, *place;
 		char **options;

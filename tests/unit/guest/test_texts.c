@@ -18,8 +18,8 @@ static void addresses_are_of_either_family(void **state)
 		const char *text;
 		uint8_t family, prefix, first, last;
 	} cases[] = {
-		{ "10.0.0.5", AF_INET, 32, 10, 5 },   { "10.0.0.0/8", AF_INET, 8, 10, 0 },     { "0.0.0.0/0", AF_INET, 0, 0, 0 },
-		{ "fd00::5", AF_INET6, 128, 0xfd, 5 }, { "fe80::/10", AF_INET6, 10, 0xfe, 0 }, { "::/0", AF_INET6, 0, 0, 0 },
+		{ "10.0.0.5", AF_INET, 32, 10, 5 },         { "10.0.0.0/8", AF_INET, 8, 10, 0 },    { "0.0.0.0/0", AF_INET, 0, 0, 0 },
+		{ "fd00::5", AF_INET6, 128, 0xfd, 5 },      { "fe80::/10", AF_INET6, 10, 0xfe, 0 }, { "::/0", AF_INET6, 0, 0, 0 },
 		{ "::ffff:10.0.0.5", AF_INET6, 128, 0, 5 },
 	};
 
@@ -37,8 +37,25 @@ static void addresses_are_of_either_family(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
 	static const char *const texts[] = {
-		"", "/", "/8", "10", "10.0.0", "10.0.0.256", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+1", "10.0.0.0/08", "10.0.0.0/8/8",
-		" 10.0.0.5", "10.0.0.5 ", "fd00", "fd00:::5", "fd00::/129", "fe80::1%eth0", "host",
+		"",
+		"/",
+		"/8",
+		"10",
+		"10.0.0",
+		"10.0.0.256",
+		"10.0.0.0/",
+		"10.0.0.0/33",
+		"10.0.0.0/-1",
+		"10.0.0.0/+1",
+		"10.0.0.0/08",
+		"10.0.0.0/8/8",
+		" 10.0.0.5",
+		"10.0.0.5 ",
+		"fd00",
+		"fd00:::5",
+		"fd00::/129",
+		"fe80::1%eth0",
+		"host",
 		"1234567890123456789012345678901234567890123456789012345678901234567890/8",
 	};
 
@@ -52,7 +69,9 @@ static void what_is_no_address_is_refused(void **state)
 
 static void mac_addresses_have_six_bytes(void **state)
 {
-	static const char *const texts[] = { "", "02:00:00:00:00", "02:00:00:00:00:0g", "02-00-00-00-00-0a", "02:00:00:00:00:0a:", "0200:0000:0000:0a" };
+	static const char *const texts[] = {
+		"", "02:00:00:00:00", "02:00:00:00:00:0g", "02-00-00-00-00-0a", "02:00:00:00:00:0a:", "0200:0000:0000:0a"
+	};
 	static const uint8_t expected[MAC_SIZE] = { 0x02, 0xab, 0xcd, 0xef, 0x00, 0x0a };
 	uint8_t mac[MAC_SIZE];
 
