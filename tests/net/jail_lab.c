@@ -65,6 +65,8 @@ int lab_teardown(void **state)
 	snprintf(share, sizeof(share), "%s/share", lab->pod);
 	rmdir(share);
 	must(ids_release(lab->state, "pod1", &err), &err);
+	snprintf(share, sizeof(share), "%s/.virtiofsd", lab->state);
+	unlink(share);
 	snprintf(share, sizeof(share), "%s/.ids", lab->state);
 	assert_int_equal(rmdir(share), 0);
 	assert_int_equal(rmdir(lab->state), 0);

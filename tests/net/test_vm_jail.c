@@ -280,6 +280,52 @@ static void qemu_and_virtiofsd_find_each_other(void **state)
 	for_each_virtiofsd(*state, check_they_meet);
 }
 
+static const char *some_virtiofsd(void)
+{
+	for (size_t i = 0; virtiofsds[i]; i++)
+		if (is_installed(virtiofsds[i]))
+			return virtiofsds[i];
+	return getenv("HOLDFAST_VIRTIOFSD");
+}
+
+static void copy_program(const char *from, const char *to)
+{
+	_cleanup_(buf_free) struct buf program = BUF_MAX(64 * 1024 * 1024);
+	struct error err;
+
+	must(file_read(from, &program, &err), &err);
+	must(file_write_atomic(to, buf_view(&program), 0755, &err), &err);
+}
+
+/* The second start asks nothing; after a change it does, and another program does not pass for it. */
+static void what_it_said_of_itself_is_kept_until_the_program_changes(void **state)
+{
+	const struct lab *lab = *state;
+	char copy[128], record[128];
+	struct stat written[2];
+	struct virtiofsd virtiofsd = { .path = copy, .directory = lab->pod, .user_namespace = lab->user_namespace, .output = -1 };
+	struct jail_process process = JAIL_PROCESS_NONE;
+	struct error err;
+	int connection = -1;
+
+	/* Where a user of the pod's can execute it, as any installed program. */
+	snprintf(copy, sizeof(copy), "/usr/local/bin/holdfast-test-%d", getpid());
+	snprintf(record, sizeof(record), "%s/.virtiofsd", lab->state);
+	copy_program(some_virtiofsd(), copy);
+	for (int i = 0; i < 2; i++) {
+		must(virtiofsd_spawn(&virtiofsd, &process, &connection, &err), &err);
+		close(connection);
+		jail_end(&process);
+		assert_int_equal(lstat(record, &written[i]), 0);
+	}
+	assert_memory_equal(&written[0].st_ctim, &written[1].st_ctim, sizeof(written[0].st_ctim));
+	copy_program("/usr/bin/env", copy);
+	int r = virtiofsd_spawn(&virtiofsd, &process, &connection, &err);
+	unlink(copy);
+	assert_int_equal(r, -EINVAL);
+	assert_non_null(strstr(err.message, "env (GNU coreutils)"));
+}
+
 /* ── any program ── */
 
 static void only_the_descriptors_that_were_given_are_open(void **state)
@@ -486,6 +532,7 @@ int main(void)
 		LAB(qemu_finds_its_own_files_and_the_libraries),
 		LAB(virtiofsd_is_root_of_nothing_but_the_pods_ids),
 		LAB(qemu_and_virtiofsd_find_each_other),
+		LAB(what_it_said_of_itself_is_kept_until_the_program_changes),
 		LAB(only_the_descriptors_that_were_given_are_open),
 		LAB(descriptors_may_change_places),
 		LAB(a_program_inherits_no_environment_and_no_signals),

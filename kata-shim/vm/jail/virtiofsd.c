@@ -6,7 +6,7 @@
  *	shim ── bind, listen ── socket ──► virtiofsd accepts when it is ready
  *	     └─ connect ───────────────► QEMU; waits in the backlog until then
  */
-#include "kata-shim/vm/jail/virtiofsd.h"
+#include "kata-shim/vm/jail/virtiofsd_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/base/array.h"
 #include "common/base/cleanup.h"
-#include "common/base/file.h"
-#include "common/base/show.h"
 #include "kata-shim/vm/jail/root.h"
 
 #define ALLOW(capability) (UINT64_C(1) << (capability))
@@ -33,29 +30,7 @@
 /* One for each file the guest knows of, so many as both would ask for. */
 #define OPEN_FILES 1000000
 
-#define VERSION_MAX 4096 /* bytes of what --version writes */
-
 /* ── the command line ── */
-
-int virtiofsd_kind_of(const char *version, enum virtiofsd_kind *ret, struct error *err)
-{
-	static const struct {
-		const char *begins;
-		enum virtiofsd_kind kind;
-	} known[] = {
-		{ "virtiofsd version ", VIRTIOFSD_C },    /* "virtiofsd version 7.2.22 (Debian …)\nCopyright …" */
-		{ "virtiofsd backend ", VIRTIOFSD_RUST }, /* "virtiofsd backend 1.1.0" */
-		{ "virtiofsd ", VIRTIOFSD_RUST },         /* "virtiofsd 1.13.3" */
-	};
-
-	for (size_t i = 0; i < ELEMENTS_OF(known); i++) {
-		if (strncmp(version, known[i].begins, strlen(known[i].begins)) != 0)
-			continue;
-		*ret = known[i].kind;
-		return 0;
-	}
-	return error_set(err, EINVAL, "it does not say that it is virtiofsd: to --version it says \"%s\"", SHOW(slice_string(version)));
-}
 
 static const char *cache_option(enum virtiofsd_kind kind, enum virtiofsd_cache cache)
 {
@@ -67,31 +42,13 @@ static const char *cache_option(enum virtiofsd_kind kind, enum virtiofsd_cache c
 	return options[kind][cache];
 }
 
+static const char c_options[] = "source=" ROOT_SHARE ",sandbox=chroot,announce_submounts,xattr,no_posix_lock,no_flock,log_level=warn";
+
 void virtiofsd_arguments(const char *path, enum virtiofsd_kind kind, enum virtiofsd_cache cache,
 			 const char *ret[static VIRTIOFSD_ARGUMENTS_MAX])
 {
-	const char *const c[] = { path,
-				  "-f",
-				  "--fd=3",
-				  "--thread-pool-size=1",
-				  "--rlimit-nofile=0",
-				  "-o",
-				  "source=" ROOT_SHARE,
-				  "-o",
-				  "sandbox=chroot",
-				  "-o",
-				  "announce_submounts",
-				  "-o",
-				  "xattr",
-				  "-o",
-				  "no_posix_lock",
-				  "-o",
-				  "no_flock",
-				  "-o",
-				  "log_level=warn",
-				  "-o",
-				  cache_option(VIRTIOFSD_C, cache),
-				  NULL };
+	const char *const c[] = { path, "-f",      "--fd=3", "--thread-pool-size=1",           "--rlimit-nofile=0",
+				  "-o", c_options, "-o",     cache_option(VIRTIOFSD_C, cache), NULL };
 	const char *const rust[] = { path,
 				     "--fd=3",
 				     "--thread-pool-size=1",
@@ -104,7 +61,8 @@ void virtiofsd_arguments(const char *path, enum virtiofsd_kind kind, enum virtio
 				     "--log-level=warn",
 				     cache_option(VIRTIOFSD_RUST, cache),
 				     NULL };
-	_Static_assert(sizeof(c) <= VIRTIOFSD_ARGUMENTS_MAX * sizeof(*ret) && sizeof(rust) <= sizeof(c), "the array is too small");
+	_Static_assert(sizeof(c) <= VIRTIOFSD_ARGUMENTS_MAX * sizeof(*ret) && sizeof(rust) <= VIRTIOFSD_ARGUMENTS_MAX * sizeof(*ret),
+		       "the array is too small");
 	_Static_assert(VIRTIOFSD_SOCKET == 3, "--fd");
 
 	memcpy(ret, kind == VIRTIOFSD_C ? c : rust, kind == VIRTIOFSD_C ? sizeof(c) : sizeof(rust));
@@ -112,7 +70,7 @@ void virtiofsd_arguments(const char *path, enum virtiofsd_kind kind, enum virtio
 
 /* ── its start ── */
 
-static struct jail jail_of(const struct virtiofsd *virtiofsd, const char *const *arguments)
+struct jail virtiofsd_jail(const struct virtiofsd *virtiofsd, const char *const *arguments)
 {
 	return (struct jail){
 		.arguments = arguments,
@@ -127,38 +85,6 @@ static struct jail jail_of(const struct virtiofsd *virtiofsd, const char *const 
 		.cgroup = virtiofsd->cgroup,
 		.oom_score_adj = virtiofsd->oom_score_adj,
 	};
-}
-
-static int ask_version(const struct virtiofsd *virtiofsd, struct buf *out, struct error *err)
-{
-	const char *const arguments[] = { virtiofsd->path, "--version", NULL };
-	struct jail jail = jail_of(virtiofsd, arguments);
-	struct jail_process process;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "cannot make a pipe");
-	_cleanup_close_ int from = ends[0];
-	jail.output = ends[1];
-	jail.cgroup = NULL; /* for two milliseconds it is not worth the wait for one of version 1 */
-	int r = jail_spawn(&jail, &process, err);
-	close(ends[1]);
-	if (r < 0)
-		return r;
-	r = file_read_fd(from, "what virtiofsd says to --version", out, err);
-	jail_end(&process);
-	return r;
-}
-
-static int find_kind(const struct virtiofsd *virtiofsd, enum virtiofsd_kind *ret, struct error *err)
-{
-	_cleanup_(buf_free) struct buf version = BUF_MAX(VERSION_MAX);
-
-	int r = ask_version(virtiofsd, &version, err);
-	if (r < 0)
-		return r;
-	r = virtiofsd_kind_of(buf_text(&version), ret, err);
-	return r < 0 ? error_wrap(err, "%s", virtiofsd->path) : 0;
 }
 
 /* By the directory's descriptor, since a socket's path has 107 bytes at most. If we are killed before unlink, share_clean_up removes it. */
@@ -191,11 +117,11 @@ static int spawn_kind(const struct virtiofsd *virtiofsd, const char *share, int 
 	const char *arguments[VIRTIOFSD_ARGUMENTS_MAX];
 	enum virtiofsd_kind kind;
 
-	int r = find_kind(virtiofsd, &kind, err);
+	int r = virtiofsd_find_kind(virtiofsd, &kind, err);
 	if (r < 0)
 		return r;
 	virtiofsd_arguments(virtiofsd->path, kind, virtiofsd->cache, arguments);
-	struct jail jail = jail_of(virtiofsd, arguments);
+	struct jail jail = virtiofsd_jail(virtiofsd, arguments);
 	jail.share = share;
 	jail.descriptors = &descriptor;
 	jail.n_descriptors = 1;

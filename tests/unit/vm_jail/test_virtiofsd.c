@@ -50,8 +50,8 @@ static void assert_arguments(enum virtiofsd_kind kind, enum virtiofsd_cache cach
 static void test_each_kind_is_told_the_same_in_its_own_options(void **state)
 {
 	assert_arguments(VIRTIOFSD_C, VIRTIOFSD_CACHE_NEVER,
-			 "/v -f --fd=3 --thread-pool-size=1 --rlimit-nofile=0 -o source=/share -o sandbox=chroot -o announce_submounts "
-			 "-o xattr -o no_posix_lock -o no_flock -o log_level=warn -o cache=none");
+			 "/v -f --fd=3 --thread-pool-size=1 --rlimit-nofile=0 "
+			 "-o source=/share,sandbox=chroot,announce_submounts,xattr,no_posix_lock,no_flock,log_level=warn -o cache=none");
 	assert_arguments(VIRTIOFSD_RUST, VIRTIOFSD_CACHE_NEVER,
 			 "/v --fd=3 --thread-pool-size=1 --rlimit-nofile=0 --shared-dir=/share --sandbox=chroot --announce-submounts "
 			 "--xattr --inode-file-handles=never --log-level=warn --cache=never");
