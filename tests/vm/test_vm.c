@@ -107,6 +107,32 @@ static void a_signal_reaches_a_process_and_it_is_told_how_it_ended(void **state)
 	must(machine_remove(&machine, "killed", ""));
 }
 
+static void what_runs_beside_a_process_ends_with_it_and_is_told(void **state)
+{
+	start_sleeper("leader");
+	must(machine_exec(&machine, "leader", "follower", "echo here; sleep 1000", false));
+	must(machine_start(&machine, "leader", "follower"));
+	machine_wait_output(&machine, "leader", "follower", "here");
+	must(machine_kill(&machine, "leader", "", SIGKILL, true));
+	assert_int_equal(machine_wait(&machine, "leader", ""), 137);
+	must(machine_remove(&machine, "leader", ""));
+	assert_int_equal(machine_wait(&machine, "leader", "follower"), 137);
+	assert_int_equal(machine_process(&machine, "leader", "follower")->n_exits, 1);
+}
+
+static void a_job_that_outlives_its_exec_does_not_hold_it_up(void **state)
+{
+	start_sleeper("jobs");
+	must(machine_exec(&machine, "jobs", "one", "sleep 1000 & echo started; exit 4", false));
+	must(machine_start(&machine, "jobs", "one"));
+	assert_int_equal(machine_wait(&machine, "jobs", "one"), 4);
+	assert_string_equal(out_of("jobs", "one"), "started\n");
+	must(machine_remove(&machine, "jobs", "one"));
+	must(machine_kill(&machine, "jobs", "", SIGKILL, true));
+	machine_wait(&machine, "jobs", "");
+	must(machine_remove(&machine, "jobs", ""));
+}
+
 static void what_was_never_started_can_be_killed_and_removed(void **state)
 {
 	must(machine_create(&machine, "idle", "echo never", NULL));
@@ -242,6 +268,8 @@ int main(void)
 		cmocka_unit_test(a_file_of_the_host_is_there_and_what_is_written_comes_back),
 		cmocka_unit_test(a_second_process_runs_beside_the_first),
 		cmocka_unit_test(a_signal_reaches_a_process_and_it_is_told_how_it_ended),
+		cmocka_unit_test(what_runs_beside_a_process_ends_with_it_and_is_told),
+		cmocka_unit_test(a_job_that_outlives_its_exec_does_not_hold_it_up),
 		cmocka_unit_test(what_was_never_started_can_be_killed_and_removed),
 		cmocka_unit_test(a_megabyte_of_output_comes_whole),
 		cmocka_unit_test(a_terminal_has_its_size),

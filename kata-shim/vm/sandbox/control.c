@@ -111,6 +111,12 @@ static void unlink_and_free(struct vm_container *container)
 {
 	struct vm_container **at = &container->vm->containers;
 
+	/* Its processes are gone with it, also those of which the guest has not said so yet. */
+	for (struct vm_process *process = container->execs; process; process = process->next) {
+		agent_cancel(&process->wait);
+		if (process->state == PROCESS_RUNNING)
+			process_exited(process, KILLED);
+	}
 	while (*at != container)
 		at = &(*at)->next;
 	*at = container->next;
@@ -146,16 +152,34 @@ static void on_removed(struct agent_call *call, const struct error *err, const v
 		on_copies_ended(container);
 }
 
+/* Something is under way for one of its processes, which is soon answered. */
+static bool has_busy_exec(const struct vm_container *container)
+{
+	for (const struct vm_process *process = container->execs; process; process = process->next) {
+		if (process->state == PROCESS_STARTING || process->state == PROCESS_ENDING)
+			return true;
+	}
+	return false;
+}
+
+static const char *why_not_removed(const struct vm_container *container)
+{
+	if (container->creating)
+		return "it is being made";
+	if (container->removing)
+		return "it is being removed";
+	if (container->updating)
+		return "it is being updated";
+	if (container->first.state != PROCESS_MADE && container->first.state != PROCESS_ENDED)
+		return "it runs";
+	return has_busy_exec(container) ? "a process beside it is being started or removed" : NULL;
+}
+
 static int check_removal(const struct vm_container *container, struct error *err)
 {
-	enum vm_process_state state = container->first.state;
+	const char *why = why_not_removed(container);
 
-	if (container->creating || container->removing || container->updating || (state != PROCESS_MADE && state != PROCESS_ENDED))
-		return error_set(err, EBUSY, "container %s cannot be removed: %s", container->id,
-				 container->creating   ? "it is being made"
-				 : container->removing ? "it is being removed"
-						       : "it runs");
-	return 0;
+	return why ? error_set(err, EBUSY, "container %s cannot be removed: %s", container->id, why) : 0;
 }
 
 static void remove_later(struct op *op)

@@ -82,7 +82,7 @@ static int add_exec(struct vm *vm, const char *id, const char *exec, struct vm_p
 		r = vm_find_container(vm, id, &container, err);
 	if (r < 0)
 		return r;
-	if (!container->in_guest)
+	if (!container->in_guest || container->removing)
 		return error_set(err, EBUSY, "container %s has no process in the guest, so that none can be executed beside it", id);
 	if (vm_find_process(vm, id, exec, &process, &ignored) == 0)
 		return error_set(err, EEXIST, "container %s has a process %s already", id, exec);
@@ -225,7 +225,7 @@ static int find_living(struct vm *vm, const char *container, const char *exec, s
 	int r = vm_find_process(vm, container, exec, &process, err);
 	if (r < 0)
 		return r;
-	if (process->state == PROCESS_ENDING || process->state == PROCESS_ENDED)
+	if (process->state == PROCESS_ENDING || process->state == PROCESS_ENDED || process->container->removing)
 		return error_set(err, ESRCH, "container %s, process \"%s\" has ended", container, process->exec);
 	r = vm_check(vm, err);
 	if (r == 0)
@@ -313,8 +313,11 @@ static void remove_later(struct op *op)
 
 int process_remove(struct vm_process *process, struct op *op, struct error *err)
 {
-	if (process->state != PROCESS_MADE && process->state != PROCESS_ENDED)
-		return error_set(err, EBUSY, "container %s, process %s cannot be removed: it runs", process->container->id, process->exec);
+	bool is_idle = process->state == PROCESS_MADE || process->state == PROCESS_ENDED;
+
+	if (!is_idle || process->container->removing)
+		return error_set(err, EBUSY, "container %s, process %s cannot be removed: %s", process->container->id, process->exec,
+				 is_idle ? "its container is being removed" : "it runs");
 	process->state = PROCESS_ENDING;
 	op->process = process;
 	op->then = remove_later;
