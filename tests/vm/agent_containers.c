@@ -267,5 +267,6 @@ int main(void)
 		agent_test(test_no_more_containers_than_128),
 	};
 
+	agent_choose_tests();
 	return cmocka_run_group_tests(tests, agent_world_setup, agent_world_teardown);
 }

@@ -30,7 +30,12 @@ in_guest() {
 	[[ $1 == limits || -n ${HOLDFAST_VM_ALL:-} ]] || skip "HOLDFAST_VM_ALL is not set"
 	boot
 	HOLDFAST_AGENT_SOCKET=$BATS_TEST_TMPDIR/agent HOLDFAST_AGENT_COPIES=1 HOLDFAST_AGENT_CONTROLLERS=1 "$HOLDFAST_BUILD/tests/vm/agent_$1" ||
-		{ tail -n 20 "$BATS_TEST_TMPDIR/console"; kill "$qemu"; return 1; }
+		{
+			tail -n 20 "$BATS_TEST_TMPDIR/console" "$BATS_TEST_TMPDIR/qemu"
+			kill "$qemu" || echo "QEMU has ended by itself"
+			wait "$qemu" || echo "QEMU's status is $?"
+			return 1
+		}
 	wait "$qemu"
 }
 

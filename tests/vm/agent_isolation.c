@@ -290,5 +290,6 @@ int main(void)
 		agent_test(test_a_sysctl_of_the_kernel_itself_is_refused),
 	};
 
+	agent_choose_tests();
 	return cmocka_run_group_tests(tests, agent_world_setup, agent_world_teardown);
 }

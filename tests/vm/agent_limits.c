@@ -288,5 +288,6 @@ int main(void)
 		agent_test(test_a_device_that_is_not_its_own_cannot_be_opened),
 	};
 
+	agent_choose_tests();
 	return cmocka_run_group_tests(tests, agent_world_setup, agent_world_teardown);
 }

@@ -285,5 +285,6 @@ int main(void)
 		agent_test(test_a_process_or_container_that_is_not_there_is_named),
 	};
 
+	agent_choose_tests();
 	return cmocka_run_group_tests(tests, setup, agent_world_teardown);
 }

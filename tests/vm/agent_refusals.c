@@ -290,5 +290,6 @@ int main(void)
 		refusal(test_refusals_cost_no_descriptor_and_leave_no_file),
 	};
 
+	agent_choose_tests();
 	return cmocka_run_group_tests(tests, setup, agent_world_teardown);
 }

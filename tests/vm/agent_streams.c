@@ -337,5 +337,6 @@ int main(void)
 		agent_test(test_a_stream_serves_one_call_at_a_time),
 	};
 
+	agent_choose_tests();
 	return cmocka_run_group_tests(tests, agent_world_setup, agent_world_teardown);
 }

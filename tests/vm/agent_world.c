@@ -242,6 +242,12 @@ static bool has_controllers(void)
 	return answer->status == RPC_OK;
 }
 
+void agent_choose_tests(void)
+{
+	if (getenv("HOLDFAST_AGENT_ONLY"))
+		cmocka_set_test_filter(getenv("HOLDFAST_AGENT_ONLY"));
+}
+
 int agent_world_setup(void **state)
 {
 	const char *told = getenv("HOLDFAST_AGENT_SOCKET");

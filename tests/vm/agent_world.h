@@ -22,12 +22,15 @@
  *	HOLDFAST_AGENT_CONTROLLERS=1  it can set limits: nothing is skipped for their sake
  *	HOLDFAST_AGENT_COPIES=1       it has another file system: the containers' root is brought there with CopyFile
  *
+ * HOLDFAST_AGENT_ONLY=PATTERN: only tests whose names match.
+ *
  * A test fails with the first thing that is not as promised; helpers say what they asked for.
  */
 #define AGENT_SANDBOX "sandbox-1"
 #define AGENT_HOSTNAME "pod-1"
 #define AGENT_TIME_MS 60000 /* no answer needs longer, also under an emulated CPU */
 
+void agent_choose_tests(void);
 int agent_world_setup(void **state);    /* an agent with a sandbox, for a whole program */
 int agent_world_teardown(void **state); /* DestroySandbox; ours leaves nothing behind */
 
