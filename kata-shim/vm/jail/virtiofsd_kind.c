@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * To be asked for its version it must be started, in a jail as any other time: a third of all the time that a pod's share takes. So what it
- * said is kept for the next pods, as a symbolic link that leads nowhere and whose text is the answer: <state>/.virtiofsd → "rust 65024 1234
- * …", with all by which a file that was replaced or changed is told.
+ * said is kept for the next pods, in <state>/.virtiofsd: "rust 65024 1234 …", with all by which a file that was replaced or changed is
+ * told.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -97,17 +97,16 @@ static void format_record(const struct virtiofsd *virtiofsd, const struct stat *
 		 is->st_ctim.tv_nsec, virtiofsd->path);
 }
 
-static bool recall(int state, const struct virtiofsd *virtiofsd, const struct stat *is, enum virtiofsd_kind *ret)
+static bool recall(const char *path, const struct virtiofsd *virtiofsd, const struct stat *is, enum virtiofsd_kind *ret)
 {
-	char kept[PATH_MAX], expected[PATH_MAX];
-	ssize_t n = readlinkat(state, RECORD, kept, sizeof(kept) - 1);
+	_cleanup_(buf_free) struct buf kept = BUF_MAX(PATH_MAX);
+	char expected[PATH_MAX];
 
-	if (n < 0)
+	if (access(path, F_OK) < 0 || file_read(path, &kept, NULL) < 0)
 		return false;
-	kept[n] = '\0';
 	for (enum virtiofsd_kind kind = VIRTIOFSD_C; kind <= VIRTIOFSD_RUST; kind++) {
 		format_record(virtiofsd, is, kind, expected);
-		if (strcmp(kept, expected) != 0)
+		if (strcmp(buf_text(&kept), expected) != 0)
 			continue;
 		*ret = kind;
 		return true;
@@ -115,30 +114,28 @@ static bool recall(int state, const struct virtiofsd *virtiofsd, const struct st
 	return false;
 }
 
-/* If it cannot be, it is asked again the next time; so too when another shim is at it. */
-static void remember(int state, const struct virtiofsd *virtiofsd, const struct stat *is, enum virtiofsd_kind kind)
+/* If it cannot be, it is asked again the next time. */
+static void remember(const char *path, const struct virtiofsd *virtiofsd, const struct stat *is, enum virtiofsd_kind kind)
 {
 	char record[PATH_MAX];
 
 	format_record(virtiofsd, is, kind, record);
-	unlinkat(state, RECORD, 0);
-	(void)!symlinkat(record, state, RECORD);
+	(void)!file_write_atomic(path, slice_string(record), 0600, NULL);
 }
 
 int virtiofsd_find_kind(const struct virtiofsd *virtiofsd, enum virtiofsd_kind *ret, struct error *err)
 {
-	_cleanup_close_ int pod = open(virtiofsd->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int state = openat(pod, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *path = NULL;
 	struct stat is;
 
-	if (pod < 0 || state < 0)
-		return error_errno(err, errno, "cannot open %s", virtiofsd->directory);
+	if (asprintf(&path, "%s/../" RECORD, virtiofsd->directory) < 0)
+		return error_nomem(err);
 	if (stat(virtiofsd->path, &is) < 0)
 		return error_errno(err, errno, "cannot find %s", virtiofsd->path);
-	if (recall(state, virtiofsd, &is, ret))
+	if (recall(path, virtiofsd, &is, ret))
 		return 0;
 	int r = ask_kind(virtiofsd, ret, err);
 	if (r == 0)
-		remember(state, virtiofsd, &is, *ret);
+		remember(path, virtiofsd, &is, *ret);
 	return r;
 }
