@@ -226,7 +226,7 @@ static int go_in(int root, struct error *err)
 
 static int finish(const struct jail *jail, struct error *err)
 {
-	const unsigned long quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	const unsigned long quiet = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 
 	if (jail->proc && mount("proc", "/proc", "proc", quiet, jail->proc_all ? "hidepid=2" : "hidepid=2,subset=pid") < 0)
