@@ -52,6 +52,18 @@ setup() { cd "$BATS_TEST_DIRNAME/../.." || return; }
 	unshare --mount sh -c 'mount -t proc proc proc && chroot . /usr/bin/crun --version' | grep -q '^crun version'
 }
 
+@test "the cache keeps what has been asked for within a day" {
+	local cache=$BATS_TEST_TMPDIR/elsewhere kept
+	mkdir -p "$cache/guest/guest-0123456789ab"
+	touch -d '2 days ago' "$cache/guest/guest-0123456789ab"
+	ln -s "$(readlink -f "$guest/../packages")" "$cache/guest/packages"
+	cp -r "$guest" "$cache/guest"
+	touch -d '2 days ago' "$cache/guest/${guest##*/}"
+	kept=$(HOLDFAST_CACHE=$cache kata-shim/guest/build --agent "$agent")
+	[[ $kept == "$cache/guest/${guest##*/}" ]]
+	[[ -e $kept/guest.json && ! -e $cache/guest/guest-0123456789ab ]]
+}
+
 @test "an agent that is not static is refused" {
 	run -1 kata-shim/guest/build --agent "$(command -v cmp)" --output "$BATS_TEST_TMPDIR/none"
 	[[ $output == *"is not static"* ]]
