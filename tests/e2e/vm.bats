@@ -22,6 +22,7 @@ setup_file() {
 	kind: RuntimeClass
 	metadata: {name: holdfast-kata}
 	handler: holdfast-kata
+	overhead: {podFixed: {memory: 256Mi}}
 	END
 }
 
