@@ -215,7 +215,9 @@ int container_command(struct container *container, const struct crun_command *co
 {
 	if (container->crun)
 		return error_set(err, ESTALE, "container %s: another call about it is not answered yet", container->id);
-	int r = crun_start(container->all->agent, command, ended ? ended : on_command_ended, container, &container->crun, err);
+	struct crun_command timed = *command;
+	timed.left_ms = call ? ttrpc_call_left_ms(call) : 0;
+	int r = crun_start(container->all->agent, &timed, ended ? ended : on_command_ended, container, &container->crun, err);
 	if (r < 0)
 		return error_wrap(err, "container %s", container->id);
 	container->call = call;

@@ -34,6 +34,7 @@ struct crun {
 	pid_t pid;
 	int log, pid_file;
 	bool killed, late;
+	uint64_t time_ms;
 	crun_ended *ended;
 	void *context;
 	char verb[16];
@@ -83,7 +84,10 @@ static int judge(const struct crun *crun, int status, struct error *err)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (crun->late)
-		return error_set(err, ETIMEDOUT, "crun %s did not end in %d seconds", crun->verb, CRUN_TIME_MAX_MS / 1000);
+		return error_set(
+			err, ETIMEDOUT,
+			"crun %s did not end in %.1f seconds: the guest is too slow, or a file system that the host shares does not answer",
+			crun->verb, (double)crun->time_ms / 1000);
 	if (crun->killed)
 		return error_set(err, ECANCELED, "crun %s was given up, because the container is removed", crun->verb);
 	read_words(crun, words);
@@ -206,6 +210,14 @@ static int begin(struct crun *crun, const struct crun_command *command, struct e
 	return 0;
 }
 
+/* Before the caller's own end, who would else never hear why. */
+static uint64_t choose_time(uint64_t left_ms)
+{
+	const uint64_t time_ms = left_ms - left_ms / 10;
+
+	return left_ms > 0 && time_ms < CRUN_TIME_MAX_MS ? time_ms : CRUN_TIME_MAX_MS;
+}
+
 int crun_start(struct agent *agent, const struct crun_command *command, crun_ended *ended, void *context, struct crun **ret,
 	       struct error *err)
 {
@@ -227,7 +239,8 @@ int crun_start(struct agent *agent, const struct crun_command *command, crun_end
 		crun_free(crun);
 		return r;
 	}
-	uv_timer_start(&crun->timer, on_late, CRUN_TIME_MAX_MS, 0);
+	crun->time_ms = choose_time(command->left_ms);
+	uv_timer_start(&crun->timer, on_late, crun->time_ms, 0);
 	*ret = crun;
 	return 0;
 }

@@ -9,13 +9,14 @@
 struct crun;
 
 #define CRUN_ROOT GUEST_STATE "/crun" /* crun's own state */
-#define CRUN_TIME_MAX_MS 60000        /* then it is killed */
+#define CRUN_TIME_MAX_MS 60000        /* then it is killed; or a tenth of its time before the call that it serves ends */
 #define CRUN_WORDS_MAX 384            /* of what it said, in the error */
 
 struct crun_command {
 	const char *const *args; /* NULL behind the last; "create", "--bundle=/", …, "id" */
 	struct slice input;      /* copied; the command reads it at CRUN_INPUT */
 	const int *stdio;        /* three descriptors that become its 0, 1 and 2; NULL: /dev/null */
+	uint64_t left_ms;        /* of its call (ttrpc_call_left_ms); 0: no end */
 };
 #define CRUN_INPUT "/proc/self/fd/4"
 #define CRUN_PID_FILE "/proc/self/fd/5" /* for --pid-file */

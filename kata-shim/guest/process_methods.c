@@ -46,7 +46,7 @@ static int begin_exec(struct process *process, const struct buf *config, struct 
 				     process->terminal ? console.path : NULL,
 				     id,
 				     NULL };
-	const struct crun_command command = { args, buf_view(config), process_stdio(process) };
+	const struct crun_command command = { args, buf_view(config), process_stdio(process), ttrpc_call_left_ms(call) };
 
 	int r = crun_start(process->agent, &command, on_executed, process, &process->crun, err);
 	if (r == 0)

@@ -200,6 +200,25 @@ static void test_a_mount_that_cannot_be_is_named(void **state)
 	agent_expect(sample_create(&sample), RPC_UNKNOWN, "nosuchfs"); /* and nothing of it is in the way of another */
 }
 
+static void test_a_file_system_that_does_not_answer_holds_up_one_container_only(void **state)
+{
+	struct sample sample;
+
+	if (!agent_pid())
+		skip();
+	sample_init(&sample, "stuck", "true");
+	sample.root.path = (char *)agent_stuck();
+	struct answer *answer = agent_begin_within("CreateContainer", &sample.request.base, 3000);
+	agent_expect_output("web", "echo well", "well\n", 0);
+	assert_true(agent_ends_within(answer, AGENT_TIME_MS));
+	agent_expect(answer, RPC_DEADLINE_EXCEEDED, "container stuck: crun create did not end in 2.");
+	answer = agent_begin_within("CreateContainer", &sample.request.base, 60000);
+	agent_ends_within(NULL, 300);
+	agent_remove("stuck");
+	assert_true(agent_ends_within(answer, AGENT_TIME_MS));
+	agent_expect(answer, RPC_CANCELLED, "container stuck: crun create was given up, because the container is removed");
+}
+
 static void test_an_id_is_taken_until_its_container_is_removed(void **state)
 {
 	struct sample sample;
@@ -262,6 +281,7 @@ int main(void)
 		agent_test(test_a_program_that_is_not_there_is_named),
 		agent_test(test_a_program_that_may_not_be_run_is_refused),
 		agent_test(test_a_mount_that_cannot_be_is_named),
+		agent_test(test_a_file_system_that_does_not_answer_holds_up_one_container_only),
 		agent_test(test_an_id_is_taken_until_its_container_is_removed),
 		agent_test(test_a_container_is_started_once),
 		agent_test(test_no_more_containers_than_128),

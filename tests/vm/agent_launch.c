@@ -54,6 +54,18 @@ static void make_cgroups(const char *directory)
 	must(unshare(CLONE_NEWCGROUP) == 0, "cgroup namespace");
 }
 
+/* A file system whose server never answers, as a host's may. */
+static void mount_stuck(const char *directory)
+{
+	char path[160], options[64];
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	must(fd >= 0, "/dev/fuse");
+	snprintf(path, sizeof(path), "%s/stuck", directory);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	must(mkdir(path, 0755) == 0 && mount("stuck", path, "fuse", 0, options) == 0, path);
+}
+
 static const char *program(void)
 {
 	static char path[256];
@@ -83,6 +95,7 @@ static _Noreturn void be_between(const char *directory, const char *socket, int 
 	must(unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) == 0, "namespaces");
 	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private mounts");
 	make_cgroups(directory);
+	mount_stuck(directory);
 	const pid_t pid = fork();
 	if (pid == 0)
 		be_process_1(socket);

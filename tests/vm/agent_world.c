@@ -40,7 +40,7 @@ static void on_end(void *context, enum rpc_status status, const char *words)
 	snprintf(answer->words, sizeof(answer->words), "%s", words);
 }
 
-static struct answer *begin(const char *service, const char *method, struct slice message)
+static struct answer *begin_within(const char *service, const char *method, struct slice message, uint64_t ms)
 {
 	struct answer *answer = calloc(1, sizeof(*answer));
 	struct ttrpc_client_call *call;
@@ -49,19 +49,29 @@ static struct answer *begin(const char *service, const char *method, struct slic
 	assert_non_null(answer);
 	*answer = (struct answer){ .next = world.answers, .method = method, .bytes = BUF_MAX(TTRPC_MESSAGE_MAX) };
 	world.answers = answer;
-	const struct ttrpc_request request = { .service = service, .method = method, .message = message };
+	const struct ttrpc_request request = { .service = service, .method = method, .message = message, .timeout_ms = ms };
 	const struct ttrpc_receiver receiver = { on_message, on_end, answer };
 	if (ttrpc_client_call(world.client, &request, &receiver, &call, &err) < 0)
 		fail_msg("%s: %s", method, err.message);
 	return answer;
 }
 
-struct answer *agent_begin(const char *method, const ProtobufCMessage *request)
+static struct answer *begin(const char *service, const char *method, struct slice message)
+{
+	return begin_within(service, method, message, 0);
+}
+
+struct answer *agent_begin_within(const char *method, const ProtobufCMessage *request, uint64_t ms)
 {
 	_cleanup_(buf_free) struct buf bytes = BUF_MAX(TTRPC_MESSAGE_MAX);
 
 	message_write(request, &bytes);
-	return begin("grpc.AgentService", method, buf_view(&bytes));
+	return begin_within("grpc.AgentService", method, buf_view(&bytes), ms);
+}
+
+struct answer *agent_begin(const char *method, const ProtobufCMessage *request)
+{
+	return agent_begin_within(method, request, 0);
 }
 
 struct answer *agent_begin_bytes(const char *method, struct slice request)
@@ -158,6 +168,14 @@ int agent_test_teardown(void **state)
 }
 
 /* ── Which agent it is ── */
+
+const char *agent_stuck(void)
+{
+	static char path[80];
+
+	snprintf(path, sizeof(path), "%s/stuck", world.directory);
+	return path;
+}
 
 pid_t agent_pid(void)
 {

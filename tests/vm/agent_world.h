@@ -40,6 +40,7 @@ int agent_test_teardown(void **state);
 void agent_keep(void);
 void agent_note(const char *id, bool made);
 
+const char *agent_stuck(void);      /* a path whose file system does not answer; only on this machine */
 pid_t agent_pid(void);              /* of ours on this machine; else 0 */
 bool agent_is_ours(void);           /* wherever it runs */
 void agent_needs_ours(void);        /* skips the test if it is another one */
@@ -58,6 +59,8 @@ struct answer {
 
 /* Begins a call of AgentService; the answer lives until the end of the program. */
 struct answer *agent_begin(const char *method, const ProtobufCMessage *request);
+/* The same, with a time after which both sides give it up. */
+struct answer *agent_begin_within(const char *method, const ProtobufCMessage *request, uint64_t ms);
 struct answer *agent_begin_bytes(const char *method, struct slice request);
 /* Lets things happen until it has ended; false if it has not after so long. */
 bool agent_ends_within(const struct answer *answer, unsigned ms);
