@@ -31,6 +31,15 @@ bool is_installed(const char *program)
 	return access(program, X_OK) == 0;
 }
 
+void clear_cgroup(const char *path)
+{
+	_cleanup_(cgroup_freep) struct cgroup *cgroup = NULL;
+	struct error err;
+
+	must(cgroup_open(path, false, &cgroup, &err), &err);
+	must(cgroup_clear(cgroup, 5000, &err), &err);
+}
+
 int lab_setup(void **state)
 {
 	struct lab *lab = calloc(1, sizeof(*lab));
@@ -43,7 +52,9 @@ int lab_setup(void **state)
 	snprintf(lab->output, sizeof(lab->output), "%s/output", lab->pod);
 	must(ids_take(lab->state, "pod1", FIRST_ID, 2000, &lab->ids, &err), &err);
 	must(ids_user_namespace(&lab->ids, &lab->user_namespace, &err), &err);
-	must(cgroup_open(CGROUP, true, &lab->cgroup, &err), &err);
+	snprintf(lab->cgroup_parent, sizeof(lab->cgroup_parent), "/holdfast-jail-%d", getpid());
+	snprintf(lab->cgroup_path, sizeof(lab->cgroup_path), "%s/pod1", lab->cgroup_parent);
+	must(cgroup_open(lab->cgroup_path, true, &lab->cgroup, &err), &err);
 	lab->output_fd = open(lab->output, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(lab->output_fd >= 0);
 	*state = lab;
@@ -56,9 +67,9 @@ int lab_teardown(void **state)
 	char share[128];
 	struct error err;
 
-	must(cgroup_kill(lab->cgroup, 5000, &err), &err);
-	must(cgroup_remove(lab->cgroup, &err), &err);
 	cgroup_free(lab->cgroup);
+	clear_cgroup(lab->cgroup_path);
+	clear_cgroup(lab->cgroup_parent);
 	close(lab->user_namespace);
 	close(lab->output_fd);
 	unlink(lab->output);

@@ -18,12 +18,12 @@
 
 /* A pod with real ids and a real cgroup, and programs in its jail, looked at through /proc. */
 #define FIRST_ID 0x70000000u
-#define CGROUP "/holdfast-test/pod1"
 
 struct lab {
 	char state[64], pod[80]; /* directories: …, …/pod1 */
 	struct ids ids;
 	int user_namespace;
+	char cgroup_parent[40], cgroup_path[48]; /* of this process alone: /holdfast-jail-…/pod1 */
 	struct cgroup *cgroup;
 	char output[96]; /* the programs' */
 	int output_fd;
@@ -57,5 +57,8 @@ bool has_ended(const struct jail_process *process, int timeout_ms);
 
 /* Setup of a group of tests: a mount namespace of their own, where version 2 is the only cgroup file system. */
 int leave_version_2_alone(void **state);
+
+/* What is in there is killed, and it is removed. */
+void clear_cgroup(const char *path);
 
 #endif

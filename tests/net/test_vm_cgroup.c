@@ -30,20 +30,11 @@ static struct cgroup *must_open(const char *path, bool make)
 	return cgroup;
 }
 
-static void remove_path(const char *path)
-{
-	_cleanup_(cgroup_freep) struct cgroup *cgroup = must_open(path, false);
-	struct error err;
-
-	must(cgroup_kill(cgroup, 5000, &err), &err);
-	must(cgroup_remove(cgroup, &err), &err);
-}
-
 static int teardown(void **state)
 {
-	remove_path(PATH);
-	remove_path(PARENT "/pod1");
-	remove_path(PARENT);
+	clear_cgroup(PATH);
+	clear_cgroup(PARENT "/pod1");
+	clear_cgroup(PARENT);
 	return 0;
 }
 
@@ -156,9 +147,9 @@ static void a_path_is_enough_to_kill_and_remove(void **state)
 	must(cgroup_add(made, pid, &err), &err);
 	assert_int_equal(cgroup_remove(made, &err), -EBUSY);
 	cgroup_free(made);
-	remove_path(PATH);
+	clear_cgroup(PATH);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	remove_path(PATH);
+	clear_cgroup(PATH);
 }
 
 static void one_that_is_nowhere_is_empty(void **state)

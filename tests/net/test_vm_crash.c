@@ -23,7 +23,8 @@
 #define CRASH_ID 0x7a000000u /* what other tests on this machine do not have */
 #define ROUNDS 40
 #define POD "crash"
-#define PODS_CGROUP "/holdfast-test/crash"
+#define CGROUP_PARENT "/holdfast-crash-test"
+#define PODS_CGROUP CGROUP_PARENT "/pod"
 
 struct place {
 	char state[64], pod[80], share[96], source[96];
@@ -174,6 +175,7 @@ static void a_shim_killed_at_any_moment_leaves_nothing_that_is_not_found(void **
 		clean_up(&place);
 		assert_nothing_is_left(&place);
 	}
+	clear_cgroup(CGROUP_PARENT);
 	char record[96];
 	snprintf(record, sizeof(record), "%s/.virtiofsd", place.state);
 	assert_int_equal(unlink(record) | rmdir(place.source) | rmdir(place.state), 0);

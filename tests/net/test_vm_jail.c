@@ -71,7 +71,7 @@ static void assert_in_cgroup(const struct lab *lab, pid_t pid)
 		const char *path = strchr(strchr(line, ':') + 1, ':') + 1;
 		if (unified != (strncmp(line, "0::", 3) == 0))
 			continue;
-		if (strcmp(path, CGROUP) != 0)
+		if (strcmp(path, lab->cgroup_path) != 0)
 			fail_msg("it is in %s", line);
 		there++;
 	}
