@@ -42,7 +42,11 @@ restart_containerd() {
 	k wait node --all --for=condition=Ready --timeout=60s >/dev/null
 }
 
-rules() { node 1 exec sh -c '{ cat "$0.before"; printf "sandbox:\n  rules: %s\n" "$1"; } >"$0.new" && mv "$0.new" "$0"' "$CONFIG" "$1"; }
+# VMs have no guest to boot here.
+rules() {
+	node 1 exec sh -c '{ cat "$0.before"; printf "sandbox:\n  vm: {accelerator: tcg, guest: /opt/holdfast/no-guest}\n  rules: %s\n" "$1"; } >"$0.new" &&
+		mv "$0.new" "$0"' "$CONFIG" "$1"
+}
 
 # refused NAMESPACE/NAME TEXT: it does not start, and `kubectl describe pod` says this.
 refused() {
@@ -83,6 +87,7 @@ uid_of() { k get pod -n "${1%/*}" "${1#*/}" -o 'jsonpath={.metadata.uid}'; }
 }
 
 @test "a pod of the RuntimeClass for VMs does not start, and kubectl says what is missing" {
+	rules '[]'
 	SPEC='  runtimeClassName: holdfast-kata' pod green/vm 1 | k apply -f - >/dev/null
 	refused green/vm 'pod "green/vm" must run in vm (handler holdfast-kata): '
 	has_no_record green/vm

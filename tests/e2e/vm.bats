@@ -33,6 +33,7 @@ teardown_file() {
 	for i in 1 2; do
 		node $i exec "$HOLDFAST_BUILD/bin/holdfast-node" containerd-config --remove
 		node $i exec mv "$CONFIG.before" "$CONFIG"
+		node $i exec rm -r /opt/holdfast/share/holdfast
 		restart_containerd $i
 	done
 }
