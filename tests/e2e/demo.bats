@@ -37,7 +37,25 @@ step() { sed -n "/^$1\. /,/^[0-9]*\. /p" "$said"; }
 	step 9 | grep -E '^✗  data/backup .*/db-password/password is gone$'
 	step 9 | grep -E '^✗  data/backup .*Insufficient tpm.holdfast/db-password'
 	step 9 | grep -E '^db-password +[0-9]+ +revoked '
-	sed -n '/^10\. /,$p' "$said" | grep -E '^✓  data/backup .*/db-password/password: third-password$'
+	step 10 | grep -E '^✓  data/backup .*/db-password/password: third-password$'
+}
+
+@test "one pod twice: one has the node's kernel, the other one of its own" {
+	step 11 | grep -Fx "$(uname -r)"
+	step 11 | grep -E '^[0-9.-]+-cloud-amd64$'
+}
+
+@test "the same policy governs both" {
+	# to the twin by TCP and UDP, to the one in the VM by both, to api, db and dns
+	row() { step 12 | awk -v from="$1" '$1 == from { print $2 $3 $4 $5 $6 $7 $8 }'; }
+	[[ $(row visitors/client) == ✓✗✓✗✗✗✓ ]]
+	[[ $(row shop/twin) == ··✗✗✓✗✓ ]]
+	[[ $(row shop/twin-vm) == ✗✗··✓✗✓ ]]
+}
+
+@test "a secret that is for pods in VMs reaches the one that is, and the other is told why not" {
+	step 13 | grep -E '^✗  data/vault +secret "disk-key" '
+	step 13 | grep -E '^✓  data/vault-vm .*/disk-key/key: only-in-a-vm$'
 }
 
 @test "every line that README.md quotes is what the demo says" {
