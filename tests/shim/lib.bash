@@ -213,8 +213,8 @@ node_inventory() {
 	done
 	awk '{ print "mount " $5 }' /proc/1/mountinfo
 	find /sys/fs/cgroup/*"$CGROUP" -mindepth 1 -type d -printf 'cgroup %p\n' 2>/dev/null
-	# Not which guest has been checked: that stays for the next VM.
-	find /run/netns /run/containerd /run/holdfast ! -type d ! -path /run/holdfast/vm/.guest -printf 'file %p\n' 2>/dev/null
+	# Not which guest has been checked, and which virtiofsd it is: that stays for the next VM.
+	find /run/netns /run/containerd /run/holdfast ! -type d ! -path '/run/holdfast/vm/.[gv]*' -printf 'file %p\n' 2>/dev/null
 	find /run/containerd /var/lib/containerd -path '*/k8s.io/*' -prune -printf 'directory %p\n'
 	find /{run,var/lib}/containerd/io.containerd.grpc.v1.cri/{sandboxes,containers} -mindepth 1 -prune -printf 'directory %p\n' 2>/dev/null
 	find /var/lib/cni -name '10.*' -printf 'address %f\n' 2>/dev/null
