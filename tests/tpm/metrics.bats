@@ -20,8 +20,8 @@ setup() {
 		  sandboxes: $PWD/sandboxes
 		  socket: $PWD/s
 	END
-	in_net "$HOLDFAST_BUILD/bin/holdfast-tpm" serve --config holdfast.yaml >log 2>&1 3>&- &
-	DAEMON=$!
+	ip netns exec "$NETNS" "$HOLDFAST_BUILD/bin/holdfast-tpm" serve --config holdfast.yaml >log 2>&1 3>&- &
+	DAEMON=$! # not that of a shell around it, as with in_net
 	until metrics >/dev/null; do kill -0 "$DAEMON" || { cat log; return 1; }; done
 }
 
