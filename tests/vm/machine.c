@@ -3,66 +3,16 @@
 
 #include "tests/unit/common/cmocka_all.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "common/base/file.h"
 #include "kata-shim/vm/jail/harden.h"
+#include "tests/vm/machine_internal.h"
 
 #define TICK_MS 5
 #define PATIENCE_S 120
-
-static struct machine *machine_now;
-
-/* ── Shell, files ── */
-
-/* A confined process starts no program; one that was forked before does it. */
-static int commands = -1;
-static bool is_confined;
-
-static _Noreturn void do_commands(int from)
-{
-	char command[1024];
-	ssize_t n;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while ((n = recv(from, command, sizeof(command) - 1, 0)) > 0) {
-		command[n] = '\0';
-		const int status = system(command);
-		if (send(from, &status, sizeof(status), 0) < 0)
-			break;
-	}
-	_exit(0);
-}
-
-static int do_command(const char *command)
-{
-	int status = -1;
-
-	if (commands < 0)
-		return system(command);
-	if (send(commands, command, strlen(command), 0) < 0 || recv(commands, &status, sizeof(status), 0) != sizeof(status))
-		return -1;
-	return status;
-}
-
-void machine_shell(const char *format, ...)
-{
-	char command[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(command, sizeof(command), format, arguments);
-	va_end(arguments);
-	if (do_command(command) != 0)
-		fail_msg("%s", command);
-}
 
 static void find_guest(struct machine *machine)
 {
@@ -80,78 +30,6 @@ static void find_guest(struct machine *machine)
 	if (!build || !fgets(path, sizeof(path), build) || pclose(build) != 0)
 		fail_msg("%s: no guest; run in the root of the tree, or set HOLDFAST_GUEST", command);
 	path[strcspn(path, "\n")] = 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	struct error err;
-
-	if (file_write_atomic(path, slice_string(text), 0644, &err) < 0)
-		fail_msg("%s", err.message);
-}
-
-/* ── Bundles ── */
-
-static void make_root(const char *directory)
-{
-	machine_shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
-		      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
-		      "for a in sh grep cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir; do "
-		      "ln -sf busybox %s/rootfs/bin/$a; done",
-		      directory, directory, directory, directory, directory, directory, directory, directory);
-}
-
-static void write_config(struct machine *machine, const char *id, const char *script, const struct machine_wishes *wishes)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
-	bool own = strcmp(id, machine->id) == 0;
-	char path[PATH_MAX];
-
-	buf_printf(&text, "{\"ociVersion\": \"1.0.2\", \"hostname\": \"%s\", \"root\": {\"path\": \"rootfs\"},", own ? "pod-of-tests" : "");
-	buf_printf(&text, "\"process\": {\"cwd\": \"/\", %s \"terminal\": %s, \"user\": {\"uid\": 0, \"gid\": 0}, \"args\": [",
-		   wishes->process ? wishes->process : "", wishes->terminal ? "true" : "false");
-	buf_string(&text, own ? "\"/bin/sleep\", \"1000000\"" : "\"/bin/sh\", \"-c\", ");
-	if (!own)
-		buf_json_string(&text, slice_string(script));
-	buf_string(&text, "], \"env\": [\"PATH=/bin\"], \"capabilities\": {\"bounding\": [\"CAP_KILL\"], \"effective\": [\"CAP_KILL\"], "
-			  "\"permitted\": [\"CAP_KILL\"]}}, \"mounts\": [");
-	buf_string(&text, wishes->mounts ? wishes->mounts : "");
-	buf_string(&text,
-		   "{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"},"
-		   "{\"destination\": \"/dev\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\", \"mode=755\"]},"
-		   "{\"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\", \"options\": "
-		   "[\"newinstance\", \"ptmxmode=0666\", \"mode=0620\"]}],");
-	/* The pod's limits are 64 MiB and one CPU. */
-	buf_printf(&text,
-		   "\"annotations\": {\"io.kubernetes.cri.container-type\": \"%s\", \"io.kubernetes.cri.sandbox-id\": \"%s\", "
-		   "\"io.kubernetes.cri.sandbox-uid\": \"" MACHINE_UID
-		   "\", \"io.kubernetes.cri.sandbox-memory\": \"67108864\", \"io.kubernetes.cri.sandbox-cpu-quota\": \"100000\", "
-		   "\"io.kubernetes.cri.sandbox-cpu-period\": \"100000\"},",
-		   own ? "sandbox" : "container", machine->id);
-	buf_printf(&text, "\"linux\": {%s \"cgroupsPath\": \"/holdfast-vm-test/%s\", \"namespaces\": [{\"type\": \"mount\"},",
-		   wishes->linux_ ? wishes->linux_ : "", id);
-	if (own)
-		buf_printf(&text,
-			   "{\"type\": \"pid\"}, {\"type\": \"ipc\"}, {\"type\": \"uts\"}, {\"type\": \"network\", \"path\": \"%s\"}]}}",
-			   machine->network);
-	else
-		buf_printf(
-			&text,
-			"{\"type\": \"pid\", \"path\": \"%s\"}, {\"type\": \"ipc\", \"path\": \"/proc/4242/ns/ipc\"}, "
-			"{\"type\": \"uts\", \"path\": \"/proc/4242/ns/uts\"}, {\"type\": \"network\", \"path\": \"/proc/4242/ns/net\"}]}}",
-			wishes->pid_namespace ? wishes->pid_namespace : "");
-	snprintf(path, sizeof(path), "%s/%s/config.json", machine->directory, id);
-	assert_int_equal(text.failed, 0);
-	write_file(path, buf_text(&text));
-}
-
-static void make_bundle(struct machine *machine, const char *id, const char *script, const struct machine_wishes *wishes)
-{
-	char directory[160];
-
-	snprintf(directory, sizeof(directory), "%s/%s", machine->directory, id);
-	make_root(directory);
-	write_config(machine, id, script, wishes);
 }
 
 /* ── Answers ── */
@@ -208,7 +86,7 @@ static void on_lost(void *context, const char *why)
 
 static int on_started(void *context, struct error *err)
 {
-	return is_confined ? harden_shim(SANDBOX_ENFORCE, err) : 0;
+	return machine_is_confined ? harden_shim(SANDBOX_ENFORCE, err) : 0;
 }
 
 static const struct vm_listener listener = { on_exited, on_oom, on_lost, on_started };
@@ -298,7 +176,6 @@ void machine_prepare(struct machine *machine, bool network)
 	struct error err;
 
 	*machine = (struct machine){ .directory = "/tmp/holdfast-machine.XXXXXX" };
-	machine_now = machine;
 	assert_non_null(mkdtemp(machine->directory));
 	assert_int_equal(chmod(machine->directory, 0755), 0);
 	snprintf(machine->id, sizeof(machine->id), "sb%d", getpid());
@@ -328,25 +205,11 @@ void machine_prepare(struct machine *machine, bool network)
 			      "10.231.7.1",
 			      getpid());
 	}
-	make_bundle(machine, machine->id, NULL, &none);
+	machine_make_bundle(machine, machine->id, NULL, &none);
 	char bundle[160];
 	snprintf(bundle, sizeof(bundle), "%s/%s", machine->directory, machine->id);
 	if (vm_new(&machine->loop, machine->id, bundle, &machine->settings, &listener, machine, &machine->vm, &err) < 0)
 		fail_msg("%s", err.message);
-}
-
-void machine_confine(void)
-{
-	int ends[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-	if (fork() == 0) {
-		close(ends[0]);
-		do_commands(ends[1]);
-	}
-	close(ends[1]);
-	commands = ends[0];
-	is_confined = sandbox_is_complete();
 }
 
 int machine_boot(struct machine *machine)
@@ -460,7 +323,7 @@ int machine_create(struct machine *machine, const char *container, const char *s
 	char bundle[160];
 
 	wishes = wishes ? wishes : &none;
-	make_bundle(machine, container, script, wishes);
+	machine_make_bundle(machine, container, script, wishes);
 	snprintf(bundle, sizeof(bundle), "%s/%s", machine->directory, container);
 	const struct vm_stdio stdio = add_process(machine, container, "", wishes->terminal, wishes->input);
 	vm_create(machine->vm, container, bundle, NULL, 0, &stdio, on_done, machine);
@@ -543,67 +406,4 @@ uint32_t machine_run(struct machine *machine, const char *container, const char 
 	if (machine_remove(machine, container, "") < 0)
 		fail_msg("%s", machine->err.message);
 	return status;
-}
-
-/* ── What is left ── */
-
-static unsigned count_entries(const char *path)
-{
-	DIR *directory = opendir(path);
-	unsigned n = 0;
-
-	if (!directory)
-		return 0;
-	while (readdir(directory))
-		n++;
-	closedir(directory);
-	return n;
-}
-
-static unsigned run_number(const char *command)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(64);
-	char path[64];
-
-	snprintf(path, sizeof(path), "/tmp/holdfast-number.%d", getpid());
-	machine_shell("%s >%s", command, path);
-	assert_int_equal(file_read(path, &text, NULL), 0);
-	unlink(path);
-	return (unsigned)strtoul(buf_text(&text), NULL, 10);
-}
-
-struct machine_count machine_count(void)
-{
-	char children[96], cgroups[96], states[96];
-	uv_loop_t loop;
-
-	/* libuv keeps what it needs once. */
-	assert_int_equal(uv_loop_init(&loop), 0);
-	uv_loop_close(&loop);
-	snprintf(children, sizeof(children), "cat /proc/%d/task/*/children | wc -w", getpid());
-	snprintf(cgroups, sizeof(cgroups), "find /sys/fs/cgroup -type d -name sb%d | wc -l", getpid());
-	snprintf(states, sizeof(states), "ls -d /run/holdfast-machine.%d 2>/dev/null | wc -l", getpid());
-	return (struct machine_count){
-		.descriptors = count_entries("/proc/self/fd"),
-		.mounts = run_number("grep holdfast-machine /proc/self/mountinfo | wc -l"),
-		.children = run_number(children),
-		.cgroups = run_number(cgroups),
-		.states = run_number(states),
-	};
-}
-
-void machine_expect_count(const struct machine_count *before)
-{
-	const struct machine_count after = machine_count();
-	char command[96];
-
-	if (after.children != before->children || after.descriptors != before->descriptors) {
-		snprintf(command, sizeof(command), "ps -o pid,stat,args --ppid %d; ls -l /proc/%d/fd", getpid(), getpid());
-		(void)!do_command(command);
-	}
-	assert_int_equal(after.children, before->children);
-	assert_int_equal(after.mounts, before->mounts);
-	assert_int_equal(after.cgroups, before->cgroups);
-	assert_int_equal(after.descriptors, before->descriptors);
-	assert_int_equal(after.states, before->states);
 }
