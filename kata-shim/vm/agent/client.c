@@ -33,6 +33,15 @@ static int errno_of(enum rpc_status status)
 	return codes[status] ? codes[status] : EIO;
 }
 
+/* ttrpc-rust, and so Kata's agent, says of a method that it has it not, but of a service that the request is wrong. */
+static bool is_unknown_service(enum rpc_status status, const char *words)
+{
+	static const char end[] = " service does not exist";
+	const size_t n = strlen(words);
+
+	return status == RPC_INVALID_ARGUMENT && n >= sizeof(end) && strcmp(words + n - (sizeof(end) - 1), end) == 0;
+}
+
 static void on_agent_closed(uv_handle_t *handle)
 {
 	free(handle->data);
@@ -89,6 +98,8 @@ static void on_end(void *context, enum rpc_status status, const char *words)
 	struct error err;
 
 	show_sentence(slice_string(words), text, sizeof(text));
+	if (is_unknown_service(status, words))
+		status = RPC_UNIMPLEMENTED;
 	if (status != RPC_OK)
 		error_set(&err, errno_of(status), "%s", *text ? text : rpc_status_name(status));
 	else if (call->why)

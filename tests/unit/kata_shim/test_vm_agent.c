@@ -149,6 +149,16 @@ static void statuses_become_codes(void **state)
 	}
 }
 
+/* As ttrpc-rust 0.9 says it. */
+static void a_service_that_the_agent_has_not_is_a_method_that_it_has_not(void **state)
+{
+	world.say = RPC_INVALID_ARGUMENT;
+	world.words = "holdfast.Guest service does not exist";
+	start_container();
+	await(1);
+	assert_int_equal(world.code, ENOSYS);
+}
+
 static void words_cannot_steer_a_terminal_and_are_cut(void **state)
 {
 	static char words[2000] = "\033[2J\ntime=now msg=\"all is well\"\302\233";
@@ -304,6 +314,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_nobody_reads_may_be_garbage_of_any_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_error_names_method_container_and_what_the_agent_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(statuses_become_codes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_service_that_the_agent_has_not_is_a_method_that_it_has_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(words_cannot_steer_a_terminal_and_are_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_answer_that_is_none_is_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_answer_larger_than_any_is_not_read, set_up, tear_down),
