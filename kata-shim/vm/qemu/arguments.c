@@ -25,7 +25,7 @@
 #define TRANSLATIONS_MIB "64" /* of code by TCG; its default is 1 GiB for each VM, and a guest that boots makes 45 MiB of it */
 #define KATA_PARAMETERS                                                                                                                    \
 	"tsc=reliable no_timer_check rcupdate.rcu_expedited=1 cryptomgr.notests net.ifnames=0 quiet panic=-1 "                             \
-	"systemd.show_status=false agent.guest_components_procs=none"
+	"cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1 systemd.show_status=false agent.guest_components_procs=none"
 #define KATA_IMAGE_PARAMETERS                                                                                                              \
 	"root=/dev/vda1 rootfstype=ext4 rootflags=data=ordered,errors=remount-ro ro systemd.unit=kata-containers.target "                  \
 	"systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket"
