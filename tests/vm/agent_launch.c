@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/vm/agent_world.h"
 
@@ -66,12 +67,16 @@ static void mount_stuck(const char *directory)
 	must(mkdir(path, 0755) == 0 && mount("stuck", path, "fuse", 0, options) == 0, path);
 }
 
+/* That of a build with sanitizers is not the one that boots. */
 static const char *program(void)
 {
 	static char path[256];
 	const char *build = getenv("HOLDFAST_BUILD");
 
-	snprintf(path, sizeof(path), "%s/bin/holdfast-guest", build ? build : "build/dev");
+	build = build ? build : "build/dev";
+	snprintf(path, sizeof(path), "%s/tests/support/holdfast-guest", build);
+	if (access(path, X_OK) < 0)
+		snprintf(path, sizeof(path), "%s/bin/holdfast-guest", build);
 	return path;
 }
 
