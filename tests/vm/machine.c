@@ -326,7 +326,7 @@ int machine_create(struct machine *machine, const char *container, const char *s
 	machine_make_bundle(machine, container, script, wishes);
 	snprintf(bundle, sizeof(bundle), "%s/%s", machine->directory, container);
 	const struct vm_stdio stdio = add_process(machine, container, "", wishes->terminal, wishes->input);
-	vm_create(machine->vm, container, bundle, NULL, 0, &stdio, on_done, machine);
+	vm_create(machine->vm, container, bundle, wishes->rootfs, wishes->rootfs ? 1 : 0, &stdio, on_done, machine);
 	int r = answer(machine);
 	if (r < 0)
 		machine->processes[machine->n_processes - 1].status = 0;

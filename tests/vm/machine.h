@@ -64,6 +64,8 @@ struct machine_wishes {
 	const char *process, *linux_, *mounts;
 	const char *pid_namespace; /* path */
 	bool terminal, input;
+	bool all_capabilities;          /* that the guest's root has over files and mounts */
+	const struct vm_rootfs *rootfs; /* NULL: the bundle's own, with busybox */
 };
 /* Created, not started: the shell's command `script`. */
 int machine_create(struct machine *machine, const char *container, const char *script, const struct machine_wishes *wishes);

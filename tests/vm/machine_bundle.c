@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "common/base/array.h"
 #include "common/base/file.h"
 #include "tests/vm/machine_internal.h"
 
@@ -24,6 +25,19 @@ static void make_root(const char *directory)
 		      directory, directory, directory, directory, directory, directory, directory, directory);
 }
 
+/* `all` that are of any use against files. */
+static void write_capabilities(struct buf *text, bool all)
+{
+	static const char *const sets[] = { "bounding", "effective", "permitted" };
+	static const char all_names[] = "\"CAP_CHOWN\", \"CAP_DAC_OVERRIDE\", \"CAP_DAC_READ_SEARCH\", \"CAP_FOWNER\", \"CAP_FSETID\", "
+					"\"CAP_MKNOD\", \"CAP_SETFCAP\", \"CAP_SYS_ADMIN\"";
+
+	buf_string(text, "\"capabilities\": {");
+	for (size_t i = 0; i < ELEMENTS_OF(sets); i++)
+		buf_printf(text, "%s\"%s\": [%s]", i > 0 ? ", " : "", sets[i], all ? all_names : "\"CAP_KILL\"");
+	buf_byte(text, '}');
+}
+
 static void write_config(struct machine *machine, const char *id, const char *script, const struct machine_wishes *wishes)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(64 * 1024);
@@ -36,8 +50,9 @@ static void write_config(struct machine *machine, const char *id, const char *sc
 	buf_string(&text, own ? "\"/bin/sleep\", \"1000000\"" : "\"/bin/sh\", \"-c\", ");
 	if (!own)
 		buf_json_string(&text, slice_string(script));
-	buf_string(&text, "], \"env\": [\"PATH=/bin\"], \"capabilities\": {\"bounding\": [\"CAP_KILL\"], \"effective\": [\"CAP_KILL\"], "
-			  "\"permitted\": [\"CAP_KILL\"]}}, \"mounts\": [");
+	buf_string(&text, "], \"env\": [\"PATH=/bin\"], ");
+	write_capabilities(&text, wishes->all_capabilities);
+	buf_string(&text, "}, \"mounts\": [");
 	buf_string(&text, wishes->mounts ? wishes->mounts : "");
 	buf_string(&text,
 		   "{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"},"
