@@ -61,6 +61,13 @@ static struct cost measure(void)
 	};
 }
 
+/* What a sanitizer sets aside is no memory of the agent's. */
+#ifdef __SANITIZE_ADDRESS__
+static const bool memory_counts = false;
+#else
+static const bool memory_counts = true;
+#endif
+
 static void expect_same(const struct cost *before, const struct cost *after)
 {
 	print_message("# private %lu → %lu KiB, resident %lu KiB\n", before->private_kb, after->private_kb, after->rss_kb);
@@ -69,7 +76,7 @@ static void expect_same(const struct cost *before, const struct cost *after)
 	assert_int_equal(after->states, before->states);
 	assert_int_equal(after->files, before->files);
 	assert_int_equal(after->cgroups, before->cgroups);
-	assert_true(after->private_kb <= before->private_kb + 64);
+	assert_true(!memory_counts || after->private_kb <= before->private_kb + 64);
 }
 
 static int cycles(void)
@@ -163,7 +170,7 @@ static void test_terminals(void **state)
 
 static void test_the_agent_takes_no_more_than_2_mib(void **state)
 {
-	if (!agent_pid())
+	if (!agent_pid() || !memory_counts)
 		skip();
 	for (int i = 0; i < 8; i++) {
 		char id[16];
