@@ -96,6 +96,7 @@ void container_free(struct container *container)
 	cancel(container->call, container);
 	if (container->removal)
 		agent_answer_empty(container->removal, 0, NULL);
+	sub_paths_clear(&container->sub_paths);
 	free(container->id);
 	uv_close((uv_handle_t *)&container->timer, on_closed);
 }

@@ -4,6 +4,7 @@
 
 #include "kata-shim/guest/agent.h"
 #include "kata-shim/guest/process.h"
+#include "kata-shim/guest/sub_path.h"
 
 /*
  * The pod's containers. The methods that serve them are container_methods, process_methods and stream_methods (agent.h).
@@ -37,6 +38,7 @@ struct container {
 	bool joins_pids; /* its processes are among another container's */
 	struct process *first, *execs;
 	size_t n_execs;
+	struct sub_paths sub_paths; /* until crun has bound them */
 	struct crun *crun;          /* a command that is about it as a whole, one at a time; execs have their own */
 	struct ttrpc_call *call;    /* which the command serves */
 	struct ttrpc_call *removal; /* who waits until it is gone */

@@ -30,6 +30,7 @@ static void on_created(void *context, int r, pid_t pid, const struct error *crun
 	struct error err = *crun_err;
 
 	container->crun = NULL;
+	sub_paths_clear(&container->sub_paths);
 	if (r == 0)
 		r = process_settle(container->first, pid, &err);
 	if (r == 0 && container->state == CONTAINER_REMOVING)
@@ -97,7 +98,7 @@ static int prepare(struct container *container, const Agent__CreateContainerRequ
 	if (r == 0)
 		r = sysctl_set_all(message->oci->linux_->sysctl, message->oci->linux_->n_sysctl, err);
 	if (r == 0)
-		r = storages_mount(message->storages, message->n_storages, err);
+		r = storages_mount(message->storages, message->n_storages, &container->sub_paths, err);
 	if (r == 0)
 		r = process_new(container->all->agent, container, container->id, message->oci->process->terminal, &container->first, err);
 	return r;

@@ -140,7 +140,7 @@ int sandbox_make(struct sandbox *sandbox, const Agent__CreateSandboxRequest *req
 	if (r == 0)
 		r = network_loopback_up(err);
 	if (r == 0)
-		r = storages_mount(request->storages, request->n_storages, err);
+		r = storages_mount(request->storages, request->n_storages, NULL, err);
 	if (r == 0)
 		r = make_namespaces(made.hostname, err);
 	if (r < 0) {

@@ -19,6 +19,7 @@
 
 static struct {
 	char place[PLACE_MAX], source[SOURCE_MAX];
+	bool is_tmpfs;
 } mounted[STORAGES_MAX];
 static size_t n_mounted;
 
@@ -79,10 +80,30 @@ static int find(const Agent__Storage *storage, struct error *err)
 	return 0;
 }
 
-static int mount_one(const Agent__Storage *storage, struct error *err)
+static bool is_tmpfs_of_ours(const char *place)
+{
+	for (size_t i = 0; i < n_mounted; i++) {
+		if (mounted[i].is_tmpfs && strcmp(mounted[i].place, place) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int mount_sub_path(const Agent__Storage *storage, struct sub_paths *sub_paths, struct error *err)
+{
+	if (!sub_paths)
+		return error_set(err, EINVAL, "driver " SUB_PATH_DRIVER " is for a container's storages");
+	if (!is_tmpfs_of_ours(storage->source))
+		return error_set(err, EINVAL, "\"%s\" is no ephemeral storage of the sandbox", SHOW(slice_string(storage->source)));
+	return sub_path_mount(sub_paths, storage, err);
+}
+
+static int mount_one(const Agent__Storage *storage, struct sub_paths *sub_paths, struct error *err)
 {
 	if (!is_below_files(storage->mount_point))
 		return error_set(err, EINVAL, "that is not below " GUEST_FILES);
+	if (strcmp(storage->driver, SUB_PATH_DRIVER) == 0)
+		return mount_sub_path(storage, sub_paths, err);
 	if (strlen(storage->source) >= SOURCE_MAX)
 		return error_set(err, EINVAL, "its source is longer than %d bytes", SOURCE_MAX - 1);
 	int r = find(storage, err);
@@ -95,6 +116,7 @@ static int mount_one(const Agent__Storage *storage, struct error *err)
 		return r;
 	strcpy(mounted[n_mounted].place, storage->mount_point);
 	strcpy(mounted[n_mounted].source, storage->source);
+	mounted[n_mounted].is_tmpfs = strcmp(storage->driver, "ephemeral") == 0;
 	n_mounted++;
 	return 0;
 }
@@ -109,12 +131,12 @@ static void unmount_down_to(size_t n)
 	}
 }
 
-int storages_mount(Agent__Storage *const *storages, size_t n, struct error *err)
+int storages_mount(Agent__Storage *const *storages, size_t n, struct sub_paths *sub_paths, struct error *err)
 {
 	const size_t before = n_mounted;
 
 	for (size_t i = 0; i < n; i++) {
-		int r = mount_one(storages[i], err);
+		int r = mount_one(storages[i], sub_paths, err);
 		if (r < 0) {
 			error_wrap(err, "storage at %s", SHOW(slice_string(storages[i]->mount_point)));
 			unmount_down_to(before);

@@ -15,11 +15,14 @@ static void check_source(const struct plan_source *source)
 	ABORT_ON(source->guest != source->mount->source);
 	ABORT_ON(strncmp(source->guest, "/run/kata-containers/", 21) != 0 || strstr(source->guest, "/.."));
 	ABORT_ON((source->way == PLAN_MEMORY) != (source->storage != NULL));
+	ABORT_ON(source->sub_path && (!source->storage || strcmp(source->sub_path->source, source->storage->mount_point) != 0));
 }
 
 static void check_plan(struct plan *plan, unsigned seed)
 {
-	const struct plan_seen seen = { .file_system = seed % 3, .bytes = seed, .mode = seed, .gid = seed, .asked = seed & 8 };
+	const struct plan_seen seen = {
+		.file_system = seed % 3, .bytes = seed, .mode = seed, .gid = seed, .asked = seed & 8, .sub_path = { "/a"[seed & 1] }
+	};
 	struct error err = {};
 
 	for (size_t i = 0; i < plan->n_sources; i++) {

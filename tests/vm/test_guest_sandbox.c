@@ -173,15 +173,106 @@ static void an_empty_dir_of_memory_is_its_groups_and_stays_for_the_next_containe
 
 	make();
 	add_storage("ephemeral", "tmpfs", "cache", EPHEMERAL, options);
-	assert_int_equal(storages_mount(&storage_at[1], 1, &err), 0);
+	assert_int_equal(storages_mount(&storage_at[1], 1, NULL, &err), 0);
 	assert_int_equal(stat(EPHEMERAL, &status), 0);
 	assert_int_equal(status.st_mode, S_IFDIR | 02777);
 	assert_int_equal(status.st_gid, 2000);
 	assert_int_equal(file_write_atomic(EPHEMERAL "/f", slice_string("x"), 0644, &err), 0);
-	assert_int_equal(storages_mount(&storage_at[1], 1, &err), 0);
+	assert_int_equal(storages_mount(&storage_at[1], 1, NULL, &err), 0);
 	assert_int_equal(access(EPHEMERAL "/f", F_OK), 0);
 	storages[1].source = (char *)"another";
-	assert_int_equal(storages_mount(&storage_at[1], 1, &err), -EEXIST);
+	assert_int_equal(storages_mount(&storage_at[1], 1, NULL, &err), -EEXIST);
+}
+
+/* ── A directory of one ── */
+
+#define SUB_PATH GUEST_SANDBOX "/sub-paths/c1-0"
+
+/* The sandbox's second storage is the emptyDir; of its directory `option`, and what else `options` say. */
+static int mount_sub_path(struct sub_paths *sub_paths, char **options)
+{
+	static char *empty_dir[] = { (char *)"mode=0777", NULL };
+
+	request.n_storages = 1;
+	add_storage("ephemeral", "tmpfs", "cache", EPHEMERAL, empty_dir);
+	add_storage("holdfast-sub-path", "bind", EPHEMERAL, SUB_PATH, options);
+	return storages_mount(&storage_at[1], 2, sub_paths, &err);
+}
+
+static void a_directory_of_an_empty_dir_is_made_as_the_host_has_it_and_bound(void **state)
+{
+	static char *options[] = { (char *)"path=a/b c", (char *)"mode=2770", (char *)"uid=5", (char *)"gid=2000", NULL };
+	struct sub_paths sub_paths = {};
+	struct stat status, bound;
+
+	make();
+	assert_int_equal(mount_sub_path(&sub_paths, options), 0);
+	assert_int_equal(stat(EPHEMERAL "/a/b c", &status), 0);
+	assert_int_equal(status.st_mode, S_IFDIR | 02770);
+	assert_int_equal(status.st_uid, 5);
+	assert_int_equal(status.st_gid, 2000);
+	assert_int_equal(stat(SUB_PATH, &bound), 0);
+	assert_int_equal(bound.st_ino, status.st_ino);
+	sub_paths_clear(&sub_paths);
+	assert_int_equal(access(SUB_PATH, F_OK), -1);
+	/* What a container has made of it stays. */
+	assert_int_equal(chmod(EPHEMERAL "/a/b c", 0700), 0);
+	assert_int_equal(mount_sub_path(&sub_paths, options), 0);
+	assert_int_equal(stat(SUB_PATH, &bound), 0);
+	assert_int_equal(bound.st_mode, S_IFDIR | 0700);
+	sub_paths_clear(&sub_paths);
+}
+
+static void a_link_that_a_container_has_put_on_the_way_is_not_followed(void **state)
+{
+	static char *options[] = { (char *)"path=a/b", NULL }, *last[] = { (char *)"path=a", NULL };
+	struct sub_paths sub_paths = {};
+
+	make();
+	assert_int_equal(mount_sub_path(&sub_paths, options), 0);
+	sub_paths_clear(&sub_paths);
+	assert_int_equal(rename(EPHEMERAL "/a", EPHEMERAL "/c"), 0);
+	assert_int_equal(symlink("/run", EPHEMERAL "/a"), 0);
+	assert_int_equal(mount_sub_path(&sub_paths, options), -ENOTDIR);
+	assert_non_null(strstr(err.message, "cannot have directory \"a\" on its way (no link is followed)"));
+	assert_int_equal(mount_sub_path(&sub_paths, last), -ENOTDIR);
+	assert_int_equal(access("/run/b", F_OK), -1);
+	assert_int_equal(sub_paths.n, 0);
+	sub_paths_clear(&sub_paths);
+}
+
+static void a_directory_that_cannot_be_is_named(void **state)
+{
+	static const struct {
+		const char *option, *words;
+	} cases[] = {
+		{ "path=../x", "path \"../x\" has a part that is no name" },
+		{ "path=a/../x", "has a part that is no name" },
+		{ "path=./x", "has a part that is no name" },
+		{ "path=/x", "has a part that is no name" },
+		{ "path=a//x", "has a part that is no name" },
+		{ "path=", "there is no option path=" },
+		{ "mode=99", "option \"mode=99\": \"99\" is no octal mode" },
+		{ "uid=-1", "option \"uid=-1\"" },
+		{ "gid=4294967295", "option \"gid=4294967295\"" },
+		{ "size=1", "option \"size=1\": it is none of path, mode, uid and gid" },
+	};
+	struct sub_paths sub_paths = {};
+
+	make();
+	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+		char *options[] = { (char *)cases[i].option, NULL };
+		assert_true(mount_sub_path(&sub_paths, options) < 0);
+		if (!strstr(err.message, cases[i].words))
+			fail_msg("%s: %s", cases[i].option, err.message);
+	}
+	static char *options[] = { (char *)"path=x", NULL };
+	assert_int_equal(mount_sub_path(NULL, options), -EINVAL);
+	request.n_storages = 1;
+	add_storage("holdfast-sub-path", "bind", "/etc", SUB_PATH, options);
+	assert_int_equal(storages_mount(&storage_at[1], 1, &sub_paths, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "\"/etc\" is no ephemeral storage of the sandbox"));
+	sub_paths_clear(&sub_paths);
 }
 
 static void a_second_sandbox_is_refused_until_the_first_is_gone(void **state)
@@ -260,6 +351,9 @@ int main(void)
 		TEST(resolv_conf_is_its_lines),
 		TEST(shared_memory_has_its_size_mode_and_flags),
 		TEST(an_empty_dir_of_memory_is_its_groups_and_stays_for_the_next_container),
+		TEST(a_directory_of_an_empty_dir_is_made_as_the_host_has_it_and_bound),
+		TEST(a_link_that_a_container_has_put_on_the_way_is_not_followed),
+		TEST(a_directory_that_cannot_be_is_named),
 		TEST(a_second_sandbox_is_refused_until_the_first_is_gone),
 		TEST(one_that_makes_no_sense_leaves_nothing),
 		TEST(a_storage_that_cannot_be_is_named_and_leaves_nothing),

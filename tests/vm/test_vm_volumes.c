@@ -111,6 +111,33 @@ static void an_empty_dir_in_memory_is_the_guests_and_one_for_all_containers(void
 	machine_shell("test ! -e %s/hello && umount %s", place, place);
 }
 
+/* The host's emptyDir, and what kubelet makes of its subPath: a bind mount, whose path is returned. */
+static const char *mount_sub_path(const char *volume, const char *sub_path)
+{
+	const char *place = make_place("volume-subpaths/sub/main/0");
+
+	machine_shell("mkdir -p '%s/%s' && chmod 750 '%s/%s' && mount --bind '%s/%s' %s", volume, sub_path, volume, sub_path, volume,
+		      sub_path, place);
+	return place;
+}
+
+static void a_sub_path_of_an_empty_dir_in_memory_is_a_directory_of_the_guests(void **state)
+{
+	char volume[PATH_MAX];
+
+	snprintf(volume, sizeof(volume), "%s", make_place("volumes/kubernetes.io~empty-dir/sub"));
+	machine_shell("mount -t tmpfs -o size=1m,mode=0777 tmpfs %s", volume);
+	run("below", "stat -c %a /m; echo below >/m/file", mount_of(mount_sub_path(volume, "a b/c"), "/m", "rw"));
+	assert_string_equal(out_of("below"), "750\n");
+	run("above", "cat '/m/a b/c/file'; mv '/m/a b' /m/d; ln -s / '/m/a b'", mount_of(volume, "/m", "rw"));
+	assert_string_equal(out_of("above"), "below\n");
+	assert_true(machine_create(&machine, "misled", "true",
+				   &(struct machine_wishes){ .mounts = mount_of(make_place("volume-subpaths/sub/main/0"), "/m", "rw") }) <
+		    0);
+	assert_non_null(strstr(machine.err.message, "cannot have directory \"a b\" on its way (no link is followed)"));
+	machine_shell("test ! -e '%s/a b/c/file' && umount %s/volume-subpaths/sub/main/0 %s", volume, pod, volume);
+}
+
 static void an_empty_dir_on_disk_is_the_hosts(void **state)
 {
 	const char *place = make_place("volumes/kubernetes.io~empty-dir/disk");
@@ -157,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_secret_is_read_only_and_a_new_version_is_seen),
 		cmocka_unit_test(an_empty_dir_in_memory_is_the_guests_and_one_for_all_containers),
+		cmocka_unit_test(a_sub_path_of_an_empty_dir_in_memory_is_a_directory_of_the_guests),
 		cmocka_unit_test(an_empty_dir_on_disk_is_the_hosts),
 		cmocka_unit_test(a_sub_path_of_a_secret_is_one_file),
 		cmocka_unit_test(too_large_a_config_map_is_shared),

@@ -9,7 +9,8 @@
 
 /* /proc/<pid>/mountinfo, proc_pid_mountinfo(5). Names stand as the kernel writes them: space, tab, newline and \ are \040 and so on. */
 struct mountinfo {
-	uint64_t id; /* statx's stx_mnt_id */
+	uint64_t id;       /* statx's stx_mnt_id */
+	struct slice root; /* the directory or file of its file system that is mounted; behind one that was removed stands "//deleted" */
 	struct slice point, type, super_options;
 };
 
@@ -17,6 +18,9 @@ struct mountinfo {
 
 /* The next line of `rest` that can be read, if there is one. Pure. */
 bool mountinfo_next(struct slice *rest, struct mountinfo *ret);
+
+/* A name as it is, ended with 0. False: it does not fit. Pure. */
+bool mountinfo_name(struct slice written, char *ret, size_t size);
 
 /* Whether `option` is one of the words of a list with commas. */
 bool mountinfo_has_option(struct slice options, const char *option);

@@ -279,6 +279,32 @@ static int give_options(struct plan *plan, Agent__Storage *storage, const struct
 	return 0;
 }
 
+static int make_sub_path(struct plan *plan, struct plan_source *source, const struct plan_seen *seen, struct error *err)
+{
+	static char driver[] = "holdfast-sub-path", type[] = "bind";
+	Agent__Storage *storage = plan_new(&plan->arena, &agent__storage__descriptor);
+	char **options = ARENA_ARRAY(&plan->arena, char *, 4);
+	char *guest = plan_print(&plan->arena, PLAN_GUEST_SUB_PATHS "/%s-%zu", plan->container, (size_t)(source - plan->sources));
+
+	if (!storage || !options || !guest)
+		return error_nomem(err);
+	options[0] = plan_print(&plan->arena, "path=%s", seen->sub_path);
+	options[1] = plan_print(&plan->arena, "mode=%04o", seen->sub_mode & 07777);
+	options[2] = plan_print(&plan->arena, "uid=%u", seen->sub_uid);
+	options[3] = plan_print(&plan->arena, "gid=%u", seen->sub_gid);
+	if (!options[0] || !options[1] || !options[2] || !options[3])
+		return error_nomem(err);
+	storage->driver = driver;
+	storage->source = source->storage->mount_point;
+	storage->fstype = type;
+	storage->options = options;
+	storage->n_options = 4;
+	storage->mount_point = guest;
+	source->sub_path = storage;
+	source->guest = source->mount->source = guest;
+	return 0;
+}
+
 static int make_memory(struct plan *plan, struct plan_source *source, const struct plan_seen *seen, struct error *err)
 {
 	static char driver[] = "ephemeral", tmpfs[] = "tmpfs";
@@ -313,14 +339,16 @@ int plan_settle(struct plan *plan, struct plan_source *source, const struct plan
 	case PLAN_TMPFS:
 		break;
 	}
-	if (!source->ask)
-		return make_memory(plan, source, seen, err);
-	if (seen->asked)
-		return refuse(source->mount, err,
-			      "a subPath of emptyDir \"%s\", which is in memory and so the guest's: mount the volume whole, or leave out "
-			      "medium: Memory",
-			      SHOW(slice_string(source->volume)));
-	return copy(plan, source, err);
+	if (source->ask && !seen->asked)
+		return copy(plan, source, err);
+	if (source->ask && (seen->sub_path[0] == '/' || path_has_dots(seen->sub_path)))
+		return refuse(
+			source->mount, err,
+			"a subPath of emptyDir \"%s\", which is in memory and so the guest's, and there only a directory can be had by "
+			"itself, by Holdfast's guest: mount the volume whole, or leave out medium: Memory",
+			SHOW(slice_string(source->volume)));
+	int r = make_memory(plan, source, seen, err);
+	return r == 0 && source->ask && seen->sub_path[0] ? make_sub_path(plan, source, seen, err) : r;
 }
 
 int plan_share_instead(struct plan *plan, struct plan_source *source, struct error *err)

@@ -26,7 +26,9 @@
 #define PLAN_GUEST_SHARED "/run/kata-containers/shared/containers/host"
 #define PLAN_GUEST_COPIES "/run/kata-containers/shared/containers/copies"
 #define PLAN_GUEST_MEMORY "/run/kata-containers/sandbox/ephemeral" /* <volume>: emptyDir in memory, one for all containers of the pod */
-#define PLAN_GUEST_SHM "/run/kata-containers/sandbox/shm"          /* made by CreateSandbox's storages */
+#define PLAN_GUEST_SUB_PATHS                                                                                                               \
+	"/run/kata-containers/sandbox/sub-paths"          /* <container>-<n>: a directory of such a volume, while it is created */
+#define PLAN_GUEST_SHM "/run/kata-containers/sandbox/shm" /* made by CreateSandbox's storages */
 
 /* What every container of a pod has from its sandbox. */
 struct plan_sandbox {
@@ -67,10 +69,13 @@ struct plan_source {
 	bool readonly;
 	bool recursive;     /* with the mounts that are below it now */
 	bool follows;       /* and with those that come later (HostToContainer), as far as the share can */
-	const char *ask;    /* of PLAN_OPEN: a path; whether it is there is plan_seen's `asked`. NULL: no question */
+	const char *ask;    /* of PLAN_OPEN: the emptyDir that it may be a subPath of; see plan_seen's `asked`. NULL: it is none */
 	const char *volume; /* of PLAN_OPEN: the volume's name in the pod */
 	/* Of PLAN_MEMORY: driver "ephemeral", options mode=0777, size=BYTES, fsgid=GROUP. Kata's agent minds only the last. */
 	Agent__Storage *storage;
+	/* And of a subPath, after that: driver "holdfast-sub-path" (kata-shim/guest/storage.h), which Kata's agent has not. NULL: the whole
+	 */
+	Agent__Storage *sub_path;
 	Oci__Mount *mount; /* that uses it */
 };
 
@@ -104,12 +109,17 @@ enum plan_file_system {
 	PLAN_HUGETLBFS,
 };
 
+#define PLAN_SUB_PATH_MAX 512 /* bytes, with the 0 */
+
 /* What somebody has seen who looked at a source's `host`. */
 struct plan_seen {
 	enum plan_file_system file_system;
 	uint64_t bytes;     /* as large as it may grow; 0: no limit */
-	uint32_t mode, gid; /* of the directory itself */
+	uint32_t mode, gid; /* of the directory itself; of `ask` if that is there */
 	bool asked;         /* `ask` is there */
+	/* Of a directory in `ask`: where, without '/' in front ("": `ask` itself), and whose. "/": it is none, or that cannot be told. */
+	char sub_path[PLAN_SUB_PATH_MAX];
+	uint32_t sub_mode, sub_uid, sub_gid;
 };
 
 /* Decides a source that is PLAN_OPEN; others stay as they are. EOPNOTSUPP. */

@@ -6,10 +6,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-
-#include <linux/magic.h>
 
 #include "common/base/array.h"
 #include "kata-shim/bundle/bundle.h"
@@ -71,42 +67,13 @@ static int mount_root(struct vm_container *container, const char *bundle, const 
 
 /* ── Sources ── */
 
-static enum plan_file_system kind_of(const struct statfs *fs)
-{
-	switch (fs->f_type) {
-	case TMPFS_MAGIC:
-		return PLAN_TMPFS;
-	case HUGETLBFS_MAGIC:
-		return PLAN_HUGETLBFS;
-	default:
-		return PLAN_DISK;
-	}
-}
-
-static int look(const struct plan_source *source, struct plan_seen *ret, struct error *err)
-{
-	struct statfs fs;
-	struct stat st;
-
-	if (statfs(source->host, &fs) < 0 || stat(source->host, &st) < 0)
-		return error_errno(err, errno, "cannot look at %s, for %s", source->host, source->destination);
-	*ret = (struct plan_seen){
-		.file_system = kind_of(&fs),
-		.bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize,
-		.mode = st.st_mode & 07777,
-		.gid = st.st_gid,
-		.asked = source->ask && access(source->ask, F_OK) == 0,
-	};
-	return 0;
-}
-
 static int bring(struct vm_container *container, struct plan *plan, struct plan_source *source, struct error *err)
 {
 	struct plan_seen seen;
 	int r = 0;
 
 	if (source->way == PLAN_OPEN) {
-		r = look(source, &seen, err);
+		r = container_look(container, source, &seen, err);
 		if (r == 0)
 			r = plan_settle(plan, source, &seen, err);
 	}
@@ -148,11 +115,13 @@ int container_prepare(struct vm_container *container, const char *bundle, const 
 void container_ask(struct vm_container *container, const struct plan *plan, struct agent_call *call, agent_done *done)
 {
 	Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
-	_cleanup_free_ Agent__Storage **storages = calloc(plan->n_sources + 1, sizeof(*storages));
+	_cleanup_free_ Agent__Storage **storages = calloc(2 * plan->n_sources + 1, sizeof(*storages));
 
 	for (size_t i = 0; storages && i < plan->n_sources; i++) {
 		if (plan->sources[i].way == PLAN_MEMORY)
 			storages[request.n_storages++] = plan->sources[i].storage;
+		if (plan->sources[i].sub_path)
+			storages[request.n_storages++] = plan->sources[i].sub_path;
 	}
 	request.container_id = request.exec_id = container->id;
 	request.storages = storages;

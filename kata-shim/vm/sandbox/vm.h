@@ -171,6 +171,12 @@ void container_unshare(struct vm_container *container);
 struct vm_container *container_new(struct vm *vm, const char *id) must_check;
 void container_free(struct vm_container *container);
 
+/* ── look.c ── */
+
+/* What plan_settle must know of a source that is PLAN_OPEN. */
+int container_look(const struct vm_container *container, const struct plan_source *source, struct plan_seen *ret,
+		   struct error *err) must_check;
+
 /* ── update.c ── */
 
 /* What of the limits a message says; the rest stays. */

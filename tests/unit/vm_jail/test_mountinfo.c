@@ -27,6 +27,21 @@ static void test_every_line_with_and_without_optional_fields_is_read(void **stat
 	assert_false(mountinfo_next(&rest, &none));
 }
 
+static void test_the_root_of_a_mount_is_a_directory_of_its_file_system(void **state)
+{
+	struct slice rest = slice_string("61 60 0:50 /a\\040b/c /mnt rw - tmpfs tmpfs rw,size=1024k\n");
+	struct mountinfo mount;
+	char name[8];
+
+	assert_true(mountinfo_next(&rest, &mount));
+	assert_true(mountinfo_name(mount.root, name, sizeof(name)));
+	assert_string_equal(name, "/a b/c");
+	assert_false(mountinfo_name(mount.root, name, 6));
+	assert_true(mountinfo_name(slice_string("\\04"), name, sizeof(name)));
+	assert_string_equal(name, "\\04");
+	assert_false(mountinfo_name(slice_string(""), name, 0));
+}
+
 static void test_a_line_that_makes_no_sense_is_passed_over(void **state)
 {
 	struct slice rest = slice_string("\n22\n22 27\n22 27 0:21 / /proc rw,relatime\nx 27 0:21 / /proc rw - proc proc rw\n"
@@ -49,6 +64,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_line_with_and_without_optional_fields_is_read),
+		cmocka_unit_test(test_the_root_of_a_mount_is_a_directory_of_its_file_system),
 		cmocka_unit_test(test_a_line_that_makes_no_sense_is_passed_over),
 		cmocka_unit_test(test_an_option_is_a_whole_word),
 	};

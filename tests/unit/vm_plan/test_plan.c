@@ -486,10 +486,39 @@ static void a_sub_path_in_memory_is_a_secret_and_is_copied_unless_it_is_of_an_em
 	source = settle(POD "/volume-subpaths/a/main/0", &(struct plan_seen){ .file_system = PLAN_DISK, .asked = true });
 	assert_int_equal(source->way, PLAN_SHARED);
 	source_of(POD "/volume-subpaths/a/main/0");
-	const struct plan_seen memory = { .file_system = PLAN_TMPFS, .asked = true };
-	assert_int_equal(plan_settle(&plan, &plan.sources[0], &memory, &err), -EOPNOTSUPP);
-	expect_error(&err, EOPNOTSUPP,
-		     "mount /d: a subPath of emptyDir \"a\", which is in memory and so the guest's: mount the volume whole");
+	const struct plan_seen no_directory = { .file_system = PLAN_TMPFS, .asked = true, .sub_path = "/" };
+	assert_int_equal(plan_settle(&plan, &plan.sources[0], &no_directory, &err), -EOPNOTSUPP);
+	expect_error(&err, EOPNOTSUPP, "mount /d: a subPath of emptyDir \"a\", which is in memory and so the guest's");
+	const struct plan_seen upwards = { .file_system = PLAN_TMPFS, .asked = true, .sub_path = "x/../../y" };
+	assert_int_equal(plan_settle(&plan, &plan.sources[0], &upwards, &err), -EOPNOTSUPP);
+}
+
+static void a_sub_path_of_an_empty_dir_in_memory_is_a_directory_of_the_guests(void **state)
+{
+	const struct plan_source *source = settle(POD "/volume-subpaths/a/main/0", &(struct plan_seen){ .file_system = PLAN_TMPFS,
+													.bytes = 65536,
+													.mode = 0777,
+													.asked = true,
+													.sub_path = "x/y z",
+													.sub_mode = 02775,
+													.sub_gid = 2000 });
+
+	assert_int_equal(source->way, PLAN_MEMORY);
+	assert_string_equal(source->storage->mount_point, PLAN_GUEST_MEMORY "/a");
+	assert_string_equal(source->storage->options[0], "mode=0777");
+	assert_string_equal(source->sub_path->driver, "holdfast-sub-path");
+	assert_string_equal(source->sub_path->source, PLAN_GUEST_MEMORY "/a");
+	assert_string_equal(source->sub_path->mount_point, PLAN_GUEST_SUB_PATHS "/c1-0");
+	assert_string_equal(source->guest, PLAN_GUEST_SUB_PATHS "/c1-0");
+	assert_int_equal(source->sub_path->n_options, 4);
+	assert_string_equal(source->sub_path->options[0], "path=x/y z");
+	assert_string_equal(source->sub_path->options[1], "mode=2775");
+	assert_string_equal(source->sub_path->options[2], "uid=0");
+	assert_string_equal(source->sub_path->options[3], "gid=2000");
+	/* subPath: "." */
+	source = settle(POD "/volume-subpaths/a/main/0", &(struct plan_seen){ .file_system = PLAN_TMPFS, .asked = true });
+	assert_null(source->sub_path);
+	assert_string_equal(source->guest, PLAN_GUEST_MEMORY "/a");
 }
 
 static void huge_pages_of_the_host_are_refused(void **state)
@@ -687,6 +716,7 @@ int main(void)
 		TEST(a_sources_name_is_one_plain_component),
 		TEST(the_sandboxs_shm_is_the_guests),
 		TEST(an_empty_dir_on_disk_is_shared_and_one_in_memory_is_the_guests),
+		TEST(a_sub_path_of_an_empty_dir_in_memory_is_a_directory_of_the_guests),
 		TEST(a_sub_path_in_memory_is_a_secret_and_is_copied_unless_it_is_of_an_empty_dir),
 		TEST(huge_pages_of_the_host_are_refused),
 		TEST(a_volume_too_large_to_copy_is_shared),
