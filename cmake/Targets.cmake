@@ -47,6 +47,11 @@ endif()
 # Only what is used; and packed relocations, of which the unpacked ones would be read at each start and stay in memory.
 if(HOLDFAST_LEAN)
 	target_link_options(holdfast_options INTERFACE -Wl,--gc-sections -Wl,-z,pack-relative-relocs)
+	# What the linker took of which archive: for the image's list of what is inside (deploy/image/sbom).
+	set(HOLDFAST_MAPS ${CMAKE_BINARY_DIR}/maps)
+	file(MAKE_DIRECTORY ${HOLDFAST_MAPS})
+	# Room for the path of the image's libraries, which deploy/image/build writes there. As it is nothing can ever be found by it.
+	set(HOLDFAST_LINK_ROOM -Wl,-rpath,/dev/null/holdfast)
 endif()
 
 # holdfast_library(NAME SOURCES a.c b.c LINK other_library dep::cjson)
@@ -90,6 +95,9 @@ function(holdfast_program name)
 	if(ARG_STATIC AND NOT HOLDFAST_SANITIZE AND NOT HOLDFAST_FUZZ)
 		set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 		target_link_options(${name} PRIVATE -static)
+	endif()
+	if(HOLDFAST_LEAN)
+		target_link_options(${name} PRIVATE -Wl,-Map=${HOLDFAST_MAPS}/$<TARGET_FILE_NAME:${name}>.map ${HOLDFAST_LINK_ROOM})
 	endif()
 	install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()

@@ -3,6 +3,7 @@
  * A tmpfs with nothing in it but places for mounts:
  *
  *	/lib → usr/lib, /usr/lib, /lib64 …   the host's, read-only: the program is linked with some of it
+ *	/opt/holdfast/lib                    the same, of the programs in the image holdfast-vm
  *	/usr/bin/qemu-system-x86_64 …        what is named
  *	/dev/null, urandom, …                nodes in the tmpfs
  *	/proc                                of the new pid namespace
@@ -31,6 +32,7 @@
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 static const char *const library_paths[] = { "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache" };
+#define OWN_LIBRARIES "/opt/holdfast/lib"
 
 /* Paths below the new root, so without their first '/'. */
 static const char *below(const char *path)
@@ -158,6 +160,14 @@ static int bring_library(int root, const char *path, struct error *err)
 	return 0;
 }
 
+/* A link to a version's directory, which is in here under the link's name. */
+static int bring_own_libraries(int root, struct error *err)
+{
+	int r = access(OWN_LIBRARIES, F_OK) < 0 ? 0 : bring_path(root, OWN_LIBRARIES, err);
+
+	return r < 0 ? error_wrap(err, OWN_LIBRARIES) : 0;
+}
+
 static int bring_all(int root, const struct jail *jail, struct error *err)
 {
 	for (size_t i = 0; i < ELEMENTS_OF(library_paths); i++) {
@@ -165,12 +175,13 @@ static int bring_all(int root, const struct jail *jail, struct error *err)
 		if (r < 0)
 			return error_wrap(err, "%s", library_paths[i]);
 	}
-	for (size_t i = 0; i < jail->n_paths; i++) {
-		int r = bring_path(root, jail->paths[i], err);
+	int r = bring_own_libraries(root, err);
+	for (size_t i = 0; r == 0 && i < jail->n_paths; i++) {
+		r = bring_path(root, jail->paths[i], err);
 		if (r < 0)
 			return error_wrap(err, "%s", jail->paths[i]);
 	}
-	return 0;
+	return r;
 }
 
 static int make_node(int root, const char *path, mode_t mode, dev_t device, uint32_t owner, struct error *err)

@@ -134,7 +134,8 @@ int host_raise_oom_score(const struct host *host, pid_t vmm, int value, struct e
 /* Its firmware and modules: where distributions have them. */
 static size_t find_data(const char *program, const char *ret[static 8])
 {
-	static const char *const data[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/libexec/qemu-kvm" };
+	static const char *const data[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/libexec/qemu-kvm",
+					    "/opt/holdfast/share/qemu" };
 	size_t n = 0;
 
 	ret[n++] = program;

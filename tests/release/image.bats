@@ -1,0 +1,152 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The images: what is in them, where it is from, and that it runs where there is nothing else.
+bats_require_minimum_version 1.5.0
+
+BUILD_IMAGE=$BATS_TEST_DIRNAME/../../deploy/image/build
+PREFIX=/opt/holdfast
+
+setup_file() {
+	local status=0
+	"$BATS_TEST_DIRNAME/../../cmake/lean-libraries" >&3 2>&3 || status=$?
+	((status != 75)) || skip "the sources of the lean libraries cannot be had now"
+	((status == 0)) || return
+	export IMAGES=$BATS_FILE_TMPDIR
+	"$BUILD_IMAGE" --output "$IMAGES/one.tar" >"$IMAGES/one" || return
+	"$BUILD_IMAGE" --vm --output "$IMAGES/vm.tar" >"$IMAGES/vm" || return
+	unpack one
+	unpack vm
+}
+
+# unpack NAME: the image's only layer, into $IMAGES/NAME.root
+unpack() {
+	local layout=$IMAGES/$1.layout manifest layer
+	mkdir "$layout" "$IMAGES/$1.root"
+	tar -xf "$IMAGES/$1.tar" -C "$layout"
+	manifest=$(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$layout/index.json")
+	layer=$(jq -r '.layers | if length == 1 then .[0].digest else error("more than one layer") end | sub("sha256:"; "")' "$layout/blobs/sha256/$manifest")
+	tar -xzpf "$layout/blobs/sha256/$layer" -C "$IMAGES/$1.root"
+	rm -r "$layout"
+}
+
+# in_image NAME CMD…: with nothing but the image, which cannot be written to: no /proc, no /dev, no /etc
+in_image() {
+	unshare --mount --net bash -c 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec chroot "$0" "$@"' "$IMAGES/$1.root" "${@:2}"
+}
+
+programs() { (cd "$IMAGES/$1.root$PREFIX/bin" && echo *); }
+elf_files() { (cd "$IMAGES/$1.root" && find . -type f -exec sh -c 'head -c 4 "$1" | grep -q "^.ELF"' _ {} \; -print | sort); }
+bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
+
+@test "two builds give one digest, and one file" {
+	(umask 077 && cd / && TMPDIR=$BATS_TEST_TMPDIR "$BUILD_IMAGE" --output "$BATS_TEST_TMPDIR/two.tar" >"$BATS_TEST_TMPDIR/two")
+	[[ $(cut -d ' ' -f 2 "$BATS_TEST_TMPDIR/two") == "$(cut -d ' ' -f 2 "$IMAGES/one")" ]]
+	cmp "$BATS_TEST_TMPDIR/two.tar" "$IMAGES/one.tar"
+}
+
+@test "the image is smaller than 12 MiB, that with QEMU and the guest smaller than 64" {
+	(($(bytes_of one) > 1 << 20 && $(bytes_of one) < 12 << 20))
+	(($(bytes_of vm) > 12 << 20 && $(bytes_of vm) < 64 << 20))
+}
+
+@test "there are our programs and their libraries, and nothing else: no shell, no package manager" {
+	[[ $(programs one) == "containerd-shim-holdfast-kata-v2 containerd-shim-holdfast-v2 containerd-shim-untrusted-v2 holdfast holdfast-net holdfast-node holdfast-tpm" ]]
+	[[ $(programs vm) == "$(programs one) qemu-system-x86_64 virtiofsd" ]]
+	[[ $(ls "$IMAGES/one.root$PREFIX/lib" | xargs) == "ld-linux-x86-64.so.2 libc.so.6 libmnl.so.0" ]]
+	local name
+	for name in one vm; do
+		[[ $(cd "$IMAGES/$name.root" && echo * */* */*/*) == "opt opt/holdfast opt/holdfast/bin opt/holdfast/lib opt/holdfast/share" ]]
+	done
+}
+
+@test "nothing has another's rights, and nothing can be written by others than root" {
+	run find "$IMAGES/one.root" "$IMAGES/vm.root" -mindepth 1 \( -perm /7000 -o ! -type l -perm /022 -o ! -user 0 -o ! -group 0 \)
+	[[ $status == 0 && ! $output ]] || { echo "$output"; return 1; }
+}
+
+@test "every program runs where there is nothing but the image, and no library is missing" {
+	local program
+	for program in $(programs vm); do
+		case $program in
+		containerd-shim-*) run in_image vm "$PREFIX/bin/$program" -v ;;
+		virtiofsd) # says nothing where there is no /proc
+			mkdir "$IMAGES/vm.root/proc"
+			run unshare --mount bash -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$1" --version' "$IMAGES/vm.root" "$PREFIX/bin/$program"
+			rmdir "$IMAGES/vm.root/proc"
+			;;
+		holdfast) CNI_COMMAND=VERSION run in_image vm "$PREFIX/bin/$program" <<<'{"cniVersion": "1.0.0", "name": "x"}' ;;
+		*) run in_image vm "$PREFIX/bin/$program" --version ;;
+		esac
+		((status == 0)) && [[ ${output,,} == *version* || $output == *0.1.0* ]] || { echo "$program: $output"; return 1; }
+	done
+}
+
+@test "whatever a program loads lies in the image" {
+	local file
+	for file in $(elf_files vm); do
+		[[ $(readelf -lW "$IMAGES/vm.root/$file") == *INTERP* ]] || continue
+		run in_image vm "$PREFIX/lib/ld-linux-x86-64.so.2" --list "${file#.}"
+		((status == 0)) && ! grep -v "=> $PREFIX/lib/\|^	$PREFIX/lib/ld-linux\|linux-vdso" <<<"$output" || { echo "$file: $output"; return 1; }
+	done
+}
+
+@test "an own loader has not made a program softer: its relocations and its table of libraries are read-only" {
+	local program headers
+	for program in holdfast-net holdfast-tpm; do
+		headers=$(readelf -lW "$IMAGES/one.root$PREFIX/bin/$program")
+		[[ $headers == *"interpreter: $PREFIX/lib/ld-linux-x86-64.so.2]"* ]]
+		# The sections of the segment GNU_RELRO, by its number.
+		awk '/^  [A-Z]/ && $1 != "Type" { if ($1 == "GNU_RELRO") wanted = sprintf("%02d", n); n++ } $1 == wanted && / \.dynamic / { found = 1 } END { exit !found }' <<<"$headers"
+		readelf -d "$IMAGES/one.root$PREFIX/bin/$program" | grep -q BIND_NOW
+	done
+}
+
+@test "names are resolved without the host's C library" {
+	local root=$IMAGES/one.root
+	mkdir "$root/etc"
+	echo '127.0.0.1 api.example' >"$root/etc/hosts"
+	printf '{clusters: [{name: c, cluster: {server: "https://%s:1"}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}\n' api.example >"$root/etc/known"
+	sed 's/api[.]example/other.example/' "$root/etc/known" >"$root/etc/unknown"
+	echo pw >"$root/etc/pw"
+	local seal=("$PREFIX/bin/holdfast-tpm" seal x --allow a/b --from-file /etc/pw --node n --kubeconfig)
+	run in_image one "${seal[@]}" /etc/known
+	echo "$output"
+	[[ $status == 1 && $output != *resolve* ]]
+	run in_image one "${seal[@]}" /etc/unknown
+	echo "$output"
+	[[ $status == 1 && $output == *resolve* ]]
+	rm -r "$root/etc"
+}
+
+sbom() { jq "${@:2}" "$IMAGES/$1.root$PREFIX/share/doc/holdfast/sbom.spdx.json"; }
+
+@test "the SBOM knows every file by its digest, and the package and version of every program and library" {
+	local name file
+	for name in one vm; do
+		(cd "$IMAGES/$name.root" && find . -type f ! -path '*/share/doc/*' -exec sha256sum {} +) | awk '{ print $2, $1 }' | sort >"$BATS_TEST_TMPDIR/there"
+		sbom $name -r '.files[] | "\(.fileName) \(.checksums[] | select(.algorithm == "SHA256").checksumValue)"' | sort | diff - "$BATS_TEST_TMPDIR/there"
+		sbom $name -r '(.files | map({(.SPDXID): .fileName}) | add) as $name | (.packages | map({(.SPDXID): .}) | add) as $package |
+			.relationships[] | select(.relationshipType == "GENERATED_FROM") | $package[.relatedSpdxElement] as $p |
+			select($p.versionInfo != null and $p.versionInfo != "") | "\($name[.spdxElementId]) \($p.name)"' >"$BATS_TEST_TMPDIR/from"
+		for file in $(elf_files $name); do
+			grep -q "^$file " "$BATS_TEST_TMPDIR/from" || { echo "$file is of no package"; return 1; }
+		done
+	done
+	grep -qx "./opt/holdfast/bin/holdfast-net libnftnl-dev" "$BATS_TEST_TMPDIR/from"
+	grep -qx "./opt/holdfast/bin/holdfast-tpm openssl" "$BATS_TEST_TMPDIR/from"
+	grep -qx "./opt/holdfast/lib/libc.so.6 libc6" "$BATS_TEST_TMPDIR/from"
+	grep -qx "./opt/holdfast/bin/qemu-system-x86_64 qemu-system-x86" "$BATS_TEST_TMPDIR/from"
+	grep -q "^./opt/holdfast/share/holdfast/guest/vmlinuz linux-image-" "$BATS_TEST_TMPDIR/from"
+}
+
+@test "the licence of every package in the SBOM is inside, and the texts that it refers to" {
+	local name package doc text
+	for name in one vm; do
+		doc=$IMAGES/$name.root$PREFIX/share/doc/holdfast
+		for package in $(sbom $name -r '.packages[] | select(.supplier) | .name'); do
+			[[ -s $doc/copyright/$package ]] || { echo "no licence of $package"; return 1; }
+		done
+		for text in GPL-2 LGPL-2.1; do [[ -s $doc/common-licenses/$text ]]; done
+		[[ -s $doc/LICENSE ]]
+	done
+}
