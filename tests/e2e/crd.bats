@@ -7,7 +7,7 @@ MANIFESTS=$E2E/../../deploy/manifests
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	k apply -k "$MANIFESTS" >/dev/null || return
+	k apply -k "$MANIFESTS/api" >/dev/null || return
 	k wait crd/tpmnodes.tpm.holdfast crd/tpmsecrets.tpm.holdfast --for=condition=Established --timeout=20s >/dev/null || return
 	make_node_keys
 	printf s3cret >pw
@@ -15,7 +15,8 @@ setup_file() {
 	openssl rsa -in signer.pem -pubout -out signer.pub 2>/dev/null
 }
 
-teardown_file() { k delete -k "$MANIFESTS" >/dev/null; }
+# The roles stay: the lab's agents have theirs of them.
+teardown_file() { k delete -k "$MANIFESTS/admission" >/dev/null && k delete -k "$MANIFESTS/crd" >/dev/null; }
 
 # A TPM gives two nodes their keys: it is only the keys that are wanted.
 make_node_keys() {
@@ -200,13 +201,13 @@ says() {
 
 # ── which node may write what ──
 
-DAEMON=system:serviceaccount:holdfast-system:holdfast-tpm
+DAEMON=system:serviceaccount:holdfast-system:holdfast
 
 # as_daemon NODE|- ARGUMENT…: kubectl with the token that the daemon of that node has; -: with one of no node.
 as_daemon() {
 	local token bound=()
 	[[ $1 == - ]] || bound=(--bound-object-kind Node --bound-object-name "$1")
-	token=$(k create token holdfast-tpm -n holdfast-system "${bound[@]}") || return
+	token=$(k create token holdfast -n holdfast-system "${bound[@]}") || return
 	k --token "$token" "${@:2}"
 }
 
@@ -276,7 +277,7 @@ takes_entry_away() {
 }
 
 @test "a token of no node writes nothing, and kubelet's no more than the daemon's" {
-	before_long denied 'this token of holdfast-tpm is of no node' writes_key - "$LAB-1" --dry-run=server
+	before_long denied 'this token is of no node' writes_key - "$LAB-1" --dry-run=server
 	[[ $output == *"--bound-object-kind Node --bound-object-name NODE"* ]]
 	key_of "$LAB-2" >other.json
 	denied "may not write TPMNode \"$LAB-2\"" k --as "system:node:$LAB-1" --as-group system:masters create -f other.json
