@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "kata-shim/task/daemon.h"
 #include "kata-shim/task/service.h"
+#include "kata-shim/task/watchdog.h"
 #include "kata-shim/vm/jail/harden.h"
 
 #define LARGE (64 * 1024)
@@ -127,6 +128,8 @@ static int set_up(struct running *running, struct error *err)
 	options.publisher = running->publisher;
 	options.confine = confine;
 	r = service_new(&running->loop, &options, &running->service, err);
+	if (r == 0)
+		r = watchdog_start(&running->loop, shim->hang_max_ms ? shim->hang_max_ms : SHIM_HANG_MAX_MS, err);
 	if (r == 0)
 		r = ttrpc_server_start(&running->loop, shim->socket, geteuid(), service_list(running->service), &running->server, err);
 	if (r < 0)

@@ -11,11 +11,13 @@ struct vm_settings;
 
 /*
  * The shim of a pod in a VM: one process, one loop, one socket, which is <directory>/holdfast-<sandbox id>. It ends when containerd says so
- * and nothing is left, on SIGTERM, or when for SHIM_IDLE_MAX_MS there was nothing that it could be asked for.
+ * and nothing is left, on SIGTERM, or when for SHIM_IDLE_MAX_MS there was nothing that it could be asked for. One whose loop stands still for
+ * SHIM_HANG_MAX_MS is killed.
  */
 #define SHIM_SOCKET_DIRECTORY "/run/containerd/s"
 #define SHIM_SOCKET_MAX 106 /* what all of containerd's versions can connect to */
 #define SHIM_IDLE_MAX_MS (120 * 1000)
+#define SHIM_HANG_MAX_MS (30 * 1000)
 #define SHIM_ADDRESS_FILE "address" /* in the bundle; 1.6 and 1.7 look there after a restart */
 
 /* "unix:///run/containerd/s/holdfast-5f3a", without the scheme. `directory` "": the default. ENAMETOOLONG. */
@@ -26,6 +28,7 @@ struct shim {
 	const char *socket; /* path */
 	const char *events; /* containerd's ttrpc socket; "": none */
 	const struct vm_settings *settings;
+	unsigned hang_max_ms; /* 0: SHIM_HANG_MAX_MS */
 };
 
 /* For daemon_start; `context` is a struct shim. Returns the exit code. */

@@ -139,6 +139,17 @@ static void its_capabilities_are_those_that_the_filter_leaves_a_use_for(void **s
 
 /* ── what it must do ── */
 
+/* There is none of that number: the kernel says so, and the filter nothing. */
+static int put_off_its_end(const void *context)
+{
+	return syscall(SYS_timer_settime, -1, 0, NULL, NULL) < 0 && errno == EINVAL ? 0 : 1;
+}
+
+static void the_timer_that_ends_one_that_hangs_can_be_put_off(void **state)
+{
+	assert_works(put_off_its_end, NULL);
+}
+
 static int bring_in_and_take_away(const void *context)
 {
 	const struct share_lab *lab = context;
@@ -235,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_forbidden_call_ends_it),
 		cmocka_unit_test(its_capabilities_are_those_that_the_filter_leaves_a_use_for),
+		cmocka_unit_test(the_timer_that_ends_one_that_hangs_can_be_put_off),
 		SHARE(mounts_of_a_hardened_shim_are_as_good_as_any),
 		SHARE(what_it_has_started_can_be_killed_and_its_cgroup_removed),
 	};

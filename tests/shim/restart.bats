@@ -142,6 +142,18 @@ bundle() { in_node find /run/containerd/io.containerd.runtime.v2.task/k8s.io -mi
 	forget_sockets
 }
 
+@test "a shim that hangs is ended with its pod, while containerd runs, and the pod can be removed and made again" {
+	is_vm || skip "runc's own shim stays, and so does its pod"
+	local web c
+	web=$(pod web)
+	c=$(started web c "$FOREVER")
+	in_node kill -STOP "$(shim_of "$c")"
+	exited "$c" 255
+	crictl rmp --force "$web"
+	pod web
+	is_running "$(started web c "$FOREVER")"
+}
+
 @test "a shim that is killed while containerd is down is cleaned up after when it is back" {
 	local c
 	pod web

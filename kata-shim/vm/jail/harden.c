@@ -74,6 +74,10 @@ static const struct sandbox_call calls[] = {
 	{ "kill", 1, { { SANDBOX_IS(1, SIGKILL) } } },
 	{ "pidfd_send_signal", 1, { { SANDBOX_IS(1, SIGKILL) } } },
 
+	/* a shim that hangs is killed (kata-shim/task/watchdog.h) */
+	{ "timer_settime" },
+	{ "timer_settime64" },
+
 	/* the guest's agent, where the host has vsock */
 	{ "socket", 1, { { SANDBOX_IS(0, AF_VSOCK) } } },
 };

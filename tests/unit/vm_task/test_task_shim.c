@@ -44,6 +44,7 @@ static int set_up(void **state)
 	snprintf(log_path, sizeof(log_path), "%s/log", directory);
 	assert_int_equal(shim_socket_path(directory, "5f3a", socket_path, &err), 0);
 	shim.socket = socket_path;
+	shim.hang_max_ms = 0;
 	daemon_ = (struct daemon){ 0, -1 };
 	return 0;
 }
@@ -268,6 +269,18 @@ static void test_released_it_lives_until_containerd_says_so_and_takes_its_socket
 	assert_int_equal(access(socket_path, F_OK), -1);
 }
 
+static void test_one_that_hangs_is_killed_and_one_that_only_waits_is_not(void **state)
+{
+	shim.hang_max_ms = 1200;
+	begin(NULL);
+	daemon_release(&daemon_);
+	poll(NULL, 0, 2 * (int)shim.hang_max_ms);
+	assert_int_equal(waitpid(daemon_.pid, NULL, WNOHANG), 0);
+	kill(daemon_.pid, SIGSTOP);
+	const int status = end_of_shim();
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void test_delete_kills_one_that_does_not_end_and_takes_its_socket_away(void **state)
 {
 	struct error err;
@@ -341,6 +354,7 @@ int main(void)
 		TEST(test_it_ends_unless_containerd_has_been_told_of_it),
 		TEST(test_it_ends_when_who_started_it_is_killed_before),
 		TEST(test_released_it_lives_until_containerd_says_so_and_takes_its_socket_along),
+		TEST(test_one_that_hangs_is_killed_and_one_that_only_waits_is_not),
 		TEST(test_delete_kills_one_that_does_not_end_and_takes_its_socket_away),
 		TEST(test_delete_takes_away_the_socket_of_one_that_was_killed),
 		TEST(test_an_address_is_read_as_it_was_written_and_nothing_else_is),
