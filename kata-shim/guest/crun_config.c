@@ -246,8 +246,6 @@ static int write_namespaces(struct buf *out, const Oci__Spec *spec, const struct
 			return error_set(err, EINVAL, "linux.namespaces: \"%s\" cannot be had here",
 					 SHOW(slice_string(of->namespaces[i]->type)));
 	}
-	if (!world->pids && !crun_has_namespace(spec, "pid"))
-		return error_set(err, EINVAL, "linux.namespaces has no \"pid\": a container would see the guest's own processes");
 	open_member(out, "namespaces", '[');
 	write_namespace(out, "mount", NULL);
 	write_namespace(out, "cgroup", NULL);

@@ -122,11 +122,6 @@ static void absent_root(struct sample *sample)
 	sample->root.path = (char *)"/run/no-such-root";
 }
 
-static void no_namespaces(struct sample *sample)
-{
-	sample->linux_.n_namespaces = 0;
-}
-
 static void test_a_container_without_what_it_needs_is_refused_and_leaves_nothing(void **state)
 {
 	static const struct {
@@ -139,7 +134,6 @@ static void test_a_container_without_what_it_needs_is_refused_and_leaves_nothing
 		{ no_capabilities, "process.capabilities is missing" },
 		{ no_root, "root.path" },
 		{ absent_root, "/run/no-such-root" },
-		{ no_namespaces, "\"pid\"" },
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {

@@ -2,6 +2,7 @@
 /* Containers, processes and streams of the tests. */
 #include <stdio.h>
 
+#include "common/base/array.h"
 #include "tests/vm/agent_root.h"
 #include "tests/vm/agent_world.h"
 
@@ -56,20 +57,20 @@ static void init_process(struct sample *sample, const char *script)
 
 static void init_linux(struct sample *sample)
 {
-	static const char *const types[] = { "pid", "ipc", "mount" };
+	static const char *const types[] = { "ipc", "mount" }; /* the one of processes is the agent's to add */
 
 	oci__linux__init(&sample->linux_);
 	oci__linux_resources__init(&sample->resources);
 	oci__linux_memory__init(&sample->memory);
 	oci__linux_cpu__init(&sample->cpu);
 	oci__linux_pids__init(&sample->pids);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < ELEMENTS_OF(types); i++) {
 		oci__linux_namespace__init(&sample->namespaces[i]);
 		sample->namespaces[i].type = (char *)types[i];
 		sample->namespace_at[i] = &sample->namespaces[i];
 	}
 	sample->linux_.namespaces = sample->namespace_at;
-	sample->linux_.n_namespaces = 3;
+	sample->linux_.n_namespaces = ELEMENTS_OF(types);
 }
 
 void sample_init(struct sample *sample, const char *id, const char *script)

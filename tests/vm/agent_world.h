@@ -81,7 +81,7 @@ struct sample {
 	Oci__User user;
 	Oci__Root root;
 	Oci__Linux linux_;
-	Oci__LinuxNamespace namespaces[3], *namespace_at[4];
+	Oci__LinuxNamespace namespaces[2], *namespace_at[3];
 	Oci__LinuxResources resources;
 	Oci__LinuxMemory memory;
 	Oci__LinuxCPU cpu;

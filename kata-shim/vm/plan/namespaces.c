@@ -110,10 +110,11 @@ static int check_joined(const struct json_view *at, const struct spaces *spaces,
 	return 0;
 }
 
-static int give_namespaces(struct arena *arena, bool shares_processes, Oci__Linux *linux_, struct error *err)
+/* The one of processes is the agent's to add. Kata's adds it also where it is there, and then cannot execute anything in the container. */
+static int give_namespaces(struct arena *arena, Oci__Linux *linux_, struct error *err)
 {
-	static const enum space given[] = { SPACE_MOUNT, SPACE_IPC, SPACE_UTS, SPACE_PID };
-	const size_t n = ELEMENTS_OF(given) - shares_processes;
+	static const enum space given[] = { SPACE_MOUNT, SPACE_IPC, SPACE_UTS };
+	const size_t n = ELEMENTS_OF(given);
 	Oci__LinuxNamespace **list = ARENA_ARRAY(arena, Oci__LinuxNamespace *, n);
 
 	if (!list)
@@ -153,7 +154,7 @@ int plan_check_namespaces(struct arena *arena, const struct json_view *linux_vie
 		return r;
 	const bool shares = kind == SPEC_CONTAINER && *spaces.path[SPACE_PID];
 	const char *network = *spaces.path[SPACE_NETWORK] ? spaces.path[SPACE_NETWORK] : NULL;
-	r = give_namespaces(arena, shares, linux_, err);
+	r = give_namespaces(arena, linux_, err);
 	if (r == 0)
 		*ret = (struct plan_spaces){ .network = network, .shares_processes = shares };
 	return r;

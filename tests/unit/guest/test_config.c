@@ -314,11 +314,6 @@ static void no_linux(struct sample *s)
 	s->spec.linux_ = NULL;
 }
 
-static void no_namespace_of_processes(struct sample *s)
-{
-	s->linux_.n_namespaces = 0;
-}
-
 static void unknown_namespace(struct sample *s)
 {
 	s->pid.type = (char *)"time";
@@ -363,7 +358,6 @@ static void test_what_makes_no_sense_is_refused_with_its_place(void **state)
 		{ no_root, "root is missing" },
 		{ relative_root, "root.path \"rootfs\"" },
 		{ no_linux, "linux is missing" },
-		{ no_namespace_of_processes, "linux.namespaces has no \"pid\"" },
 		{ unknown_namespace, "linux.namespaces: \"time\"" },
 		{ swap_below_limit, "resources.memory.swap 1024 is below the limit of 4096" },
 		{ realtime, "resources.cpu.realtime" },

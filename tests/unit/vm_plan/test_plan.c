@@ -363,7 +363,7 @@ static void a_pid_namespace_with_a_path_is_the_pods(void **state)
 	for (size_t i = 0; i < got->spec->linux_->n_namespaces; i++)
 		assert_string_not_equal(got->spec->linux_->namespaces[i]->type, "pid");
 	assert_false(make(&(struct parts){})->shares_processes);
-	assert_int_equal(plan.spec->linux_->n_namespaces, 4);
+	assert_int_equal(plan.spec->linux_->n_namespaces, 3);
 }
 
 /* ── which way ── */
