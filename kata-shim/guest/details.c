@@ -32,18 +32,33 @@ bool details_seccomp(void)
 	return access("/proc/sys/kernel/seccomp/actions_avail", F_OK) == 0;
 }
 
-/* 1: it was off and is on; 0: it is on. */
-static int switch_on(const char *folder, const char *name, struct error *err)
+static void name_switch(const char *folder, const char *name, char path[static 300])
+{
+	snprintf(path, 300, "%s/%.200s/online", folder, name);
+}
+
+/* 1: it is off; 0: it is on, as what has no switch, the first CPU. */
+static int is_off(const char *folder, const char *name, struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(64);
 	char path[300];
 
-	snprintf(path, sizeof(path), "%s/%.200s/online", folder, name);
+	name_switch(folder, name, path);
 	if (access(path, F_OK) < 0)
-		return 0; /* the first CPU cannot be switched off */
+		return 0;
 	int r = file_read(path, &text, err);
-	if (r < 0 || buf_text(&text)[0] != '0')
+	return r < 0 ? r : buf_text(&text)[0] == '0';
+}
+
+/* 1: it was off and is on; 0: it is on. */
+static int switch_on(const char *folder, const char *name, struct error *err)
+{
+	char path[300];
+
+	int r = is_off(folder, name, err);
+	if (r <= 0)
 		return r;
+	name_switch(folder, name, path);
 	r = file_put(path, "1", err);
 	return r < 0 ? r : 1;
 }
@@ -64,8 +79,9 @@ static int is_memory(const struct dirent *entry)
 	return sscanf(entry->d_name, "memory%u%c", &number, &rest) == 1;
 }
 
-/* The kernel puts memory of a device on where it finds it; CPUs wait to be asked. */
-static int switch_all_on(const char *folder, int (*is_one)(const struct dirent *), uint32_t limit, uint32_t *ret, struct error *err)
+/* Does it to each, the lowest first, until it has counted to `limit`. */
+static int count_all(const char *folder, int (*is_one)(const struct dirent *), int (*count)(const char *, const char *, struct error *),
+		     uint32_t limit, uint32_t *ret, struct error *err)
 {
 	struct dirent **entries = NULL;
 	int n = scandir(folder, &entries, is_one, versionsort), r = 0;
@@ -73,7 +89,7 @@ static int switch_all_on(const char *folder, int (*is_one)(const struct dirent *
 	*ret = 0;
 	for (int i = 0; i < n; i++) {
 		if (r >= 0 && *ret < limit) {
-			r = switch_on(folder, entries[i]->d_name, err);
+			r = count(folder, entries[i]->d_name, err);
 			*ret += r > 0;
 		}
 		free(entries[i]);
@@ -82,14 +98,24 @@ static int switch_all_on(const char *folder, int (*is_one)(const struct dirent *
 	return r < 0 ? r : 0;
 }
 
+static int is_on(const char *folder, const char *name, struct error *err)
+{
+	int r = is_off(folder, name, err);
+
+	return r < 0 ? r : !r;
+}
+
+/* The kernel puts memory of a device on where it finds it; CPUs wait to be asked. */
 int details_bring_online(uint32_t n, bool memory, struct error *err)
 {
-	uint32_t done, ignored;
+	uint32_t on = 0, done = 0, ignored;
 
-	int r = switch_all_on(CPUS, is_cpu, n ? n : UINT32_MAX, &done, err);
+	int r = n ? count_all(CPUS, is_cpu, is_on, UINT32_MAX, &on, err) : 0;
+	if (r == 0)
+		r = count_all(CPUS, is_cpu, switch_on, n ? n - (on < n ? on : n) : UINT32_MAX, &done, err);
 	if (r == 0 && memory)
-		r = switch_all_on(MEMORY, is_memory, UINT32_MAX, &ignored, err);
-	if (r == 0 && done < n)
-		r = error_set(err, EAGAIN, "%u CPUs were off in the guest, and %u are to be switched on", done, n);
+		r = count_all(MEMORY, is_memory, switch_on, UINT32_MAX, &ignored, err);
+	if (r == 0 && on + done < n)
+		r = error_set(err, EAGAIN, "the guest has %u CPUs, and %u are to be on", on + done, n);
 	return r;
 }

@@ -13,8 +13,8 @@ bool details_memory_probe(void);          /* memory is added by telling the kern
 bool details_seccomp(void);
 
 /*
- * Switches on CPUs that are there and off, the lowest first: `n` of them, or all if it is 0; and all memory that is off, if `memory`.
- * EAGAIN: fewer than n were off. Only in a machine of our own.
+ * Switches on CPUs that are there and off, the lowest first, until `n` are on, or all if it is 0; and all memory that is off, if `memory`.
+ * EAGAIN: there are fewer than n. Only in a machine of our own.
  */
 int details_bring_online(uint32_t n, bool memory, struct error *err) must_check;
 

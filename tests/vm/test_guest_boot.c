@@ -309,11 +309,13 @@ static void a_guest_says_what_it_is_and_switches_its_cpus_on(void **state)
 	assert_true(details->agent_details->init_daemon);
 	assert_true(details->agent_details->supports_seccomp);
 	assert_int_equal(details->mem_block_size_bytes, 128 * 1024 * 1024);
-	online.nb_cpus = 1;
+	online.nb_cpus = 2;
 	online.cpu_only = true;
 	expect_ok(&machine, "grpc.AgentService", "OnlineCPUMem", &online.base);
-	ask(&machine, "grpc.AgentService", "OnlineCPUMem", &online.base); /* there is no third one */
-	assert_string_equal(machine.words, "0 CPUs were off in the guest, and 1 are to be switched on");
+	expect_ok(&machine, "grpc.AgentService", "OnlineCPUMem", &online.base); /* they are */
+	online.nb_cpus = 3;
+	ask(&machine, "grpc.AgentService", "OnlineCPUMem", &online.base);
+	assert_string_equal(machine.words, "the guest has 2 CPUs, and 3 are to be on");
 	end_sandbox(&machine);
 }
 

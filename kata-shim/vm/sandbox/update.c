@@ -107,7 +107,7 @@ static void on_updated(struct agent_call *call, const struct error *err, const v
 	} else if (update->size.memory_mib < op->vm->size.memory_mib) {
 		vmm_resize(op->vm->vmm, update->size.memory_mib, on_shrunk, update);
 	} else if (update->size.cpus > op->vm->size.cpus) {
-		request.nb_cpus = update->size.cpus - op->vm->size.cpus;
+		request.nb_cpus = update->size.cpus;
 		request.cpu_only = true;
 		agent_call(op->vm->agent, call, AGENT_ONLINE_CPU_MEM, &request, on_cpus);
 	} else {
