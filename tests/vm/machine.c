@@ -9,10 +9,11 @@
 #include <sys/stat.h>
 
 #include "kata-shim/vm/jail/harden.h"
+#include "tests/support/vm_environment.h"
 #include "tests/vm/machine_internal.h"
 
 #define TICK_MS 5
-#define PATIENCE_S 120
+#define PATIENCE_S (120 * (int)vm_environment_slowness())
 
 static void find_guest(struct machine *machine)
 {
@@ -180,7 +181,8 @@ void machine_prepare(struct machine *machine, bool network)
 	assert_int_equal(chmod(machine->directory, 0755), 0);
 	snprintf(machine->id, sizeof(machine->id), "sb%d", getpid());
 	machine->settings = (struct vm_settings){
-		.accelerator = VM_TCG,
+		.accelerator = vm_environment_accelerator(),
+		.channel = vm_environment_channel(),
 		.memory_base_mib = 192,
 		.memory_unlimited_mib = 192,
 		.memory_maximum_mib = 384,
@@ -188,7 +190,7 @@ void machine_prepare(struct machine *machine, bool network)
 		.cpus_maximum = 2,
 		.ids_first = 1879048192,
 		.ids_count = 100,
-		.boot_timeout_ms = 60000,
+		.boot_timeout_ms = 60000 * vm_environment_slowness(),
 		.state = machine->state,
 	};
 	snprintf(machine->state, sizeof(machine->state), "/run/holdfast-machine.%d", getpid());

@@ -21,8 +21,9 @@
 #include "common/proto/message.h"
 #include "common/rpc/ttrpc.h"
 #include "tests/support/plain_spawn.h"
+#include "tests/support/vm_environment.h"
 
-#define PATIENCE_MS 60000 /* a software CPU on a busy machine */
+#define PATIENCE_MS (60000 * vm_environment_slowness()) /* a software CPU on a busy machine */
 #define MAC "02:00:00:00:00:0a"
 #define RESIDENT_MAX_KIB 2048
 
@@ -82,7 +83,7 @@ static void boot(struct machine *machine, const char *guest, const char *paramet
 
 	*machine = (struct machine){ .answer = BUF_MAX(TTRPC_MESSAGE_MAX) };
 	machine->settings = (struct vm_settings){
-		.accelerator = VM_TCG, .guest = guest, .state = witnessed, .kernel_parameters = parameters, .boot_timeout_ms = PATIENCE_MS
+		.accelerator = vm_environment_accelerator(), .guest = guest, .state = witnessed, .kernel_parameters = parameters, .boot_timeout_ms = PATIENCE_MS
 	};
 	const struct vmm_options options = { .id = "test",
 					     .settings = &machine->settings,
