@@ -2,7 +2,8 @@
 /*
  * Create: of the sandbox's container it is the start of the VM, and if that fails nothing may be left of it before containerd hears so.
  * containerd gives up a Create by deleting what it has not got yet: then the VM is stopped where it stands, and a container of it is
- * deleted as soon as it is there.
+ * deleted as soon as it is there. So it is when nobody waits for the answer any more (containerd was killed): one that follows has asked what
+ * there is, was told that there is nothing, and would never take away what came later.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +43,10 @@ static void succeed(struct creation *creation)
 	process->pid = (uint32_t)vm_pid(service->vm);
 	process_created(&process->state);
 	event_create(service->options.publisher, process, creation->request);
-	answer_pid(creation->call, process->pid);
+	if (creation->abandoned && !deleter)
+		deleter = TAKE_PTR(creation->call);
+	else
+		answer_pid(creation->call, process->pid);
 	if (service->why.code == ECONNRESET) /* the VM was lost at this very moment */
 		service_killed(service, process);
 	if (deleter)
@@ -85,6 +89,22 @@ static void on_created(void *context, const struct error *err)
 	}
 	service->creation = NULL;
 	succeed(creation);
+}
+
+/* Without a sandbox nothing is left to be asked for: the shim ends, and containerd cleans up after it, whenever it is back. */
+static void on_abandoned(void *context, struct ttrpc_call *call)
+{
+	struct creation *creation = context;
+	struct service *service = creation->service;
+
+	log_warn("containerd has not waited until it was created", "sandbox", service->options.sandbox, "container",
+		 creation->process->container->id);
+	creation->abandoned = true;
+	if (!service_is_sandbox(service, creation->process))
+		return;
+	service_stop_vm(service);
+	service->ending = true;
+	service->options.shutdown(service->options.context);
 }
 
 /* ── The way ── */
@@ -176,7 +196,8 @@ static struct creation *creation_new(struct service *service, struct ttrpc_call 
 	}
 	if (check(service, request, err) < 0 || tasks_add(&service->tasks, request->id, request->bundle, &stdio, &process, err) < 0)
 		return NULL;
-	*creation = (struct creation){ service, call, process_ref(process), request };
+	*creation = (struct creation){ .service = service, .call = call, .process = process_ref(process), .request = request };
+	ttrpc_call_on_gone(call, on_abandoned, creation);
 	return TAKE_PTR(creation);
 }
 

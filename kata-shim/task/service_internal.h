@@ -14,6 +14,7 @@ struct creation {
 	struct process *process;
 	Task__CreateRequest *request;
 	struct error why; /* it fails, once the VM is gone */
+	bool abandoned;   /* nobody waits for the answer */
 };
 
 /* Anything else that the VM does for a call; holds a reference of the process. */

@@ -104,6 +104,22 @@ inside_netns() {
 	[[ -z $(crictl pods --quiet) ]]
 }
 
+@test "containerd killed while a VM boots can remove its pod when it is back, however early that is, and takes the same one again" {
+	hold create
+	pod web >"$T/output" 2>&1 &
+	held create
+	containerd_end KILL
+	wait $! || true
+	containerd_start
+	release create
+	pods_remove
+	[[ -z $(crictl pods --quiet) ]]
+	no_vmm() { ! in_node pgrep qemu-system; }
+	wait_for "the VM is gone" no_vmm
+	pod web
+	is_running "$(started web c "$FOREVER")"
+}
+
 @test "a socket of the node is refused by its name when a container is created" {
 	pod web
 	run created web c "$FOREVER" '.mounts = [{host_path: "/run/containerd/containerd.sock", container_path: "/containerd.sock"}]'

@@ -436,6 +436,51 @@ static void test_a_container_given_up_while_it_is_made_is_deleted_when_it_is(voi
 	assert_non_null(strstr(double_asked(), "remove c1"));
 }
 
+/* containerd is killed, and another one comes. */
+static void lose_containerd(void)
+{
+	struct error err;
+
+	ttrpc_client_close(world.client);
+	assert_int_equal(ttrpc_client_new(&world.loop, world.path, &world.client, &err), 0);
+	settle();
+}
+
+static void test_a_sandbox_that_nobody_waits_for_any_more_is_given_up_and_the_shim_ends(void **state)
+{
+	struct told made;
+
+	double_hold("boot");
+	begin_create(&made, SANDBOX);
+	settle();
+	lose_containerd();
+	assert_true(made.ended);
+	assert_int_equal(world.n_shutdowns, 1);
+	assert_int_equal(double_living(), 0);
+	assert_true(service_is_empty(world.service));
+	ask("State", SANDBOX, "", RPC_NOT_FOUND);
+	create(SANDBOX, RPC_FAILED_PRECONDITION);
+}
+
+static void test_a_container_that_nobody_waits_for_any_more_is_deleted_when_it_is_made(void **state)
+{
+	struct told made;
+
+	sandbox_up();
+	double_hold("create c1");
+	begin_create(&made, "c1");
+	settle();
+	lose_containerd();
+	assert_null(strstr(double_asked(), "remove c1"));
+	double_release();
+	settle();
+	assert_non_null(strstr(double_asked(), "remove c1"));
+	ask("State", "c1", "", RPC_NOT_FOUND);
+	assert_int_equal(status_of(SANDBOX, ""), TASK__STATUS__RUNNING);
+	assert_int_equal(world.n_shutdowns, 0);
+	container_up("c1");
+}
+
 static void test_a_sandbox_deleted_before_its_containers_ends_them(void **state)
 {
 	struct told wait;
@@ -538,6 +583,8 @@ int main(void)
 		TEST(test_with_the_vm_all_processes_end_and_are_there_until_they_are_deleted),
 		TEST(test_a_sandbox_given_up_while_it_boots_is_stopped_where_it_stands),
 		TEST(test_a_container_given_up_while_it_is_made_is_deleted_when_it_is),
+		TEST(test_a_sandbox_that_nobody_waits_for_any_more_is_given_up_and_the_shim_ends),
+		TEST(test_a_container_that_nobody_waits_for_any_more_is_deleted_when_it_is_made),
 		TEST(test_a_sandbox_deleted_before_its_containers_ends_them),
 		TEST(test_a_container_deleted_while_a_process_is_added_forgets_it),
 		TEST(test_waiting_ends_with_the_peers_patience),
