@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Kubernetes' own specs (e2e.test) in a lab. A spec makes pods and namespaces of its own and mostly waits, so several run side by side: they
-# are dealt out to a few processes of e2e.test, by name.
+# Kubernetes' own specs (e2e.test) in a lab. A spec makes pods and namespaces of its own and mostly waits, so several run side by side: a few
+# workers take the next one from a queue. Each is a call of e2e.test, so that its result is there when it ends.
 #
-# Set by who sources it: LAB, FILTER (ginkgo's label filter), PROCESSES, work (a directory of its own).
+# Set by who sources it: LAB, FILTER (ginkgo's label filter), PROCESSES, work (a directory of its own). WAITING matches the names of specs that
+# cost next to nothing and wait for minutes: these have workers of their own.
 
 specs_clean_up() {
 	local pid
@@ -23,6 +24,48 @@ lab_up() {
 	k config view --raw --flatten >"$work/kubeconfig"
 }
 
+# pods_in_vms CONDITION: all new pods of which the CEL expression holds. Not those of kube-system, which are the node's own. The policy comes
+# after what else would write the RuntimeClass's overhead into a pod.
+pods_in_vms() {
+	k apply -f - <<-END
+	apiVersion: node.k8s.io/v1
+	kind: RuntimeClass
+	metadata: {name: holdfast-kata}
+	handler: holdfast-kata
+	overhead: {podFixed: {memory: 256Mi}}
+	---
+	apiVersion: admissionregistration.k8s.io/v1
+	kind: MutatingAdmissionPolicy
+	metadata: {name: pods-in-vms}
+	spec:
+	  matchConstraints:
+	    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+	    namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}]}
+	  matchConditions: [{name: chosen, expression: "request.namespace == 'default' || ($1)"}] # default: in_a_vm asks there
+	  failurePolicy: Fail
+	  reinvocationPolicy: Never
+	  mutations:
+	  - patchType: JSONPatch
+	    jsonPatch:
+	      expression: >-
+	        [JSONPatch{op: "add", path: "/spec/runtimeClassName", value: "holdfast-kata"},
+	        JSONPatch{op: "add", path: "/spec/overhead", value: {"memory": "256Mi"}}]
+	---
+	apiVersion: admissionregistration.k8s.io/v1
+	kind: MutatingAdmissionPolicyBinding
+	metadata: {name: pods-in-vms}
+	spec: {policyName: pods-in-vms}
+	END
+	before_long in_a_vm
+}
+
+# A policy takes a moment to be heard of.
+in_a_vm() {
+	k create --dry-run=server -o 'jsonpath={.spec.runtimeClassName}' -f - <<-END | grep -qx holdfast-kata
+	{apiVersion: v1, kind: Pod, metadata: {namespace: default, name: probe}, spec: {containers: [{name: a, image: a}]}}
+	END
+}
+
 e2e_test() {
 	inside control env TMPDIR="$work" "$("$CLUSTER/build" --print-path e2e.test)" --kubeconfig "$work/kubeconfig" \
 		--provider=skeleton --num-nodes=2 --disable-log-dump --ginkgo.no-color --ginkgo.succinct --ginkgo.label-filter="$FILTER" "$@"
@@ -38,22 +81,11 @@ list_specs() {
 		{ echo "no spec has such a name" >&2; return 1; }
 }
 
-# run_process I: its share of the specs on stdin.
-run_process() {
-	local spec focus=()
-	while read -r spec; do
-		# shellcheck disable=SC2001
-		focus+=("--ginkgo.focus=$(sed 's/[][\.*^$()+?{}|]/\\&/g' <<<"$spec")\$")
-	done < <(awk -v n="$PROCESSES" -v i="$1" 'NR % n == i' "$work/specs")
-	((${#focus[@]})) || return 0
-	e2e_test --ginkgo.json-report="$work/report-$1.json" "${focus[@]}" >"$work/log-$1" 2>&1
-}
-
-# What the reports say: a line for each spec, its name, state, seconds and reason, with tabs between.
+# A line for each spec that ran: its name, state, seconds and reason, with tabs between.
 results() {
 	jq -r '.[0].SpecReports[] | select(.LeafNodeType == "It" and .State != "skipped") |
 		[(.ContainerHierarchyTexts + [.LeafNodeText] | join(" ")), .State, (.RunTime / 1e9 | floor),
-		(.Failure.Message // "" | gsub("\n"; " "))] | @tsv' "$work"/report-*.json
+		(.Failure.Message // "" | gsub("\n"; " "))] | @tsv' "$@"
 }
 
 # result_of SPEC FILE: its state, seconds and reason. One that left no report has failed.
@@ -62,7 +94,6 @@ result_of() { grep -F "$1"$'\t' "$2" | cut -f 2- | grep . || printf 'left no rep
 # One line for each spec that was to run.
 tap() {
 	local spec state seconds why n=0 failed=0
-	results >"$work/results" || true
 	echo "1..$(wc -l <"$work/specs")"
 	while read -r spec; do
 		IFS=$'\t' read -r state seconds why < <(result_of "$spec" "$work/results")
@@ -78,9 +109,32 @@ tap() {
 	return "$failed"
 }
 
-# Runs what stands in $work/specs; the reports are then in $work/report-*.json.
+# next_spec QUEUE: takes its first line; fails when there is none.
+next_spec() (
+	flock 9
+	[[ -s $1 ]] && head -n 1 "$1" && sed -i 1d "$1"
+) 9>>"$work/lock"
+
+# work_off QUEUE I FILE: one worker. What a spec that failed has said stays, in log-I.
+work_off() {
+	local spec log=$work/log-$2 report=$work/report-$2.json
+	while spec=$(next_spec "$1"); do
+		# shellcheck disable=SC2001
+		e2e_test --ginkgo.json-report="$report" --ginkgo.focus="$(sed 's/[][\.*^$()+?{}|]/\\&/g' <<<"$spec")\$" >"$log.new" 2>&1 ||
+			cat "$log.new" >>"$log"
+		[[ ! -e $report ]] || results "$report" >"$report.line"
+		[[ ! -s $report.line ]] || flock "$work/lock" tee -a "$3" <"$report.line" >/dev/null
+		rm -f "$report"{,.line} "$log.new"
+	done
+}
+
+# run_specs FILE: runs what stands in $work/specs; the file gets the result of each when it ends.
 run_specs() {
 	local i
-	for ((i = 0; i < PROCESSES; i++)); do run_process "$i" & done
+	touch "$1"
+	grep -vE "${WAITING:-^$}" "$work/specs" >"$work/queue" || true
+	grep -E "${WAITING:-^$}" "$work/specs" >"$work/queue-waiting" || true
+	for ((i = 0; i < PROCESSES; i++)); do work_off "$work/queue" "$i" "$1" & done
+	for ((i = 0; i < ${WAITERS:-6}; i++)); do work_off "$work/queue-waiting" "waiting-$i" "$1" & done
 	wait
 }
