@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/base/array.h"
 
 #define CONSOLE_LINES 3
+#define AGENT_ENDED "Attempted to kill init! exitcode=" /* kernel/exit.c of Linux; the number is waitpid's */
 
 static const struct {
 	const char *reason, *words; /* docs of QEMU: qapi/run-state.json, ShutdownCause */
@@ -47,6 +50,21 @@ static void explain_reason(const char *reason, struct error *ret)
 	error_set(ret, EIO, "QEMU has ended by itself");
 }
 
+/* The agent is the guest's process 1. What is said of it is the guest's word. */
+static void explain_panic(const char *said, struct error *ret)
+{
+	const bool is_agent = strncmp(said, AGENT_ENDED, strlen(AGENT_ENDED)) == 0;
+	const int status = is_agent ? (int)strtoul(said + strlen(AGENT_ENDED), NULL, 16) : 0;
+
+	if (!is_agent)
+		error_set(ret, EIO, "the guest's kernel has panicked: %s", said);
+	else if (WIFSIGNALED(status))
+		error_set(ret, EIO, "the guest's agent was killed by signal %d (%s), and the guest with it", WTERMSIG(status),
+			  strsignal(WTERMSIG(status)));
+	else
+		error_set(ret, EIO, "the guest's agent ended with status %d, and the guest with it", WEXITSTATUS(status));
+}
+
 void ending_add_console(const struct tail *console, struct error *err)
 {
 	size_t n = strlen(err->message);
@@ -70,7 +88,7 @@ void ending_explain(const struct ending *ending, struct error *ret)
 	} else if (ending->status != 0) {
 		explain_status(ending, ret);
 	} else if (panic) {
-		error_set(ret, EIO, "the guest's kernel has panicked: %s", panic + strlen(ENDING_PANIC));
+		explain_panic(panic + strlen(ENDING_PANIC), ret);
 		return;
 	} else {
 		explain_reason(ending->reason, ret);

@@ -177,6 +177,14 @@ static void test_the_console_s_last_lines_are_in_the_reason_without_what_steers_
 		   "the guest's kernel has panicked: VFS: no root");
 }
 
+static void test_the_end_of_the_guest_s_agent_is_told_in_words(void **state)
+{
+#define PANIC(code) "printf '[ 1.0] Kernel panic - not syncing: Attempted to kill init! exitcode=" code "\\n[ 1.0] CPU: 0\\n' >&4; exit 0"
+	expect_end(PANIC("0x00000005"), "the guest's agent was killed by signal 5 (Trace/breakpoint trap), and the guest with it");
+	expect_end(PANIC("0x0000008b"), "the guest's agent was killed by signal 11 (Segmentation fault)");
+	expect_end(PANIC("0x00000100"), "the guest's agent ended with status 1, and the guest with it");
+}
+
 static void test_nonsense_on_the_control_connection_ends_the_vm(void **state)
 {
 	expect_end("echo garbage >&3; sleep 60", "QEMU's control connection makes no sense: line 1, column 1");
@@ -392,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_qemu_that_ends_is_told_with_the_last_that_it_said),
 		cmocka_unit_test(test_the_console_s_last_lines_are_in_the_reason_without_what_steers_a_terminal),
+		cmocka_unit_test(test_the_end_of_the_guest_s_agent_is_told_in_words),
 		cmocka_unit_test(test_nonsense_on_the_control_connection_ends_the_vm),
 		cmocka_unit_test(test_a_qemu_that_does_not_run_the_guest_is_ended),
 		cmocka_unit_test(test_a_qemu_that_never_answers_is_ended_when_its_time_is_over),
