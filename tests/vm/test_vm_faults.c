@@ -100,6 +100,19 @@ static void a_vm_that_hangs_is_found_and_ended(void **state)
 	expect_lost("has not answered for 15 s");
 }
 
+/* Even a process that is killed waits for a file server that has begun to answer it. */
+static void a_container_that_cannot_be_killed_takes_its_vm_along(void **state)
+{
+	must(machine_boot(&machine));
+	must(machine_create(&machine, "app", "echo ready; while :; do echo x > /file; done", NULL));
+	must(machine_start(&machine, "app", ""));
+	machine_wait_output(&machine, "app", "", "ready");
+	must(machine_create(&machine, "idle", "echo never", NULL));
+	assert_int_equal(kill(find_process("virtiofsd"), SIGSTOP), 0);
+	must(machine_kill(&machine, "app", "", SIGKILL, true));
+	expect_lost("did not end within 15 s of SIGKILL");
+}
+
 static void a_guest_that_is_not_there_is_named(void **state)
 {
 	machine.settings.guest = "/no/such/guest";
@@ -157,6 +170,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(virtiofsd_is_killed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_guests_kernel_panics, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_vm_that_hangs_is_found_and_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_container_that_cannot_be_killed_takes_its_vm_along, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_that_is_not_there_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_that_does_not_answer_in_time_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_vm_is_stopped_while_it_boots, set_up, tear_down),

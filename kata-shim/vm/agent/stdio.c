@@ -121,6 +121,11 @@ bool stdio_is_terminal(const struct stdio *stdio)
 	return stdio->terminal;
 }
 
+bool stdio_waits_for_reader(const struct stdio *stdio)
+{
+	return stdio->out.rest.n > 0 || stdio->err.rest.n > 0;
+}
+
 void stdio_close_input(struct stdio *stdio)
 {
 	input_close_keeper(&stdio->in);

@@ -29,6 +29,8 @@ int stdio_open(uv_loop_t *loop, const struct vm_stdio *paths, struct stdio **ret
 void stdio_start(struct stdio *stdio, struct agent *agent, const char *container, const char *exec, void (*drained)(void *context),
 		 void *context);
 bool stdio_is_terminal(const struct stdio *stdio);
+/* A fifo is full: what the process says, and its end, wait for whoever reads it. */
+bool stdio_waits_for_reader(const struct stdio *stdio);
 
 /* No more input comes from us: after what is in the fifo, and what other writers still put there, the process sees the end of its input. */
 void stdio_close_input(struct stdio *stdio);

@@ -4,8 +4,11 @@
  *	QEMU ends              vmm_listener.gone, with the reason and the end of the console
  *	virtiofsd ends         its pidfd
  *	the agent ends         the connection is lost. A guest that panics takes QEMU along a moment later, whose reason is better: so we
- *wait for it, but not long any of them hangs      a Check every few seconds, which is not answered A host under load can hold up a guest
- *for seconds, and a pod that is killed for that is worse than one that is found dead a little later.
+ *	                       wait for it, but not long
+ *	QEMU or the agent hangs    a Check every few seconds, which is not answered
+ *	virtiofsd hangs        a container's first process does not end when it is killed: it waits in the kernel for the share
+ *
+ * A host under load can hold up a guest for seconds, and a pod that is killed for that is worse than one that is found dead a little later.
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -15,6 +18,7 @@
 #define CHECK_MS 5000
 #define ANSWER_MS 15000
 #define PATIENCE_MS 1000
+#define KILLED_MS 15000  /* from SIGKILL to the end: whoever stops the pod waits for it */
 #define OOM_PAUSE_MS 100 /* between two events: a guest cannot flood containerd */
 
 /* ── The agent's answers ── */
@@ -86,11 +90,39 @@ static void ask_for_oom(struct vm *vm)
 		agent_call(vm->agent, &vm->oom, AGENT_GET_OOM_EVENT, &request, on_oom);
 }
 
+/* A process beside the first may leave children that hold its output open; with the first, all of the container end. */
+static bool outlives_its_kill(const struct vm_process *first)
+{
+	return first->state == PROCESS_RUNNING && first->killed_at > 0 &&
+	       uv_now(first->container->vm->loop) - first->killed_at >= KILLED_MS && !stdio_waits_for_reader(first->stdio);
+}
+
+/* True: the VM is lost. */
+static bool find_unkillable(struct vm *vm)
+{
+	struct error why;
+
+	for (const struct vm_container *container = vm->containers; container; container = container->next) {
+		if (!container->in_guest || !outlives_its_kill(&container->first))
+			continue;
+		error_set(&why, ETIMEDOUT,
+			  "container %s did not end within %d s of SIGKILL, as one that waits for its files does when virtiofsd or a disk "
+			  "hangs, and the VM was ended",
+			  container->id, KILLED_MS / 1000);
+		vmm_add_console(vm->vmm, &why);
+		vm_lose(vm, &why);
+		return true;
+	}
+	return false;
+}
+
 static void on_health(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
 	const Agent__CheckRequest request = AGENT__CHECK_REQUEST__INIT;
 
+	if (find_unkillable(vm))
+		return;
 	if (!vm->check.agent)
 		agent_call_within(vm->agent, &vm->check, AGENT_CHECK, &request, ANSWER_MS, on_checked);
 	if (!uv_is_active((uv_handle_t *)&vm->oom_pause))

@@ -264,6 +264,8 @@ void vm_kill(struct vm *vm, const char *container, const char *exec, int signal,
 	} else if (!process->container->in_guest) {
 		op_end_later(op, NULL);
 	} else {
+		if (signal == SIGKILL && process->killed_at == 0)
+			process->killed_at = uv_now(vm->loop);
 		request.container_id = process->container->id;
 		request.exec_id = all ? (char *)"" : agent_name(process);
 		request.signal = (uint32_t)signal;

@@ -34,6 +34,7 @@ struct vm_process {
 	struct agent_call wait;     /* its end */
 	uint32_t width, height;     /* of its terminal, wished for before it was started */
 	uint32_t status;            /* of one that is ending */
+	uint64_t killed_at;         /* ms: the guest was told to kill it; 0: it was not */
 };
 
 struct vm_container {
