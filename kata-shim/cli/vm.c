@@ -177,13 +177,28 @@ int call_vm_start_container(const struct call *call, int bundle, const char *san
 
 /* ── The end ── */
 
+/* containerd, which knows only that the connection was lost, puts it into its log. */
+static void say_killed(const char *sandbox)
+{
+	fprintf(stderr,
+		"%s: the shim of sandbox %s was killed, and its VM with it: by the kernel for want of memory, by somebody, or by itself "
+		"because it hung for %d s\n",
+		PROGRAM, sandbox, SHIM_HANG_MAX_MS / 1000);
+}
+
 void call_vm_delete_sandbox(const struct call *call, int bundle, const struct settings *settings)
 {
 	char socket[SHIM_SOCKET_MAX + 1];
 	struct error why;
 
-	if (bundle >= 0 && shim_read_address(bundle, socket, &why) == 0 && shim_end(socket, &why) < 0)
-		fprintf(stderr, PROGRAM ": %s\n", why.message);
+	if (bundle >= 0 && shim_read_address(bundle, socket, &why) == 0) {
+		const int r = shim_end(socket, &why);
+
+		if (r < 0)
+			fprintf(stderr, PROGRAM ": %s\n", why.message);
+		else if (r > 0)
+			say_killed(call->arguments.id);
+	}
 	if (settings->vm.state && vm_clean_up(call->arguments.id, &settings->vm, &why) < 0)
 		fprintf(stderr, PROGRAM ": cleaning up after the VM of sandbox %s: %s\n", call->arguments.id, why.message);
 }

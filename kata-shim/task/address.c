@@ -77,14 +77,12 @@ int shim_end(const char *path, struct error *err)
 	_cleanup_close_ int server = find_server(path, &pid);
 	struct pollfd gone = { .fd = server, .events = POLLIN };
 
-	if (server < 0 || poll(&gone, 1, PATIENCE_MS) > 0) {
-		unlink(path); /* which one that was killed has left */
-		return 0;
-	}
+	if (server < 0 || poll(&gone, 1, PATIENCE_MS) > 0)
+		return unlink(path) == 0; /* one that ends by itself takes it away */
 	if (syscall(SYS_pidfd_send_signal, server, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return error_errno(err, errno, "cannot kill the shim, process %d", (int)pid);
 	if (poll(&gone, 1, DYING_MS) <= 0)
 		return error_set(err, ETIMEDOUT, "the shim, process %d, does not end", (int)pid);
 	unlink(path);
-	return 0;
+	return 1;
 }

@@ -35,8 +35,8 @@ struct shim {
 int shim_run(void *context, int channel);
 
 /*
- * For `delete`: whoever serves this socket and does not end by itself within a second is killed, and gone when this returns. Nobody does: 0.
- * ETIMEDOUT: it cannot be killed.
+ * For `delete`: whoever serves this socket and does not end by itself within a second is killed, and gone when this returns.
+ * 1: it was killed, now or before; 0: it has ended by itself, or there was none. ETIMEDOUT: it cannot be killed.
  */
 int shim_end(const char *socket, struct error *err) must_check;
 

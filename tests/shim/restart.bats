@@ -149,6 +149,7 @@ bundle() { in_node find /run/containerd/io.containerd.runtime.v2.task/k8s.io -mi
 	c=$(started web c "$FOREVER")
 	in_node kill -STOP "$(shim_of "$c")"
 	exited "$c" 255
+	wait_for "containerd's log says it in words" grep -qF "the shim of sandbox $web was killed" "$NODE/log/containerd"
 	crictl rmp --force "$web"
 	pod web
 	is_running "$(started web c "$FOREVER")"
