@@ -176,6 +176,18 @@ static void the_network_is_the_pods(void **state)
 	assert_non_null(strstr(out_of("net", ""), "default via 10.231.7.1"));
 }
 
+/* kubelet reads a pod's traffic in /proc of the process that the sandbox's task has. */
+static void the_pods_traffic_is_told_at_its_process(void **state)
+{
+	_cleanup_(buf_free) struct buf devices = BUF_MAX(64 * 1024);
+	char path[64];
+	struct error err;
+
+	snprintf(path, sizeof(path), "/proc/%d/net/dev", (int)vm_pid(machine.vm));
+	assert_int_equal(file_read(path, &devices, &err), 0);
+	assert_non_null(strstr(buf_text(&devices), "eth0:"));
+}
+
 static void what_a_container_uses_is_counted(void **state)
 {
 	start_sleeper("counted");
@@ -274,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_megabyte_of_output_comes_whole),
 		cmocka_unit_test(a_terminal_has_its_size),
 		cmocka_unit_test(the_network_is_the_pods),
+		cmocka_unit_test(the_pods_traffic_is_told_at_its_process),
 		cmocka_unit_test(what_a_container_uses_is_counted),
 		cmocka_unit_test(the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum),
 		cmocka_unit_test(who_is_to_see_the_processes_of_one_container_is_refused),

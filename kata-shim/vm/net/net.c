@@ -196,8 +196,11 @@ static struct net *new_net(void)
 {
 	struct net *net = calloc(1, sizeof(*net));
 
-	for (size_t i = 0; net && i < NETWORK_LINKS_MAX; i++)
+	if (!net)
+		return NULL;
+	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++)
 		net->taps[i] = net->vhost[i] = -1;
+	net->namespace = -1;
 	return net;
 }
 
@@ -215,7 +218,11 @@ static int join_namespace(const char *path, struct net *net, struct error *err)
 		r = read_nft(&namespace, &net->network, err);
 	if (r == 0)
 		r = network_check(&net->network, err);
-	return r == 0 ? join(&namespace, &netlink, net, err) : r;
+	if (r == 0)
+		r = join(&namespace, &netlink, net, err);
+	if (r == 0)
+		net->namespace = TAKE_FD(namespace.pod);
+	return r;
 }
 
 int net_join(const char *path, struct net **ret, struct error *err)
@@ -237,6 +244,8 @@ void net_close(struct net *net)
 		cleanup_close(&net->vhost[i]);
 		net->taps[i] = net->vhost[i] = -1;
 	}
+	cleanup_close(&net->namespace);
+	net->namespace = -1;
 }
 
 void net_free(struct net *net)

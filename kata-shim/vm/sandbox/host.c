@@ -168,7 +168,7 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 		.descriptors = descriptors,
 		.n_descriptors = n_fds,
 		.output = -1,
-		.network_namespace = -1,
+		.network_namespace = host->net->namespace,
 		.id = host->ids.vmm,
 		.user_namespace = -1,
 		.cgroup = host->cgroup,
