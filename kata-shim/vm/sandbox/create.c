@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/array.h"
+#include "common/base/log.h"
 #include "kata-shim/bundle/bundle.h"
 #include "kata-shim/vm/sandbox/vm.h"
 
@@ -84,6 +85,10 @@ static int bring(struct vm_container *container, struct plan *plan, struct plan_
 	}
 	if (r == 0 && source->way == PLAN_SHARED)
 		r = bind_source(container, source, err);
+	/* Node agents ask for it and can do without; whoever looks for what is missing finds this. */
+	if (r == 0 && source->way == PLAN_SHARED && source->follows)
+		log_warn("mountPropagation: HostToContainer: mounts made later on the host are not seen in a VM", "container",
+			 container->id, "volume", source->host, "at", source->destination);
 	return r < 0 ? error_wrap(err, "mount of %s at %s", source->host, source->destination) : 0;
 }
 
