@@ -68,13 +68,14 @@ static void finish(struct agent_call *call, struct error *err)
 {
 	struct agent *agent = call->agent;
 	_cleanup_(message_freep) ProtobufCMessage *answer = TAKE_PTR(call->answer);
-	_cleanup_free_ struct error *why = TAKE_PTR(call->why);
+	struct error *why = TAKE_PTR(call->why);
 
 	call->agent = NULL;
 	call->call = NULL;
 	if (err)
 		name_call(call, err);
-	call->done(call, err, err ? NULL : answer);
+	call->done(call, err, err ? NULL : answer); /* which may free the call */
+	free(why);
 	agent->n_calls--;
 	free_if_done(agent);
 }
