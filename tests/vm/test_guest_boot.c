@@ -357,7 +357,7 @@ static void a_guest_that_cannot_start_says_why_on_its_console(void **state)
 	expect_end(&machine, "holdfast.channel=tcp: must be port or vsock");
 }
 
-/* The last that the witness has said of it. */
+/* The last that the witness has said of it, to the line's end: the console may be in the middle of one. */
 static unsigned long seen(const struct machine *machine, const char *key)
 {
 	struct error console;
@@ -365,7 +365,7 @@ static unsigned long seen(const struct machine *machine, const char *key)
 
 	error_set(&console, EIO, ".");
 	vmm_add_console(machine->vmm, &console);
-	for (const char *next = strstr(console.message, key); next; next = strstr(next + 1, key))
+	for (const char *next = strstr(console.message, key); next && strstr(next, " | "); next = strstr(next + 1, key))
 		at = next;
 	return at ? strtoul(at + strlen(key), NULL, 10) : 0;
 }
