@@ -61,7 +61,6 @@ static void test_each_container_has_mounts_processes_and_cgroups_of_its_own(void
 
 static void test_its_cgroup_is_the_root_of_what_it_sees(void **state)
 {
-	agent_needs_ours();
 	agent_expect_output("web", "grep '^0:' /proc/self/cgroup; test -e /sys/fs/cgroup/cgroup.procs && echo there", "0::/\nthere\n", 0);
 }
 
@@ -146,12 +145,14 @@ static void test_no_new_privileges_and_the_oom_score_are_set(void **state)
 
 static void test_signals_are_as_a_program_expects_them(void **state)
 {
+	agent_needs_ours("signals 32 and 33 are ignored");
 	agent_expect_output("web", "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'",
 			    "SigBlk:0000000000000000\nSigIgn:0000000000000000\n", 0);
 }
 
 static void test_no_descriptor_but_three_is_handed_on(void **state)
 {
+	agent_needs_ours("hands one more on");
 	agent_expect_output("web", "ls /proc/$$/fd; true", "0\n1\n2\n", 0);
 	agent_run("web", "read x");
 	agent_exec("web", "fds", "ls /proc/$$/fd; true");
@@ -177,6 +178,7 @@ static void test_masked_and_read_only_paths_are_so(void **state)
 	char *masked[] = { (char *)"/proc/keys", (char *)"/sys/firmware" }, *readonly[] = { (char *)"/proc/sys" };
 	struct sample sample;
 
+	agent_needs_ours("leaves folders unmasked");
 	sample_init(&sample, "web",
 		    "wc -c </proc/keys; ls /sys/firmware | wc -l; echo 1 2>/dev/null >/proc/sys/kernel/shm_rmid_forced || echo closed");
 	sample.linux_.masked_paths = masked;
@@ -226,7 +228,7 @@ static void test_sysctls_of_a_pods_namespaces_are_set(void **state)
 	Oci__StringEntry net = OCI__STRING_ENTRY__INIT, ipc = OCI__STRING_ENTRY__INIT, *entries[] = { &net, &ipc };
 	struct sample sample;
 
-	agent_needs_ours();
+	agent_needs_ours("takes no name with a / in it");
 	sample_init(&sample, "web", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni");
 	net.key = (char *)"net.ipv4.ip_unprivileged_port_start";
 	net.value = (char *)"80";
@@ -249,7 +251,7 @@ static void test_a_sysctl_of_the_kernel_itself_is_refused(void **state)
 		{ "kernel.shmmni", "many", "does not take \"many\"" },
 	};
 
-	agent_needs_ours();
+	agent_needs_ours("has other words");
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
 		Oci__StringEntry entry = OCI__STRING_ENTRY__INIT, *entries[] = { &entry };
 		struct sample sample;

@@ -94,7 +94,6 @@ static void test_all_who_wait_are_told(void **state)
 {
 	struct answer *waits[5];
 
-	agent_needs_ours(); /* Kata's tells one */
 	agent_exec("web", "many", "read x; exit 6");
 	for (size_t i = 0; i < ELEMENTS_OF(waits); i++)
 		waits[i] = agent_begin_wait("web", "many");
@@ -131,7 +130,7 @@ static void test_a_program_that_is_not_there_is_named(void **state)
 	Agent__ExecProcessRequest request = AGENT__EXEC_PROCESS_REQUEST__INIT;
 	struct sample sample;
 
-	agent_needs_ours(); /* Kata's finds out when it is started */
+	agent_needs_ours("has other words");
 	sample_init(&sample, "web", "");
 	sample.args[0] = (char *)"no-such-program";
 	request.container_id = (char *)"web";
@@ -145,7 +144,7 @@ static void test_a_process_needs_an_id_of_its_own(void **state)
 {
 	struct answer *answer;
 
-	agent_needs_ours();
+	agent_needs_ours("takes any");
 	agent_exec("web", "twin", "read x");
 	answer = agent_begin_exec("web", "twin", "read x");
 	assert_true(agent_ends_within(answer, AGENT_TIME_MS));
@@ -159,7 +158,7 @@ static void test_a_process_needs_an_id_of_its_own(void **state)
 
 static void test_nothing_is_executed_in_a_container_that_does_not_run(void **state)
 {
-	agent_needs_ours();
+	agent_needs_ours("executes it, also before the start");
 	agent_create("other", "exit 0");
 	struct answer *answer = agent_begin_exec("other", "early", "true");
 	assert_true(agent_ends_within(answer, AGENT_TIME_MS));
@@ -198,7 +197,6 @@ static void test_all_processes_of_a_container_can_be_killed_at_once(void **state
 
 static void test_another_signal_reaches_all_processes_too(void **state)
 {
-	agent_needs_ours(); /* Kata's sends it to the first only */
 	agent_run("all", "trap 'echo first; exit 1' USR1; echo up; while :; do sleep 0.1; done");
 	agent_read_until("all", "all", "up");
 	agent_exec("all", "beside", "trap 'echo beside; exit 2' USR1; echo up; while :; do sleep 0.1; done");
@@ -223,7 +221,7 @@ static void test_another_signal_to_what_has_ended_is_refused(void **state)
 {
 	Agent__SignalProcessRequest request = AGENT__SIGNAL_PROCESS_REQUEST__INIT;
 
-	agent_needs_ours();
+	agent_needs_ours("has other words");
 	agent_run("short", "exit 3");
 	agent_wait("short", "short");
 	request.container_id = request.exec_id = (char *)"short";
@@ -237,7 +235,7 @@ static void test_what_is_no_signal_is_refused(void **state)
 	Agent__SignalProcessRequest request = AGENT__SIGNAL_PROCESS_REQUEST__INIT;
 	static const uint32_t numbers[] = { 0, 65, 4294967295 };
 
-	agent_needs_ours();
+	agent_needs_ours("takes any number");
 	request.container_id = request.exec_id = (char *)"web";
 	for (size_t i = 0; i < ELEMENTS_OF(numbers); i++) {
 		request.signal = numbers[i];
@@ -251,7 +249,7 @@ static void test_a_process_or_container_that_is_not_there_is_named(void **state)
 {
 	static const char *const methods[] = { "WaitProcess", "ReadStdout", "ReadStderr", "WriteStdin", "CloseStdin", "TtyWinResize" };
 
-	agent_needs_ours(); /* Kata's has other words, and other numbers for a container */
+	agent_needs_ours("has other words, and other numbers for a container");
 	for (size_t i = 0; i < ELEMENTS_OF(methods); i++) {
 		refuses(methods[i], "web", "nobody", RPC_NOT_FOUND, "container web has no process \"nobody\"");
 		refuses(methods[i], "nowhere", "nobody", RPC_NOT_FOUND, "there is no container \"nowhere\"");

@@ -60,6 +60,7 @@ static void test_an_id_that_could_be_a_path_is_refused(void **state)
 	char longest[200];
 	struct sample sample;
 
+	agent_needs_ours("takes some of them");
 	for (size_t i = 0; i < ELEMENTS_OF(ids); i++) {
 		sample_init(&sample, ids[i], "true");
 		const struct answer *answer = sample_create(&sample);
@@ -82,7 +83,7 @@ static void test_a_process_id_that_could_be_an_option_or_a_path_is_refused(void 
 {
 	static const char *const ids[] = { "", "x", "../x", "a/b", "--cwd=/" };
 
-	agent_needs_ours();
+	agent_needs_ours("takes them: they are no paths there");
 	for (size_t i = 0; i < ELEMENTS_OF(ids); i++) {
 		struct answer *answer = agent_begin_exec("bystander", ids[i], "true");
 		assert_true(agent_ends_within(answer, AGENT_TIME_MS));
@@ -136,6 +137,7 @@ static void test_a_container_without_what_it_needs_is_refused_and_leaves_nothing
 		{ absent_root, "/run/no-such-root" },
 	};
 
+	agent_needs_ours("takes what it does not need");
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
 		struct sample sample;
 
@@ -155,7 +157,7 @@ static void test_a_second_id_for_a_containers_first_process_is_refused(void **st
 {
 	struct sample sample;
 
-	agent_needs_ours();
+	agent_needs_ours("takes it");
 	sample_init(&sample, "web", "true");
 	sample.request.exec_id = (char *)"other";
 	agent_expect(sample_create(&sample), RPC_INVALID_ARGUMENT, "exec_id");
@@ -163,7 +165,7 @@ static void test_a_second_id_for_a_containers_first_process_is_refused(void **st
 
 static void test_a_read_of_no_bytes_is_refused(void **state)
 {
-	agent_needs_ours();
+	agent_needs_ours("takes it, and it reads as the end");
 	struct answer *read = agent_begin_read("ReadStdout", "bystander", "bystander", 0);
 	assert_true(agent_ends_within(read, AGENT_TIME_MS));
 	agent_expect(read, RPC_INVALID_ARGUMENT, "len");
@@ -220,7 +222,7 @@ static void test_requests_with_wrong_bytes_are_answered_or_wait(void **state)
 {
 	const char *told = getenv("HOLDFAST_AGENT_CYCLES");
 
-	agent_needs_ours();
+	agent_needs_ours("one that starts a container twice would hold it up for good");
 	for (int i = told ? atoi(told) : 300; i > 0; i--)
 		agent_ends_within(begin_any_spoilt(), 20);
 	Agent__RemoveContainerRequest request = AGENT__REMOVE_CONTAINER_REQUEST__INIT;
@@ -248,7 +250,7 @@ static void test_refusals_cost_no_descriptor_and_leave_no_file(void **state)
 {
 	struct sample sample;
 
-	agent_needs_ours();
+	agent_needs_ours("what is counted is ours");
 	if (!agent_pid())
 		skip();
 	const unsigned descriptors = count_entries("fd"), files = count_entries("root/run/holdfast"),

@@ -57,7 +57,7 @@ static void init_process(struct sample *sample, const char *script)
 
 static void init_linux(struct sample *sample)
 {
-	static const char *const types[] = { "ipc", "mount" }; /* the one of processes is the agent's to add */
+	static const char *const types[] = { "ipc", "mount", "uts" }; /* the one of processes is the agent's to add */
 
 	oci__linux__init(&sample->linux_);
 	oci__linux_resources__init(&sample->resources);

@@ -113,7 +113,7 @@ static void test_a_process_waits_while_nobody_reads_its_output(void **state)
 
 static void test_a_background_job_that_holds_the_output_delays_nobody(void **state)
 {
-	agent_needs_ours(); /* with Kata's the end never comes */
+	agent_needs_ours("the end comes with that of the job");
 	agent_run("web", "read x");
 	agent_exec("web", "job", "sleep 1000 & echo begun");
 	agent_read_until("web", "job", "begun");
@@ -128,7 +128,7 @@ static void test_a_background_job_that_holds_the_output_delays_nobody(void **sta
 
 static void test_a_background_job_that_floods_the_output_delays_nobody(void **state)
 {
-	agent_needs_ours();
+	agent_needs_ours("the end comes with that of the job");
 	agent_run("web", "read x");
 	agent_exec("web", "job", "yes & exit 0");
 	struct answer *read;
@@ -186,7 +186,6 @@ static void test_closing_the_input_lets_what_waits_arrive_first(void **state)
 	_cleanup_(buf_free) struct buf text = BUF_MAX(1024 * 1024);
 	Agent__WriteStreamRequest request = AGENT__WRITE_STREAM_REQUEST__INIT;
 
-	agent_needs_ours();
 	for (int i = 0; i < 30 * 1000; i++)
 		buf_printf(&text, "%09d\n", i);
 	agent_run("web", "sleep 0.5; wc -c");
@@ -204,7 +203,7 @@ static void test_writing_to_who_does_not_read_any_more_is_refused(void **state)
 {
 	Agent__WriteStreamRequest request = AGENT__WRITE_STREAM_REQUEST__INIT;
 
-	agent_needs_ours();
+	agent_needs_ours("has other words");
 	request.container_id = request.exec_id = (char *)"web";
 	request.data = (ProtobufCBinaryData){ 5, (uint8_t *)"hello" };
 	agent_run("web", "exec <&-; echo closed; sleep 1000");
@@ -244,13 +243,16 @@ static void test_a_terminal_is_one_and_has_the_size_it_is_given(void **state)
 {
 	create_terminal("tty", "tty; stty size; read x; stty size; echo bye");
 	agent_start("tty");
-	agent_read_until("tty", "tty", agent_is_ours() ? "/dev/pts/0\r\n24 80\r\n" : "/dev/pts/0\r\n");
+	agent_read_until("tty", "tty",
+			 agent_is_ours() ? "/dev/pts/0\r\n24 80\r\n" : "\r\n"); /* Kata's has no name for it, and no size yet */
 	resize("tty", "tty", 50, 132);
 	agent_write("tty", "tty", "go\n");
 	agent_read_until("tty", "tty", "50 132\r\nbye");
 	assert_int_equal(agent_wait("tty", "tty"), 0);
-	(void)agent_read_all("ReadStdout", "tty", "tty");
-	assert_string_equal(agent_read_all("ReadStderr", "tty", "tty"), "");
+	if (agent_is_ours()) { /* Kata's has forgotten it */
+		(void)agent_read_all("ReadStdout", "tty", "tty");
+		assert_string_equal(agent_read_all("ReadStderr", "tty", "tty"), "");
+	}
 	agent_remove("tty");
 }
 
@@ -260,7 +262,7 @@ static void test_an_executed_process_can_have_a_terminal_of_its_own(void **state
 	struct sample sample;
 
 	agent_run("web", "read x");
-	sample_init(&sample, "web", "tty >/dev/null && echo yes; exec sh -i");
+	sample_init(&sample, "web", "test -t 0 && echo yes; exec sh -i");
 	sample.process.terminal = true;
 	request.container_id = (char *)"web";
 	request.exec_id = (char *)"shell";
@@ -271,13 +273,15 @@ static void test_an_executed_process_can_have_a_terminal_of_its_own(void **state
 	agent_write("web", "shell", "stty size\n");
 	agent_read_until("web", "shell", "10 20\r\n");
 	agent_write("web", "shell", "exit 12\n");
-	(void)agent_read_all("ReadStdout", "web", "shell");
+	if (agent_is_ours())
+		(void)agent_read_all("ReadStdout", "web", "shell"); /* Kata's end of a terminal is an error */
 	assert_int_equal(agent_wait("web", "shell"), 12);
 	agent_remove("web");
 }
 
 static void test_ctrl_c_interrupts_and_closing_the_input_changes_nothing(void **state)
 {
+	agent_needs_ours("takes nothing more, and is not asked to close it by our shim");
 	create_terminal("tty", "trap 'echo interrupted; exit 3' INT; echo up; while :; do sleep 0.1; done");
 	agent_start("tty");
 	agent_read_until("tty", "tty", "up");
@@ -292,7 +296,7 @@ static void test_who_has_no_terminal_has_no_size(void **state)
 {
 	Agent__TtyWinResizeRequest request = AGENT__TTY_WIN_RESIZE_REQUEST__INIT;
 
-	agent_needs_ours();
+	agent_needs_ours("has other words");
 	agent_run("web", "read x");
 	request.container_id = request.exec_id = (char *)"web";
 	agent_refuses("TtyWinResize", &request.base, RPC_FAILED_PRECONDITION, "has no terminal");
@@ -303,7 +307,7 @@ static void test_who_has_no_terminal_has_no_size(void **state)
 
 static void test_a_stream_serves_one_call_at_a_time(void **state)
 {
-	agent_needs_ours();
+	agent_needs_ours("serves both");
 	agent_run("web", "read x; echo $x");
 	struct answer *first = agent_begin_read("ReadStdout", "web", "web", 10), *second = agent_begin_read("ReadStdout", "web", "web", 10);
 	assert_true(agent_ends_within(second, AGENT_TIME_MS));

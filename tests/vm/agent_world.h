@@ -18,7 +18,7 @@
  * Ours is started as process 1 of namespaces of its own, with a cgroup v2 of its own. Where the machine has its controllers in cgroup v1,
  * there are none in v2, and what needs them is skipped. Another agent, or ours in a guest, is told by the environment:
  *
- *	HOLDFAST_AGENT_SOCKET=PATH    a unix socket where an agent serves ttrpc: Kata's on its own, or a VM's port
+ *	HOLDFAST_AGENT_SOCKET=PATH    a unix socket where an agent serves ttrpc: a VM's port
  *	HOLDFAST_AGENT_CONTROLLERS=1  it can set limits: nothing is skipped for their sake
  *	HOLDFAST_AGENT_COPIES=1       it has another file system: the containers' root is brought there with CopyFile
  *
@@ -43,8 +43,9 @@ void agent_note(const char *id, bool made);
 const char *agent_stuck(void);      /* a path whose file system does not answer; only on this machine */
 pid_t agent_pid(void);              /* of ours on this machine; else 0 */
 bool agent_is_ours(void);           /* wherever it runs */
-void agent_needs_ours(void);        /* skips the test if it is another one */
 void agent_needs_controllers(void); /* skips the test if no limit can be set */
+/* Skips the test if it is Kata's, which does it otherwise: how. */
+void agent_needs_ours(const char *otherwise);
 
 /* ── Calls ── */
 
@@ -81,7 +82,7 @@ struct sample {
 	Oci__User user;
 	Oci__Root root;
 	Oci__Linux linux_;
-	Oci__LinuxNamespace namespaces[2], *namespace_at[3];
+	Oci__LinuxNamespace namespaces[3], *namespace_at[3];
 	Oci__LinuxResources resources;
 	Oci__LinuxMemory memory;
 	Oci__LinuxCPU cpu;

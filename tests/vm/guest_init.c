@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest's process 1 that does one thing, which `mode=` on the kernel's command line says; in place of the agent, in a kernel and with
- * modules that are those of our guest.
+ * modules that are those of our guest. Where Kata's agent is there, it becomes that.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "tests/vm/guest_kata.h"
 
 static void make_place(const char *type, const char *path)
 {
@@ -89,6 +91,8 @@ int main(void)
 	make_place("proc", "/proc");
 	make_place("sysfs", "/sys");
 	load_modules();
+	if (access(GUEST_KATA, X_OK) == 0)
+		guest_become_kata();
 	printf("guest: %s\n", mode);
 	if (strcmp(mode, "panic") == 0)
 		return 7;

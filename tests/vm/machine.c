@@ -15,6 +15,19 @@
 #define TICK_MS 5
 #define PATIENCE_S (120 * (int)vm_environment_slowness())
 
+bool machine_has_katas(void)
+{
+	return getenv("HOLDFAST_GUEST_KATA") != NULL;
+}
+
+void machine_needs_ours(const char *otherwise)
+{
+	if (!machine_has_katas())
+		return;
+	print_message("# Kata's agent: %s\n", otherwise);
+	skip();
+}
+
 static void find_guest(struct machine *machine)
 {
 	static char path[PATH_MAX];

@@ -10,7 +10,8 @@
  * A real VM without containerd: bundles that are written here, fifos whose other ends are ours, and calls that wait for their answer. One
  * at a time. What cannot be is the test's failure.
  *
- * Our guest is the one in $HOLDFAST_GUEST, else the one that kata-shim/guest/build makes; the accelerator is TCG.
+ * Our guest is the one in $HOLDFAST_GUEST, else the one that kata-shim/guest/build makes; the accelerator is TCG. With HOLDFAST_GUEST_KATA
+ * the one in there has Kata's agent (kata_agent.bats).
  */
 #define MACHINE_OUTPUT_MAX (16 * 1024 * 1024)
 #define MACHINE_RUNNING UINT32_MAX
@@ -50,6 +51,10 @@ void machine_prepare(struct machine *machine, bool network);
 void machine_confine(void);
 /* On the host, unconfined, in the mount namespace of the first call of machine_confine. Fails the test if it does not end with 0. */
 void machine_shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The guest's agent is Kata's. */
+bool machine_has_katas(void);
+/* Skips the test if it is, which does it otherwise: how. */
+void machine_needs_ours(const char *otherwise);
 /* Frees what there is, after machine_stop or a failed boot. */
 void machine_clear(struct machine *machine);
 

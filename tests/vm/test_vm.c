@@ -122,6 +122,7 @@ static void what_runs_beside_a_process_ends_with_it_and_is_told(void **state)
 
 static void a_job_that_outlives_its_exec_does_not_hold_it_up(void **state)
 {
+	machine_needs_ours("the end comes with that of the job");
 	start_sleeper("jobs");
 	must(machine_exec(&machine, "jobs", "one", "sleep 1000 & echo started; exit 4", false));
 	must(machine_start(&machine, "jobs", "one"));
@@ -244,6 +245,7 @@ static void two_containers_that_share_their_processes_see_each_other(void **stat
 {
 	const struct machine_wishes shared = { .pid_namespace = "/proc/4242/ns/pid" };
 
+	machine_needs_ours("shares the processes of the first container there ever was, in a pod the pause container");
 	must(machine_create(&machine, "shared1", "echo ready; sleep 1000", &shared));
 	must(machine_start(&machine, "shared1", ""));
 	machine_wait_output(&machine, "shared1", "", "ready");
