@@ -5,6 +5,9 @@
  */
 #include "kata-shim/vm/jail/mountinfo.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "common/base/number.h"
 
 static struct slice cut(struct slice *rest, char end)
@@ -41,6 +44,18 @@ bool mountinfo_next(struct slice *rest, struct mountinfo *ret)
 {
 	while (rest->n > 0)
 		if (read_line(cut(rest, '\n'), ret))
+			return true;
+	return false;
+}
+
+bool mountinfo_of(struct slice mounts, int directory, const char *path, struct mountinfo *ret)
+{
+	struct statx at;
+
+	if (statx(directory, path, AT_EMPTY_PATH, STATX_MNT_ID, &at) < 0)
+		return false;
+	while (mountinfo_next(&mounts, ret))
+		if (ret->id == at.stx_mnt_id)
 			return true;
 	return false;
 }

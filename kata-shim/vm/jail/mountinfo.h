@@ -19,6 +19,10 @@ struct mountinfo {
 /* The next line of `rest` that can be read, if there is one. Pure. */
 bool mountinfo_next(struct slice *rest, struct mountinfo *ret);
 
+/* The mount that a path is on, as statx knows it: `path` from `directory`, or the latter itself if it is "". False: it is not among
+ * `mounts`. */
+bool mountinfo_of(struct slice mounts, int directory, const char *path, struct mountinfo *ret);
+
 /* A name as it is, ended with 0. False: it does not fit. Pure. */
 bool mountinfo_name(struct slice written, char *ret, size_t size);
 

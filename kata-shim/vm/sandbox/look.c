@@ -32,14 +32,8 @@ static enum plan_file_system kind_of(const struct statfs *fs)
 static bool find_root(struct slice mounts, const char *path, char ret[static PLAN_SUB_PATH_MAX])
 {
 	struct mountinfo mount;
-	struct statx at;
 
-	if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &at) < 0)
-		return false;
-	while (mountinfo_next(&mounts, &mount))
-		if (mount.id == at.stx_mnt_id)
-			return mountinfo_name(mount.root, ret, PLAN_SUB_PATH_MAX);
-	return false;
+	return mountinfo_of(mounts, AT_FDCWD, path, &mount) && mountinfo_name(mount.root, ret, PLAN_SUB_PATH_MAX);
 }
 
 /* False: it is none, or its name is too long. */

@@ -88,13 +88,8 @@ static int refuse(const char *path, struct slice type, int code, struct error *e
 static struct slice find_type(struct slice mounts, int fd)
 {
 	struct mountinfo mount;
-	struct statx at;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &at) == 0)
-		while (mountinfo_next(&mounts, &mount))
-			if (mount.id == at.stx_mnt_id)
-				return mount.type;
-	return slice_string("an unknown file system");
+	return mountinfo_of(mounts, fd, "", &mount) ? mount.type : slice_string("an unknown file system");
 }
 
 static bool is_below(struct slice point, const char *path)
