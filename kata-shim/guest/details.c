@@ -32,34 +32,31 @@ bool details_seccomp(void)
 	return access("/proc/sys/kernel/seccomp/actions_avail", F_OK) == 0;
 }
 
-static void name_switch(const char *folder, const char *name, char path[static 300])
-{
-	snprintf(path, 300, "%s/%.200s/online", folder, name);
-}
-
 /* 1: it is off; 0: it is on, as what has no switch, the first CPU. */
-static int is_off(const char *folder, const char *name, struct error *err)
+static int is_off(const char *its_switch, struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(64);
-	char path[300];
 
-	name_switch(folder, name, path);
-	if (access(path, F_OK) < 0)
+	if (access(its_switch, F_OK) < 0)
 		return 0;
-	int r = file_read(path, &text, err);
+	int r = file_read(its_switch, &text, err);
 	return r < 0 ? r : buf_text(&text)[0] == '0';
 }
 
-/* 1: it was off and is on; 0: it is on. */
-static int switch_on(const char *folder, const char *name, struct error *err)
+static int is_on(const char *its_switch, struct error *err)
 {
-	char path[300];
+	int r = is_off(its_switch, err);
 
-	int r = is_off(folder, name, err);
+	return r < 0 ? r : !r;
+}
+
+/* 1: it was off and is on; 0: it is on. */
+static int switch_on(const char *its_switch, struct error *err)
+{
+	int r = is_off(its_switch, err);
 	if (r <= 0)
 		return r;
-	name_switch(folder, name, path);
-	r = file_put(path, "1", err);
+	r = file_put(its_switch, "1", err);
 	return r < 0 ? r : 1;
 }
 
@@ -79,30 +76,25 @@ static int is_memory(const struct dirent *entry)
 	return sscanf(entry->d_name, "memory%u%c", &number, &rest) == 1;
 }
 
-/* Does it to each, the lowest first, until it has counted to `limit`. */
-static int count_all(const char *folder, int (*is_one)(const struct dirent *), int (*count)(const char *, const char *, struct error *),
-		     uint32_t limit, uint32_t *ret, struct error *err)
+/* Does it to the switch of each, the lowest first, until it has counted to `limit`. */
+static int count_all(const char *folder, int (*is_one)(const struct dirent *), int (*count)(const char *, struct error *), uint32_t limit,
+		     uint32_t *ret, struct error *err)
 {
 	struct dirent **entries = NULL;
+	char its_switch[300];
 	int n = scandir(folder, &entries, is_one, versionsort), r = 0;
 
 	*ret = 0;
 	for (int i = 0; i < n; i++) {
 		if (r >= 0 && *ret < limit) {
-			r = count(folder, entries[i]->d_name, err);
+			snprintf(its_switch, sizeof(its_switch), "%s/%.200s/online", folder, entries[i]->d_name);
+			r = count(its_switch, err);
 			*ret += r > 0;
 		}
 		free(entries[i]);
 	}
 	free(entries);
 	return r < 0 ? r : 0;
-}
-
-static int is_on(const char *folder, const char *name, struct error *err)
-{
-	int r = is_off(folder, name, err);
-
-	return r < 0 ? r : !r;
 }
 
 /* The kernel puts memory of a device on where it finds it; CPUs wait to be asked. */
