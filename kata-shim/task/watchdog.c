@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kernel's timer, whose signal is SIGKILL: it needs no process that watches, and it reaches one that was stopped, or that is in a system
- * call without end. It is put off by the loop. What is slow for a while is no hang: the longest that the loop does in one go are seconds.
+ * The kernel's timer, whose signal is SIGKILL: it needs no process that watches, and it reaches one that was stopped, or that is in a
+ * system call without end. It is put off by the loop. What is slow for a while is no hang: the longest that the loop does in one go are
+ * seconds.
  */
 #include "kata-shim/task/watchdog.h"
 
@@ -14,19 +15,9 @@
 static timer_t end;
 static struct itimerspec later;
 
-static int put_off(struct error *err)
-{
-	if (timer_settime(end, 0, &later, NULL) < 0)
-		return error_errno(err, errno, "cannot set the timer that ends a shim that hangs");
-	return 0;
-}
-
 static void on_beat(uv_timer_t *timer)
 {
-	struct error ignored;
-
-	if (put_off(&ignored) < 0)
-		return;
+	timer_settime(end, 0, &later, NULL); /* as when it was started, so it cannot fail */
 }
 
 int watchdog_start(uv_loop_t *loop, unsigned ms, struct error *err)
@@ -37,9 +28,8 @@ int watchdog_start(uv_loop_t *loop, unsigned ms, struct error *err)
 	if (timer_create(CLOCK_MONOTONIC, &event, &end) < 0)
 		return error_errno(err, errno, "cannot make the timer that ends a shim that hangs");
 	later.it_value = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-	int r = put_off(err);
-	if (r < 0)
-		return r;
+	if (timer_settime(end, 0, &later, NULL) < 0)
+		return error_errno(err, errno, "cannot set the timer that ends a shim that hangs");
 	uv_timer_init(loop, &beat);
 	uv_timer_start(&beat, on_beat, ms / BEATS, ms / BEATS);
 	uv_unref((uv_handle_t *)&beat);
