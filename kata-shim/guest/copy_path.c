@@ -12,12 +12,8 @@
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/show.h"
+#include "kata-shim/guest/files.h"
 #include "kata-shim/guest/sandbox.h"
-
-static bool is_name(const char *name)
-{
-	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strlen(name) <= NAME_MAX;
-}
 
 static int split(struct copy_path *path, struct error *err)
 {
@@ -26,7 +22,7 @@ static int split(struct copy_path *path, struct error *err)
 	for (char *name; (name = strsep(&rest, "/"));) {
 		if (path->n == COPY_DEPTH_MAX)
 			return error_set(err, E2BIG, "more than %d folders below " GUEST_SHARED, COPY_DEPTH_MAX);
-		if (!is_name(name))
+		if (!file_is_name(name))
 			return error_set(err, EINVAL, "\"%s\" is no file's name", SHOW(slice_string(name)));
 		path->names[path->n++] = name;
 	}

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,8 +16,7 @@
 #include "common/base/file.h"
 #include "common/base/number.h"
 #include "common/base/show.h"
-
-#define NAME_SIZE 256
+#include "kata-shim/guest/files.h"
 
 struct wanted {
 	const char *path;
@@ -86,14 +87,13 @@ static int make_directory(int above, const char *name, const struct wanted *want
 	return 0;
 }
 
-static int next_name(const char **path, char ret[static NAME_SIZE], struct error *err)
+static int next_name(const char **path, char ret[static NAME_MAX + 2], struct error *err)
 {
 	const size_t n = strcspn(*path, "/");
 
-	if (n == 0 || n >= NAME_SIZE || (n <= 2 && strncmp(*path, "..", n) == 0))
+	snprintf(ret, NAME_MAX + 2, "%.*s", (int)n, *path);
+	if (!file_is_name(ret))
 		return error_set(err, EINVAL, "path \"%s\" has a part that is no name", SHOW(slice_string(*path)));
-	memcpy(ret, *path, n);
-	ret[n] = '\0';
 	*path += n + ((*path)[n] == '/');
 	return 0;
 }
@@ -102,7 +102,7 @@ static int go_there(const char *from, const struct wanted *wanted, int *ret, str
 {
 	_cleanup_close_ int at = open_directory(AT_FDCWD, from);
 	const char *rest = wanted->path;
-	char name[NAME_SIZE];
+	char name[NAME_MAX + 2]; /* one more than can be, so that what is too long is seen */
 
 	if (at < 0)
 		return error_errno(err, errno, "cannot open %s", from);
