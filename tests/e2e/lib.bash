@@ -117,6 +117,17 @@ service() {
 	learn "${1%/*}"
 }
 
+# For pods in VMs. deploy/manifests has it too, for nodes with a label that no test gives them.
+runtime_class() {
+	k apply -f - <<-END
+	apiVersion: node.k8s.io/v1
+	kind: RuntimeClass
+	metadata: {name: holdfast-kata}
+	handler: holdfast-kata
+	overhead: {podFixed: {memory: 256Mi}}
+	END
+}
+
 # Pods are refused until it is there.
 account() { k wait serviceaccount/default -n "$1" --for=create --timeout=20s >/dev/null; }
 

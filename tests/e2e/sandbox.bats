@@ -13,12 +13,7 @@ setup_file() {
 	node 1 exec cp "$CONFIG" "$CONFIG.before"
 	node 1 exec "$HOLDFAST_BUILD/bin/holdfast-node" containerd-config --default-runtime --apply
 	restart_containerd
-	k apply -f - <<-END
-	apiVersion: node.k8s.io/v1
-	kind: RuntimeClass
-	metadata: {name: holdfast-kata}
-	handler: holdfast-kata
-	END
+	runtime_class
 }
 
 teardown_file() {

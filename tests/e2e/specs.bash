@@ -27,13 +27,8 @@ lab_up() {
 # pods_in_vms CONDITION: all new pods of which the CEL expression holds. Not those of kube-system, which are the node's own. The policy comes
 # after what else would write the RuntimeClass's overhead into a pod.
 pods_in_vms() {
+	runtime_class
 	k apply -f - <<-END
-	apiVersion: node.k8s.io/v1
-	kind: RuntimeClass
-	metadata: {name: holdfast-kata}
-	handler: holdfast-kata
-	overhead: {podFixed: {memory: 256Mi}}
-	---
 	apiVersion: admissionregistration.k8s.io/v1
 	kind: MutatingAdmissionPolicy
 	metadata: {name: pods-in-vms}

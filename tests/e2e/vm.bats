@@ -17,13 +17,7 @@ setup_file() {
 		node $i exec "$HOLDFAST_BUILD/bin/holdfast-node" containerd-config --apply
 		restart_containerd $i
 	done
-	k apply -f - <<-END
-	apiVersion: node.k8s.io/v1
-	kind: RuntimeClass
-	metadata: {name: holdfast-kata}
-	handler: holdfast-kata
-	overhead: {podFixed: {memory: 256Mi}}
-	END
+	runtime_class
 }
 
 teardown_file() {
