@@ -11,6 +11,7 @@ int command_seal(int argc, char **argv);
 int command_node_key(int argc, char **argv);
 int command_revoke(int argc, char **argv);
 int command_check(int argc, char **argv); /* check/ */
+int command_self_test(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_rotate(int argc, char **argv);

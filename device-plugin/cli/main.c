@@ -14,6 +14,7 @@ static const struct program_command commands[] = {
 	{ "seal", "seal files for the TPMs of some nodes; needs no TPM", command_seal },
 	{ "node-key", "enrol this node's TPM and print what others need to seal for it", command_node_key },
 	{ "revoke", "make everything that was sealed for this node so far useless, for ever", command_revoke },
+	{ "self-test", "seal a random secret for this node and have its TPM unseal it", command_self_test },
 	{ "check", "whether this node can do what Holdfast needs: cause and cure", command_check },
 };
 

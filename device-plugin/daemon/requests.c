@@ -26,7 +26,7 @@ static int show_node_key(void *context, const struct control_request *request, s
 
 static const struct control_command commands[] = {
 	{ "status", show_status },           { "list", show_list }, { "node-key", show_node_key }, { "rotate", .start = rotation_start },
-	{ "revoke", .start = revoke_start },
+	{ "revoke", .start = revoke_start }, { "self-test", .start = self_test_start },
 };
 
 int requests_start(struct daemon *daemon, struct error *err)

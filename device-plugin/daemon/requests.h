@@ -13,4 +13,7 @@ void rotation_start(void *context, const struct control_request *request, struct
 /* ── revoke.c: makes all that was sealed for this node useless, in the TPM and in the pods that have it ── */
 void revoke_start(void *context, const struct control_request *request, struct grpc_call *call);
 
+/* ── self_test.c: seals random bytes for this node and has the TPM unseal them ── */
+void self_test_start(void *context, const struct control_request *request, struct grpc_call *call);
+
 #endif

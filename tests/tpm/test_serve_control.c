@@ -315,6 +315,31 @@ static void the_node_key_is_the_daemons_to_print_while_it_runs(void **state)
 	says(0, direct, "kind: TPMNode");
 }
 
+/* ── self-test ── */
+
+static void the_self_test_is_unsealed_by_the_tpm_and_follows_the_hold_counter(void **state)
+{
+	start_with("secrets");
+	says(0, "self-test", "ok    tpm               a random secret was sealed for this node's TPM, and the TPM unsealed it at hold counter 1");
+	says(0, "revoke --yes", "hold counter 2");
+	says(0, "self-test -o json", "\"level\":\"ok\",\"cause\":\"a random secret was sealed");
+	says_too("at hold counter 2, in ");
+}
+
+static void the_self_test_fails_without_the_tpm_and_without_the_daemon(void **state)
+{
+	unsigned port = serving.tpm.port;
+
+	start_with("secrets");
+	software_tpm_kill(&serving.tpm);
+	says(2, "self-test", "FAIL  tpm               ");
+	says_too("holdfast-tpm status");
+	software_tpm_start_at(&serving.tpm, port);
+	says(0, "self-test", "the TPM unsealed it");
+	serving_end(&serving, SIGTERM);
+	says(2, "self-test -o json", "\"level\":\"fail\"");
+}
+
 /* ── check ── */
 
 static void check_takes_the_daemons_word_for_the_tpm(void **state)
@@ -354,6 +379,8 @@ int main(void)
 		TEST(what_is_sealed_again_after_a_revoke_is_given_out_at_once),
 		TEST(revoke_without_a_tpm_says_that_it_is_not_done),
 		TEST(the_node_key_is_the_daemons_to_print_while_it_runs),
+		TEST(the_self_test_is_unsealed_by_the_tpm_and_follows_the_hold_counter),
+		TEST(the_self_test_fails_without_the_tpm_and_without_the_daemon),
 		TEST(check_takes_the_daemons_word_for_the_tpm),
 	};
 
