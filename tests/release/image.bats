@@ -44,6 +44,11 @@ bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 	cmp "$BATS_TEST_TMPDIR/two.tar" "$IMAGES/one.tar"
 }
 
+@test "no file says in which directory it was built" {
+	run grep -rlF -e "$(readlink -f "$BATS_TEST_DIRNAME/../..")/" -e "$HOME/" "$IMAGES/one.root" "$IMAGES/vm.root"
+	[[ $status == 1 && ! $output ]] || { echo "$output"; return 1; }
+}
+
 @test "the image is smaller than 12 MiB, that with QEMU and the guest smaller than 64" {
 	(($(bytes_of one) > 1 << 20 && $(bytes_of one) < 12 << 20))
 	(($(bytes_of vm) > 12 << 20 && $(bytes_of vm) < 64 << 20))
