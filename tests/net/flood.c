@@ -5,6 +5,8 @@
  *
  *	allowed|forbidden FROM_NETNS SOURCE TO_NETNS DESTINATION udp|tcp PORT   →   the line and "sent N arrived N"
  *
+ * What the sender's own kernel refuses is not sent; the line says then how often, and why at last.
+ *
  * udp: datagrams of one flow. tcp: the SYN of a new connection each time. A thread per line; of what is allowed it sends the next when the
  * last has arrived, or is lost, so that no queue on the way is ever full.
  */
@@ -43,7 +45,8 @@ struct stream {
 	union address source, destination;
 	int from;    /* network namespace of the sender */
 	int arrival; /* a raw socket where the packets should arrive, or should not */
-	unsigned long sent, arrived;
+	unsigned long sent, arrived, refused;
+	int refusal; /* errno of the last of these */
 	pthread_t thread;
 };
 
@@ -112,7 +115,10 @@ static void read_stream(const char *line)
 	stream->from = open_netns(from);
 }
 
-/* From the port that it goes to: so it is one connection for conntrack, whose table would be full in seconds otherwise. */
+/*
+ * From the port that it goes to: so it is one connection for conntrack, whose table would be full in seconds otherwise. -1 and errno if
+ * the kernel refuses.
+ */
 static int open_sender(const struct stream *stream)
 {
 	const struct linger linger = { .l_onoff = 1 };
@@ -123,11 +129,13 @@ static int open_sender(const struct stream *stream)
 		fail("socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	if (bind(fd, &stream->source.any, size_of(&stream->source)) < 0)
-		fail(stream->line);
-	if (connect(fd, &stream->destination.any, size_of(&stream->destination)) < 0 && errno != EINPROGRESS)
-		fail(stream->line);
-	return fd;
+	if (bind(fd, &stream->source.any, size_of(&stream->source)) == 0 &&
+	    (connect(fd, &stream->destination.any, size_of(&stream->destination)) == 0 || errno == EINPROGRESS))
+		return fd;
+	int refusal = errno;
+	close(fd);
+	errno = refusal;
+	return -1;
 }
 
 /* A raw socket of IPv4 gives the IP header too. */
@@ -166,14 +174,23 @@ static void wait_for_arrival(struct stream *stream)
 		poll(&arrival, 1, LOST_MS);
 }
 
-/* The errors that come back for a datagram that nobody wants are for the next call. */
-static bool send_one(const struct stream *stream, int fd)
+static bool send_syn(struct stream *stream)
 {
-	if (stream->tcp) {
-		close(open_sender(stream));
-		return true;
+	int fd = open_sender(stream);
+
+	if (fd < 0) {
+		stream->refusal = errno;
+		stream->refused++;
+		return false;
 	}
-	return send(fd, "", 1, 0) == 1;
+	close(fd);
+	return true;
+}
+
+/* The errors that come back for a datagram that nobody wants are for the next call. */
+static bool send_one(struct stream *stream, int fd)
+{
+	return stream->tcp ? send_syn(stream) : send(fd, "", 1, 0) == 1;
 }
 
 static void *run(void *context)
@@ -182,6 +199,8 @@ static void *run(void *context)
 
 	enter(stream->from);
 	int fd = stream->tcp ? -1 : open_sender(stream);
+	if (!stream->tcp && fd < 0)
+		fail(stream->line);
 	while (!ended) {
 		if (!send_one(stream, fd))
 			continue;
@@ -219,7 +238,10 @@ int main(void)
 	nanosleep(&settle, NULL);
 	for (size_t i = 0; i < n_streams; i++) {
 		take_arrivals(&streams[i]);
-		printf("%s sent %lu arrived %lu\n", streams[i].line, streams[i].sent, streams[i].arrived);
+		printf("%s sent %lu arrived %lu", streams[i].line, streams[i].sent, streams[i].arrived);
+		if (streams[i].refused > 0)
+			printf(" refused %lu: %s", streams[i].refused, strerror(streams[i].refusal));
+		putchar('\n');
 	}
 	return EXIT_SUCCESS;
 }

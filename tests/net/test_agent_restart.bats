@@ -101,7 +101,7 @@ flood_start() {
 }
 
 flood_end() {
-	in_node kill "$(cat "$NODE/flood.pid")"
+	in_node kill "$(cat "$NODE/flood.pid")" || { cat "$NODE/flood"; return 1; }
 	wait "$FLOOD"
 	cat "$NODE/flood"
 	awk '
