@@ -23,6 +23,8 @@ int call_info(const struct call *call, struct error *err) must_check;
 
 /* `route`: for people; returns the exit code and says itself what is wrong. */
 int command_route(int argc, char **argv);
+/* `self-test`: likewise. */
+int command_self_test(int argc, char **argv);
 
 /* follow.c: a decision that was taken before. */
 

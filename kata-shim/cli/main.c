@@ -18,6 +18,7 @@ static const char usage[] =
 		"containerd calls it, as the runtime_path of a handler; the name by which it is called says for which:\n"
 		"containerd-shim-<handler>-v2. For people there are:\n\n"
 		"  " PROGRAM " route --help      which rule decides for a bundle\n"
+		"  " PROGRAM " self-test         boot a VM on this node, as a pod would\n"
 		"  " PROGRAM " -v                the version\n";
 
 static int show_version(const struct call *call, struct error *err)
@@ -74,6 +75,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 2 && strcmp(argv[1], "route") == 0)
 		return command_route(argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "self-test") == 0)
+		return command_self_test(argc - 1, argv + 1);
 	if (argc < 2 || is_help(argv[1])) {
 		fputs(usage, argc < 2 ? stderr : stdout);
 		return argc < 2 ? EXIT_USAGE : EXIT_SUCCESS;

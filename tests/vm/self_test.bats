@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# `containerd-shim-holdfast-v2 self-test` in an installation of its own: what it says is what is so, and it leaves nothing behind.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export HOLDFAST_BUILD=${HOLDFAST_BUILD:-build/dev}
+	guest=$(kata-shim/guest/build --agent "$HOLDFAST_BUILD/bin/holdfast-guest")
+	export guest
+}
+
+setup() {
+	[[ -x $(command -v qemu-system-x86_64) ]] || skip "QEMU is not here"
+	there=$BATS_TEST_TMPDIR/holdfast
+	mkdir -p "$there"/{bin,etc,guest}
+	cp "$HOLDFAST_BUILD/bin/containerd-shim-holdfast-v2" "$there/bin"
+	cp "$guest"/* "$there/guest"
+	configure tcg
+}
+
+configure() {
+	echo "sandbox: {vm: {accelerator: $1, guest: $there/guest, state: $there/vm, bootTimeout: 120s}}" >"$there/etc/holdfast.yaml"
+}
+
+self_test() {
+	"$there/bin/containerd-shim-holdfast-v2" self-test "$@"
+}
+
+# What a VM has on the host, of this test's.
+expect_nothing_left() {
+	run -1 pgrep -f "$there"
+	[[ -z $(find "$there/vm" -mindepth 1 -maxdepth 1 ! -name '.*') ]]
+	[[ -z $(ls -A "$there/vm/.ids") ]]
+	[[ -z $(find /sys/fs/cgroup -type d -name holdfast-self-test) ]]
+	[[ -z $(find /tmp -maxdepth 1 -name 'holdfast-self-test.*') ]]
+}
+
+@test "a VM boots, once for as long as nothing changes, and nothing of it is left" {
+	run -0 self_test
+	[[ $output =~ ^ok\ +vm\ +"a VM booted in "[0-9]+" ms with tcg"$ ]]
+	expect_nothing_left
+	run -0 self_test
+	[[ $output == *", earlier; what it needs is still there, and the same" ]]
+	touch "$there/etc/holdfast.yaml"
+	run -0 self_test -o json
+	[[ $(jq -r '.findings[0] | .level + " " + .cause' <<<"$output") =~ ^"ok a VM booted in "[0-9]+" ms with tcg"$ ]]
+}
+
+@test "a boot that was seen counts no more without the guest, with another, or without the accelerator" {
+	run -0 self_test
+	mv "$there/guest/guest.json" "$there/away"
+	run -2 self_test
+	[[ $output == "FAIL  vm "*"no VM boots: "*guest.json*$'\n'*"→ "* ]]
+	mv "$there/away" "$there/guest/guest.json"
+	echo >>"$there/guest/initramfs.zst"
+	run -2 self_test
+	[[ $output == "FAIL  vm "*"no VM boots: "*initramfs.zst* ]]
+	cp "$guest/initramfs.zst" "$there/guest"
+	if [[ ! -e /dev/kvm ]]; then
+		configure kvm
+		run -2 self_test
+		[[ $output == "FAIL  vm "*/dev/kvm* ]]
+	fi
+	expect_nothing_left
+}
+
+# started: QEMU of this test runs.
+started() {
+	until pgrep -f "qemu-system.*holdfast-self-test" >/dev/null; do
+		kill -0 "$1" || return 1
+	done
+}
+
+# end_with SIGNAL STATUS: a self-test whose QEMU runs, and how it ends.
+end_with() {
+	local status=0
+	"$there/bin/containerd-shim-holdfast-v2" self-test >"$BATS_TEST_TMPDIR/said" 3>&- &
+	started $!
+	kill "-$1" $!
+	wait $! || status=$?
+	((status == $2))
+}
+
+@test "a self-test that is ended takes its VM down, and one that is killed leaves it to the next" {
+	end_with TERM 2
+	grep "ended by signal 15" "$BATS_TEST_TMPDIR/said"
+	expect_nothing_left
+	end_with KILL 137
+	run -0 self_test
+	[[ $output == *"a VM booted in "*" ms with tcg" ]]
+	expect_nothing_left
+}
