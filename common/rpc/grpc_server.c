@@ -1,124 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdlib.h>
-
 #include "common/rpc/grpc_connection.h"
-#include "common/rpc/unix_socket.h"
+#include "common/rpc/server.h"
 
 #define BACKLOG 16
 
-struct member {
-	struct grpc_connection connection;
-	struct member *previous, *next;
-};
-
 struct grpc_server {
-	uv_loop_t *loop;
-	struct unix_listener *listener;
+	struct rpc_server base;
 	struct grpc_service service;
-	struct rpc_load *load;
-	struct member *members;
-	size_t n_members;
-	bool stopped, closed;
 };
 
-static void server_free(struct grpc_server *server)
-{
-	if (!server)
-		return;
-	rpc_load_unref(server->load);
-	free(server);
-}
-DEFINE_CLEANUP(struct grpc_server *, server_free);
-
-static void free_if_done(struct grpc_server *server)
-{
-	if (server->closed && !server->members)
-		server_free(server);
-}
+struct member {
+	struct rpc_member base;
+	struct grpc_connection connection;
+};
 
 static void on_member_closed(struct grpc_connection *connection)
 {
-	struct grpc_server *server = connection->owner;
-	struct member *member = (struct member *)connection;
-
-	if (member->previous)
-		member->previous->next = member->next;
-	else
-		server->members = member->next;
-	if (member->next)
-		member->next->previous = member->previous;
-	server->n_members--;
-	free(member);
-	free_if_done(server);
+	rpc_member_free(connection->owner);
 }
 
-static struct member *member_new(struct grpc_server *server)
+static void close_member(struct rpc_member *member)
 {
-	struct member *member = calloc(1, sizeof(*member));
-
-	if (!member)
-		return NULL;
-	member->connection.owner = server;
-	member->connection.on_closed = on_member_closed;
-	member->next = server->members;
-	if (member->next)
-		member->next->previous = member;
-	server->members = member;
-	server->n_members++;
-	return member;
+	grpc_connection_close(&((struct member *)member)->connection, NULL);
 }
 
 static void on_connection(void *context, int fd)
 {
 	struct grpc_server *server = context;
 	_cleanup_close_ int owned = fd;
-	struct member *member = member_new(server);
+	struct member *member = rpc_member_new(sizeof(*member), &server->base);
 	struct error err;
 
 	if (!member)
 		return; /* the peer sees the end, and may try again */
-	int r = grpc_connection_init(&member->connection, server->loop, &server->service, server->load, &err);
-	if (r < 0 || server->n_members > GRPC_CONNECTIONS_MAX || uv_pipe_open(&member->connection.pipe, fd) < 0) {
-		grpc_connection_close(&member->connection, NULL);
+	member->connection.owner = member;
+	member->connection.on_closed = on_member_closed;
+	int r = grpc_connection_init(&member->connection, server->base.loop, &server->service, server->base.load, &err);
+	if (r < 0 || server->base.n_members > GRPC_CONNECTIONS_MAX || uv_pipe_open(&member->connection.pipe, fd) < 0) {
+		close_member(&member->base);
 		return;
 	}
 	(void)TAKE_FD(owned); /* the pipe's */
 	grpc_connection_begin(&member->connection);
 }
 
-static void on_listener_stopped(void *context)
-{
-	struct grpc_server *server = context;
-
-	server->closed = true;
-	free_if_done(server);
-}
-
 int grpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct grpc_service *service, struct grpc_server **ret,
 		      struct error *err)
 {
-	_cleanup_(server_freep) struct grpc_server *server = calloc(1, sizeof(*server));
-	const struct unix_listener_options options = { path, BACKLOG, uid, on_connection, server };
+	struct grpc_server *server = rpc_server_new(sizeof(*server), loop, GRPC_HANDLED_MAX);
 
 	if (!server)
 		return error_nomem(err);
-	server->load = rpc_load_new(GRPC_HANDLED_MAX, NULL);
-	if (!server->load)
-		return error_nomem(err);
-	server->loop = loop;
 	server->service = *service;
-	int r = unix_listener_start(loop, &options, &server->listener, err);
+	int r = rpc_server_listen(&server->base, path, uid, BACKLOG, on_connection, err);
 	if (r == 0)
-		*ret = TAKE_PTR(server);
+		*ret = server;
+	else
+		rpc_server_free(&server->base);
 	return r;
 }
 
 void grpc_server_stop(struct grpc_server *server)
 {
-	if (!server || server->stopped)
-		return;
-	server->stopped = true;
-	unix_listener_stop(server->listener, on_listener_stopped);
-	for (struct member *member = server->members; member; member = member->next)
-		grpc_connection_close(&member->connection, NULL);
+	rpc_server_stop(server ? &server->base : NULL, close_member);
 }

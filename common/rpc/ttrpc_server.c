@@ -1,76 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <stdlib.h>
 
+#include "common/rpc/server.h"
 #include "common/rpc/ttrpc_connection.h"
-#include "common/rpc/unix_socket.h"
 
 #define BACKLOG 64
 
+struct ttrpc_server {
+	struct rpc_server base;
+	struct ttrpc_services services;
+};
+
 struct member {
-	struct ttrpc_connection connection; /* the first */
-	struct member *previous, *next;
+	struct rpc_member base;
+	struct ttrpc_connection connection;
 	void (*lost)(void *context, const struct error *why);
 	void *lost_context;
 };
 
-struct ttrpc_server {
-	uv_loop_t *loop;
-	struct unix_listener *listener; /* NULL: connections are given to it */
-	struct ttrpc_services services;
-	struct rpc_load *load;
-	struct member *members;
-	size_t n_members;
-	bool stopped, closed;
-};
-
-static void server_free(struct ttrpc_server *server)
-{
-	if (!server)
-		return;
-	rpc_load_unref(server->load);
-	free(server);
-}
-DEFINE_CLEANUP(struct ttrpc_server *, server_free);
-
-static void free_if_done(struct ttrpc_server *server)
-{
-	if (server->closed && !server->members)
-		server_free(server);
-}
-
 static void on_member_closed(struct ttrpc_connection *connection)
 {
-	struct ttrpc_server *server = connection->owner;
-	struct member *member = (struct member *)connection;
+	struct member *member = connection->owner;
 
-	if (member->previous)
-		member->previous->next = member->next;
-	else
-		server->members = member->next;
-	if (member->next)
-		member->next->previous = member->previous;
-	server->n_members--;
-	if (member->lost && !server->stopped)
+	if (member->lost && !member->base.server->stopped)
 		member->lost(member->lost_context, &connection->why);
-	free(member);
-	free_if_done(server);
+	rpc_member_free(&member->base);
 }
 
-static struct member *member_new(struct ttrpc_server *server)
+static void close_member(struct rpc_member *member)
 {
-	struct member *member = calloc(1, sizeof(*member));
-
-	if (!member)
-		return NULL;
-	member->connection.owner = server;
-	member->connection.on_closed = on_member_closed;
-	member->next = server->members;
-	if (member->next)
-		member->next->previous = member;
-	server->members = member;
-	server->n_members++;
-	return member;
+	ttrpc_connection_close(&((struct member *)member)->connection, NULL);
 }
 
 int ttrpc_server_add(struct ttrpc_server *server, int fd, void (*lost)(void *context, const struct error *why), void *context,
@@ -78,19 +37,21 @@ int ttrpc_server_add(struct ttrpc_server *server, int fd, void (*lost)(void *con
 {
 	_cleanup_close_ int owned = fd;
 
-	if (server->n_members >= TTRPC_CONNECTIONS_MAX)
+	if (server->base.n_members >= TTRPC_CONNECTIONS_MAX)
 		return error_set(err, EBUSY, "%d connections are served already", TTRPC_CONNECTIONS_MAX);
-	struct member *member = member_new(server);
+	struct member *member = rpc_member_new(sizeof(*member), &server->base);
 	if (!member)
 		return error_nomem(err);
-	int r = ttrpc_connection_init(&member->connection, server->loop, &server->services, server->load, err);
+	member->connection.owner = member;
+	member->connection.on_closed = on_member_closed;
+	int r = ttrpc_connection_init(&member->connection, server->base.loop, &server->services, server->base.load, err);
 	if (r == 0) {
 		r = uv_pipe_open(&member->connection.pipe, fd);
 		if (r < 0)
 			error_set(err, -r, "cannot use the connection: %s", uv_strerror(r));
 	}
 	if (r < 0) {
-		ttrpc_connection_close(&member->connection, NULL);
+		close_member(&member->base);
 		return r;
 	}
 	(void)TAKE_FD(owned); /* the pipe's */
@@ -107,53 +68,34 @@ static void on_connection(void *context, int fd)
 	(void)!ttrpc_server_add(context, fd, NULL, NULL, &ignored);
 }
 
-static void on_listener_stopped(void *context)
-{
-	struct ttrpc_server *server = context;
-
-	server->closed = true;
-	free_if_done(server);
-}
-
 int ttrpc_server_new(uv_loop_t *loop, const struct ttrpc_services *services, struct ttrpc_server **ret, struct error *err)
 {
-	_cleanup_(server_freep) struct ttrpc_server *server = calloc(1, sizeof(*server));
+	struct ttrpc_server *server = rpc_server_new(sizeof(*server), loop, TTRPC_HANDLED_MAX);
 
 	if (!server)
 		return error_nomem(err);
-	server->load = rpc_load_new(TTRPC_HANDLED_MAX, NULL);
-	if (!server->load)
-		return error_nomem(err);
-	server->loop = loop;
 	server->services = *services;
-	*ret = TAKE_PTR(server);
+	*ret = server;
 	return 0;
 }
 
 int ttrpc_server_start(uv_loop_t *loop, const char *path, uid_t uid, const struct ttrpc_services *services, struct ttrpc_server **ret,
 		       struct error *err)
 {
-	_cleanup_(server_freep) struct ttrpc_server *server = NULL;
+	struct ttrpc_server *server;
 
 	int r = ttrpc_server_new(loop, services, &server, err);
 	if (r < 0)
 		return r;
-	const struct unix_listener_options options = { path, BACKLOG, uid, on_connection, server };
-	r = unix_listener_start(loop, &options, &server->listener, err);
+	r = rpc_server_listen(&server->base, path, uid, BACKLOG, on_connection, err);
 	if (r == 0)
-		*ret = TAKE_PTR(server);
+		*ret = server;
+	else
+		rpc_server_free(&server->base);
 	return r;
 }
 
 void ttrpc_server_stop(struct ttrpc_server *server)
 {
-	if (!server || server->stopped)
-		return;
-	server->stopped = true;
-	for (struct member *member = server->members; member; member = member->next)
-		ttrpc_connection_close(&member->connection, NULL);
-	if (server->listener)
-		unix_listener_stop(server->listener, on_listener_stopped);
-	else
-		on_listener_stopped(server);
+	rpc_server_stop(server ? &server->base : NULL, close_member);
 }
