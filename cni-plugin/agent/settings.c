@@ -36,17 +36,17 @@ static const struct config_row rows[] = {
 	DAEMON_RUN_ROWS(struct settings),
 };
 
-static const struct config_section section = { "network", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
+const struct config_section settings_section = { "network", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
 
 int settings_load(const char *path, struct settings *ret, struct error *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
 
-	int r = config_load(path, &section, ret, &config, err);
+	int r = config_load(path, &settings_section, ret, &config, err);
 	if (r < 0)
 		return r;
 	const struct daemon_choice choice = {
-		section.name, &ret->node_name, ret->kubeconfig, ret->directory, ret->api_server, &ret->in_cluster, ret->host_name,
+		settings_section.name, &ret->node_name, ret->kubeconfig, ret->directory, ret->api_server, &ret->in_cluster, ret->host_name,
 	};
 	r = daemon_choose(&choice, err);
 	if (r == 0)
@@ -62,5 +62,5 @@ void settings_clear(struct settings *settings)
 
 void settings_print(struct buf *out)
 {
-	config_print(&section, out);
+	config_print(&settings_section, out);
 }

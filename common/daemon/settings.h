@@ -27,8 +27,10 @@
 	}
 
 #define DAEMON_RUN_ROWS(type)                                                                                                              \
-	{ "logLevel", CONFIG_ENUM, offsetof(type, log_level), "info", "debug, info, warn or error.", .names = daemon_level_names },        \
-		{ "logFormat", CONFIG_ENUM, offsetof(type, log_format), "logfmt", "logfmt or json.", .names = daemon_format_names },       \
+	{ "logLevel", CONFIG_ENUM, offsetof(type, log_level), "info", "What is logged: this and what is worse.",                           \
+	  .names = daemon_level_names },                                                                                                   \
+		{ "logFormat", CONFIG_ENUM, offsetof(type, log_format), "logfmt", "How a line of the log is written.",                     \
+		  .names = daemon_format_names },                                                                                          \
 	{                                                                                                                                  \
 		"seccomp", CONFIG_ENUM, offsetof(type, seccomp), "enforce",                                                                \
 			"A system call that the daemon should not need ends it (enforce), or is only noted in the kernel's log (log).",    \

@@ -37,11 +37,11 @@ static const struct config_row rows[] = {
 	DAEMON_RUN_ROWS(struct settings),
 };
 
-static const struct config_section section = { "secrets", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
+const struct config_section settings_section = { "secrets", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
 
 int settings_read(const char *path, struct settings *ret, struct error *err)
 {
-	return config_load(path, &section, ret, &ret->config, err);
+	return config_load(path, &settings_section, ret, &ret->config, err);
 }
 
 int settings_load(const char *path, struct settings *ret, struct error *err)
@@ -51,7 +51,7 @@ int settings_load(const char *path, struct settings *ret, struct error *err)
 	if (r < 0)
 		return r;
 	const struct daemon_choice choice = {
-		section.name, &ret->node_name, ret->kubeconfig, ret->directory, ret->api_server, &ret->in_cluster, ret->host_name,
+		settings_section.name, &ret->node_name, ret->kubeconfig, ret->directory, ret->api_server, &ret->in_cluster, ret->host_name,
 	};
 	r = daemon_choose(&choice, err);
 	if (r < 0)
@@ -67,5 +67,5 @@ void settings_clear(struct settings *settings)
 
 void settings_print(struct buf *out)
 {
-	config_print(&section, out);
+	config_print(&settings_section, out);
 }

@@ -33,4 +33,7 @@ void settings_clear(struct settings *settings);
 /* Every key with its default and what it means, as a holdfast.yaml. */
 void settings_print(struct buf *out);
 
+/* All of its keys: for docs/configure.md. */
+extern const struct config_section settings_section;
+
 #endif

@@ -24,7 +24,7 @@ static const struct config_row rows[] = {
 	  "untrusted run in VMs, all others do not.",
 	  .read = rules_read },
 	{ "vm.qemu", CONFIG_PATH, AT(vm.qemu), .help = "qemu-system-x86_64, 7.2 or later. Default: the first in a known place." },
-	{ "vm.virtiofsd", CONFIG_PATH, AT(vm.virtiofsd), .help = "Default: the first in a known place." },
+	{ "vm.virtiofsd", CONFIG_PATH, AT(vm.virtiofsd), .help = "virtiofsd, the one in C or the one in Rust. Default: the first in a known place." },
 	{ "vm.accelerator", CONFIG_ENUM, AT(vm.accelerator), "kvm",
 	  "tcg is a software CPU, many times slower; it is never taken unless it stands here.", .names = vm_accelerator_names },
 	{ "vm.machine", CONFIG_ENUM, AT(vm.machine), "microvm", "What QEMU builds. q35 is larger and starts later.",
@@ -59,7 +59,7 @@ static const struct config_row rows[] = {
 	{ "vm.state", CONFIG_PATH, AT(vm.state), "/run/holdfast/vm", "Directory with a folder for each running VM." },
 };
 
-static const struct config_section section = { "sandbox", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
+const struct config_section settings_section = { "sandbox", rows, ELEMENTS_OF(rows), sizeof(struct settings) };
 
 /* The prefix is where bin/ is. */
 void settings_path(char ret[static PATH_MAX])
@@ -91,7 +91,7 @@ static int check(const char *path, struct settings *settings, struct error *err)
 
 int settings_parse(struct slice text, struct settings *ret, struct error *err)
 {
-	int r = config_parse(text, &section, ret, &ret->config, err);
+	int r = config_parse(text, &settings_section, ret, &ret->config, err);
 
 	return r < 0 ? r : check(NULL, ret, err);
 }
@@ -103,7 +103,7 @@ int settings_load(struct settings *ret, struct error *err)
 	settings_path(path);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return settings_parse(slice_from(NULL, 0), ret, err);
-	int r = config_load(path, &section, ret, &ret->config, err);
+	int r = config_load(path, &settings_section, ret, &ret->config, err);
 	return r < 0 ? r : check(path, ret, err);
 }
 
@@ -115,5 +115,5 @@ void settings_clear(struct settings *settings)
 
 void settings_print(struct buf *out)
 {
-	config_print(&section, out);
+	config_print(&settings_section, out);
 }

@@ -29,4 +29,7 @@ void settings_clear(struct settings *settings);
 
 void settings_print(struct buf *out);
 
+/* All of its keys: for docs/configure.md. */
+extern const struct config_section settings_section;
+
 #endif
