@@ -34,7 +34,7 @@ static int withdraw_and_free(struct agent *agent, struct attachment *attachment,
 	_cleanup_(attachment_freep) struct attachment *taken = attachment;
 
 	int r = withdraw(agent, taken, err);
-	if (r == 0 && !attachment_is_adopted(taken))
+	if (r == 0 && attachment_is_kept(taken))
 		r = journal_remove(agent->journal, taken, err);
 	return r;
 }
@@ -111,7 +111,7 @@ static int put(struct agent *agent, struct attachment *attachment, struct error 
 	int r = enforcer_put(agent->enforcer, attachment, err);
 	if (r == 0)
 		r = agent_apply(agent, err);
-	if (r == 0)
+	if (r == 0 && attachment_is_kept(attachment))
 		r = journal_write(agent->journal, attachment, err);
 	return r;
 }
@@ -193,7 +193,7 @@ int agent_detach(struct agent *agent, struct attachment *attachment, struct erro
 	int r = withdraw(agent, taken, err);
 	if (r == 0)
 		r = agent_apply(agent, err);
-	if (attachment_is_adopted(taken))
+	if (!attachment_is_kept(taken))
 		return r;
 	return conclude(r, journal_remove(agent->journal, taken, &journal_err), &journal_err, err);
 }

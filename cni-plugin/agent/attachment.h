@@ -45,6 +45,7 @@ struct attachment {
 	bool leaving;
 	uint64_t left_ms; /* since when, by the loop's clock; not journalled: an agent that starts counts anew */
 	bool overdue;     /* that it stays so long was reported; not journalled */
+	bool probe;       /* not a pod's: probe.h */
 	bool quarantined; /* it was reported so, and is to be reported again when it opens; not journalled */
 };
 
@@ -61,6 +62,12 @@ DEFINE_CLEANUP(struct attachment *, attachment_free);
 static inline bool attachment_is_adopted(const struct attachment *attachment)
 {
 	return !attachment->container_id;
+}
+
+/* It must be known to the agent's next run. */
+static inline bool attachment_is_kept(const struct attachment *attachment)
+{
+	return !attachment_is_adopted(attachment) && !attachment->probe;
 }
 
 /* What the kernel says of its interface. */

@@ -14,6 +14,7 @@ int command_explain(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_graph(int argc, char **argv);
 int command_drops(int argc, char **argv);
+int command_self_test(int argc, char **argv); /* check/ */
 int command_check(int argc, char **argv); /* check/ */
 
 /* Says that nobody answers on the socket, and where to look. Returns the exit code. */

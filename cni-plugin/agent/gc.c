@@ -8,7 +8,7 @@
 /* The list is that of one network: a second one that Holdfast is chained in says nothing about the pods of the first. */
 static bool is_of_network(const struct cni_request *request, const struct attachment *attachment)
 {
-	return !attachment_is_adopted(attachment) && slice_equals_string(request->config.name, attachment->network);
+	return attachment_is_kept(attachment) && slice_equals_string(request->config.name, attachment->network);
 }
 
 static bool is_valid(const struct cni_request *request, const struct attachment *attachment)

@@ -10,6 +10,7 @@ static const struct program_command commands[] = {
 	{ "drops", "what was dropped, of which pod, and by which policy", command_drops },
 	{ "graph", "who may talk to whom, and who did, as Graphviz, Mermaid, SVG or JSON", command_graph },
 	{ "dump", "the policy model and the ruleset as text", command_dump },
+	{ "self-test", "send a packet that the rules must refuse, and one that they must not", command_self_test },
 	{ "check", "whether this node can do what Holdfast needs: cause and cure", command_check },
 };
 

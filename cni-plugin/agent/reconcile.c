@@ -31,7 +31,7 @@ static void drop(struct agent *agent, struct attachment *attachment)
 {
 	struct error err;
 
-	if (!attachment->leaving)
+	if (!attachment->leaving && !attachment->probe)
 		log_info("pod interface removed: its namespace and its veth are gone", "namespace", attachment->namespace, "pod",
 			 attachment->pod, "attachment", attachment->id);
 	if (agent_forget(agent, attachment, &err) < 0)

@@ -8,6 +8,7 @@
 
 #include "cni-plugin/agent/agent.h"
 #include "cni-plugin/agent/diff.h"
+#include "cni-plugin/agent/probe.h"
 #include "cni-plugin/agent/show.h"
 #include "cni-plugin/agent/verbs.h"
 #include "common/base/array.h"
@@ -31,6 +32,7 @@ struct command {
 static const struct command commands[] = {
 	{ "status", show_status },       { "dump", show_dump },   { "explain", show_explain },
 	{ "diff", .start = diff_start }, { "drops", show_drops }, { "graph", show_graph },
+	{ PROBE_VERB, probe_handle },
 };
 
 static void remember_refusal(struct agent *agent, const struct cni_request *request, const struct error *err)

@@ -17,6 +17,8 @@ struct pod_counts show_count_pods(const struct agent *agent)
 	struct pod_counts counts = { 0 };
 
 	for (const struct attachment *at = agent->attachments.first; at; at = at->next) {
+		if (at->probe)
+			continue;
 		if (at->leaving) {
 			counts.leaving++;
 			continue;

@@ -20,6 +20,9 @@ int verb_gc(struct agent *agent, const struct cni_request *request, struct serve
 int verb_status(struct agent *agent, const struct cni_request *request, struct server_call *call, struct buf *out,
 		struct error *err) must_check;
 
+/* probe.c; as the commands of show.h. */
+int probe_handle(struct agent *agent, const char *arguments, struct buf *out, struct error *err) must_check;
+
 /* The edge: answers with the error, counts and logs it. */
 void request_refuse(struct agent *agent, const struct cni_request *request, struct server_call *call, const struct error *err);
 
