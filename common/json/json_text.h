@@ -37,4 +37,10 @@ int json_check(struct slice text, const struct json_limits *limits, struct error
  */
 bool json_raw_member(struct slice text, const char *key, struct slice *ret_value);
 
+/*
+ * Takes the next element's raw text from `rest`, which is an array's raw text at first, and afterwards what stands behind that element.
+ * False: there is none (any more), or `rest` is no array's.
+ */
+bool json_raw_element(struct slice *rest, struct slice *ret_value);
+
 #endif

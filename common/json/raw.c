@@ -206,3 +206,16 @@ bool json_raw_member(struct slice text, const char *key, struct slice *ret_value
 			return false;
 	}
 }
+
+bool json_raw_element(struct slice *rest, struct slice *ret_value)
+{
+	struct slice text = skip_space(*rest);
+
+	if (text.n == 0 || (text.p[0] != '[' && text.p[0] != ','))
+		return false;
+	text = skip_space(slice_from(text.p + 1, text.n - 1));
+	size_t n = text.n > 0 && text.p[0] != ']' ? value_length(text) : 0;
+	*ret_value = slice_from(text.p, n);
+	*rest = slice_from(text.p + n, text.n - n);
+	return n > 0;
+}
