@@ -3,6 +3,9 @@
  * A virtio-serial port is announced in three steps that come when they come: the device, its name, and that the host has it open. Each of
  * them is waited for by what tells of it: the kernel's events, and the port itself. Until the host has it open, reading from a port is
  * like the end of a file.
+ *
+ * By vsock any process of the host can connect, whoever its user is, and the agent obeys whom it serves. So it listens for one connection
+ * only, the shim's, which has been waiting for it. If another process is quicker, the shim's VM does not start.
  */
 #include "kata-shim/guest/channel.h"
 
@@ -22,7 +25,7 @@
 
 #define PARAMETER "holdfast.channel="
 #define WAIT_MS 10000
-#define BACKLOG 16
+#define BACKLOG 1
 #define PORTS "/sys/class/virtio-ports"
 
 int channel_read(struct slice command_line, enum channel *ret, struct error *err)
@@ -162,19 +165,24 @@ static int serve_port(struct agent *agent, void (*lost)(void *agent, const struc
 static struct {
 	uv_poll_t poll;
 	int fd;
+	void (*lost)(void *agent, const struct error *why);
 } listener = { .fd = -1 };
 
+/* The first is the host's, and the only one. */
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct agent *agent = poll->data;
 	struct error err;
 
 	int fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0 && ttrpc_server_add(agent->server, fd, NULL, NULL, &err) < 0)
-		log_warn("a connection is refused", "error", err.message);
+	if (fd < 0)
+		return;
+	channel_close();
+	if (ttrpc_server_add(agent->server, fd, listener.lost, agent, &err) < 0)
+		listener.lost(agent, &err);
 }
 
-static int serve_vsock(struct agent *agent, struct error *err)
+static int serve_vsock(struct agent *agent, void (*lost)(void *agent, const struct error *why), struct error *err)
 {
 	const struct sockaddr_vm address = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = CHANNEL_VSOCK_PORT };
 	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -187,13 +195,14 @@ static int serve_vsock(struct agent *agent, struct error *err)
 	if (r < 0)
 		return error_set(err, -r, "cannot listen on vsock port %d: %s", CHANNEL_VSOCK_PORT, uv_strerror(r));
 	listener.poll.data = agent;
+	listener.lost = lost;
 	listener.fd = TAKE_FD(fd);
 	return 0;
 }
 
 int channel_serve(enum channel channel, struct agent *agent, void (*lost)(void *agent, const struct error *why), struct error *err)
 {
-	return channel == CHANNEL_PORT ? serve_port(agent, lost, err) : serve_vsock(agent, err);
+	return channel == CHANNEL_PORT ? serve_port(agent, lost, err) : serve_vsock(agent, lost, err);
 }
 
 void channel_close(void)

@@ -124,10 +124,13 @@ static void on_late(uv_timer_t *timer)
 	if (vmm->over)
 		error_set(&why, EPIPE, "QEMU has closed its control connection, and goes on");
 	else if (vmm->vsock)
-		error_set(&why, ETIMEDOUT, "the guest's agent does not listen on vsock after %" PRIu64 " ms",
+		error_set(&why, ETIMEDOUT,
+			  "the guest's agent does not take a connection by vsock after %" PRIu64
+			  " ms (sandbox.vm.bootTimeout): it does not listen, or another process of this node was quicker",
 			  vmm->settings->boot_timeout_ms);
 	else
-		error_set(&why, ETIMEDOUT, "QEMU does not answer after %" PRIu64 " ms", vmm->settings->boot_timeout_ms);
+		error_set(&why, ETIMEDOUT, "QEMU does not answer after %" PRIu64 " ms (sandbox.vm.bootTimeout)",
+			  vmm->settings->boot_timeout_ms);
 	fail(vmm, &why);
 }
 
