@@ -12,18 +12,15 @@
 #include "common/base/show.h"
 #include "deploy/install/commands.h"
 #include "deploy/install/containerd/apply.h"
-#include "kata-shim/cli/settings.h"
+#include "deploy/install/containerd/life.h"
+#include "deploy/install/containerd/wish.h"
 
-#define SHIMS_DEFAULT "/opt/holdfast/bin"
-
-/* What pods may say to the shim whatever the rules are: the two that are built in, and Holdfast's own. */
-#define ANNOTATIONS_ALWAYS "io.kubernetes.cri.untrusted-workload", "holdfast/*"
-#define ANNOTATIONS_ALWAYS_N 2
-#define ANNOTATIONS_MAX (ANNOTATIONS_ALWAYS_N + RULES_MAX * RULE_ANNOTATIONS_MAX)
+#define STATE_DEFAULT "/var/lib/holdfast"
 
 static const char usage[] =
 	"usage: holdfast-node containerd-config [--apply | --check | --remove] [--default-runtime] [--settings FILE] [--version VERSION]\n"
 	"                                       [--layout NAME] [--config FILE] [--root DIRECTORY] [--shims DIRECTORY] [-o json]\n"
+	"                                       [--restart] [--restart-command COMMAND] [--state DIRECTORY] [--patience DURATION]\n"
 	"\n"
 	"Gives containerd the handlers holdfast-kata and untrusted: in a file of its own where containerd (2.x) merges files, else in "
 	"marked\n"
@@ -33,6 +30,12 @@ static const char usage[] =
 	"  --apply                write it; says whether containerd must be restarted\n"
 	"  --check                whether it is written, and containerd has read it\n"
 	"  --remove               take it out again: the files are, byte for byte, what they were\n"
+	"  --restart              with --apply or --remove: have containerd read it, and wait until it answers; if it does not, or has\n"
+	"                         lost a handler, all is put back and it is restarted again. Pods keep running. With --check: whether\n"
+	"                         that was done\n"
+	"  --restart-command CMD  for the node's /bin/sh; default: the node's systemd or OpenRC\n"
+	"  --state DIRECTORY      where it is kept, on the node, what there was before; default " STATE_DEFAULT "\n"
+	"  --patience DURATION    for the restart, and for the answer; default 2m\n"
 	"  --default-runtime      route also the pods that name no RuntimeClass\n"
 	"  --settings FILE        holdfast.yaml, on the node: containerd must tell the shim the annotations that sandbox.rules look at;\n"
 	"                         default " CONFIG_DEFAULT_PATH "\n"
@@ -40,7 +43,7 @@ static const char usage[] =
 	"  --layout NAME          k3s, rke2, k0s, microk8s or plain; default: what the node has\n"
 	"  --config FILE          containerd's configuration; default: the layout's\n"
 	"  --root DIRECTORY       where the node's files stand; default /\n"
-	"  --shims DIRECTORY      where containerd finds the shims, on the node; default " SHIMS_DEFAULT "\n"
+	"  --shims DIRECTORY      where containerd finds the shims, on the node; default " CONTAINERD_SHIMS_DEFAULT "\n"
 	"\n"
 	"  holdfast-node containerd-config --root /host --version 1.7.29 --apply\n";
 
@@ -48,9 +51,10 @@ enum action { SHOW_PLAN, APPLY, CHECK, REMOVE };
 
 struct options {
 	enum action action;
-	const char *version, *config, *root, *shims, *settings;
+	const char *version, *config, *root, *shims, *settings, *state, *restart_command;
 	const struct containerd_layout *layout;
-	bool default_runtime, json, help, bad;
+	uint64_t patience_ms;
+	bool default_runtime, restart, json, help, bad;
 };
 
 static void take_layout(struct options *options, const char *name)
@@ -90,6 +94,14 @@ static void take(struct options *options, int c)
 		options->root = strcmp(optarg, "/") == 0 ? "" : optarg;
 	else if (c == 's')
 		options->shims = optarg;
+	else if (c == 'x')
+		options->restart = true;
+	else if (c == 'C')
+		options->restart_command = optarg;
+	else if (c == 'S')
+		options->state = optarg;
+	else if (c == 'p')
+		options->bad |= !config_parse_duration(optarg, &options->patience_ms);
 	else if (c == 'o')
 		options->bad |= !program_take_format("holdfast-node", optarg, &options->json);
 	else if (c == 'h')
@@ -111,15 +123,20 @@ static struct options parse(int argc, char **argv)
 		{ "config", required_argument, NULL, 'f' },
 		{ "root", required_argument, NULL, 'R' },
 		{ "shims", required_argument, NULL, 's' },
+		{ "restart", no_argument, NULL, 'x' },
+		{ "restart-command", required_argument, NULL, 'C' },
+		{ "state", required_argument, NULL, 'S' },
+		{ "patience", required_argument, NULL, 'p' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct options options = { .root = "", .shims = SHIMS_DEFAULT, .settings = CONFIG_DEFAULT_PATH };
+	struct options options = { .root = "", .shims = CONTAINERD_SHIMS_DEFAULT, .settings = CONFIG_DEFAULT_PATH, .state = STATE_DEFAULT };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "ho:", known, NULL)) != -1)
 		take(&options, c);
+	options.bad |= options.restart && (options.action == SHOW_PLAN || options.json);
 	options.bad |= optind != argc || *options.shims != '/' || (options.config && *options.config != '/');
 	return options;
 }
@@ -193,63 +210,14 @@ static void print_text(const struct options *options, const struct containerd_si
 		printf("containerd must read it: %s\n", site->layout->restart);
 }
 
-static bool has(const char *const *list, const char *key)
-{
-	for (; *list; list++) {
-		if (strcmp(*list, key) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* `ret` ends in NULL; its texts are the rules'. */
-static void collect_annotations(const struct rules *rules, const char *ret[static ANNOTATIONS_MAX + 1])
-{
-	static const char *const always[] = { ANNOTATIONS_ALWAYS };
-	size_t n = ANNOTATIONS_ALWAYS_N;
-
-	memcpy(ret, always, sizeof(always));
-	ret[n] = NULL;
-	for (size_t i = 0; i < rules->n; i++) {
-		for (size_t k = 0; k < rules->items[i].n_annotations; k++) {
-			if (has(ret, rules->items[i].annotations[k].key))
-				continue;
-			ret[n++] = rules->items[i].annotations[k].key;
-			ret[n] = NULL;
-		}
-	}
-}
-
-static int load_settings(const struct options *options, struct settings *ret, struct error *err)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(CONTAINERD_FILE_MAX);
-	char path[PATH_MAX];
-
-	int r = containerd_host_path(options->root, options->settings, path, err);
-	r = r < 0 ? r : file_read(path, &text, err);
-	if (r < 0 && (r != -ENOENT || strcmp(options->settings, CONFIG_DEFAULT_PATH) != 0))
-		return r;
-	r = settings_parse(buf_view(&text), ret, err);
-	return r < 0 ? error_wrap(err, "%s", path) : 0;
-}
-
 static int make_plan(const struct options *options, const struct containerd_site *site, struct containerd_plan *plan, struct error *err)
 {
-	_cleanup_(settings_clear) struct settings settings = { 0 };
-	const char *annotations[ANNOTATIONS_MAX + 1];
-	const struct containerd_wish wish = {
-		.shims = options->shims,
-		.annotations = annotations,
-		.default_runtime = options->default_runtime,
-	};
+	_cleanup_(containerd_wished_clear) struct containerd_wished wished = { 0 };
 
 	if (options->action == REMOVE)
 		return containerd_plan_make(site, NULL, plan, err);
-	int r = load_settings(options, &settings, err);
-	if (r < 0)
-		return r;
-	collect_annotations(&settings.rules, annotations);
-	return containerd_plan_make(site, &wish, plan, err);
+	int r = containerd_wish_load(options->root, options->settings, options->shims, options->default_runtime, &wished, err);
+	return r < 0 ? r : containerd_plan_make(site, &wished.wish, plan, err);
 }
 
 static int act(const struct options *options, const struct containerd_site *site, struct containerd_plan *plan, struct error *err)
@@ -285,6 +253,37 @@ static int run(const struct options *options, struct containerd_site *site, stru
 	return options->action == CHECK && restart ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* With --restart: what the installer does. */
+static int run_life(const struct options *options)
+{
+	const struct containerd_target target = {
+		.root = options->root,
+		.state_dir = options->state,
+		.settings = options->settings,
+		.shims = options->shims,
+		.version = options->version,
+		.layout = options->layout ? options->layout->name : NULL,
+		.config = options->config,
+		.restart_command = options->restart_command,
+		.default_runtime = options->default_runtime,
+		.may_restart = true,
+		.patience_ms = options->patience_ms,
+	};
+	struct containerd_outcome outcome;
+	struct error err;
+	int r;
+
+	if (options->action == CHECK)
+		r = containerd_check(&target, &outcome, &err);
+	else
+		r = (options->action == APPLY ? containerd_install : containerd_uninstall)(&target, &outcome, &err);
+	if (r < 0)
+		fprintf(stderr, "holdfast-node: %s\n", err.message);
+	else
+		printf("%s%s\n", outcome.message, outcome.restarted ? "; it was restarted" : "");
+	return r == 0 && outcome.state == CONTAINERD_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int command_containerd_config(int argc, char **argv)
 {
 	struct options options = parse(argc, argv);
@@ -295,7 +294,7 @@ int command_containerd_config(int argc, char **argv)
 		fputs(usage, options.bad ? stderr : stdout);
 		return options.bad ? EXIT_USAGE : EXIT_SUCCESS;
 	}
-	int code = run(&options, &site, &plan);
+	int code = options.restart ? run_life(&options) : run(&options, &site, &plan);
 	containerd_plan_clear(&plan);
 	containerd_site_clear(&site);
 	return code;

@@ -15,6 +15,7 @@
 
 #define PROC_STAT_MAX 4096 /* bytes: 52 numbers and a name of 64 */
 #define MODE_NEW 0644      /* as containerd's packages have it */
+#define TEMPORARY ".holdfast-new"
 
 static int parse_version(const char *text, struct containerd_site *ret, struct error *err)
 {
@@ -84,18 +85,36 @@ static int make_folder_of(const char *path, struct error *err)
 	return file_make_directory(folder, 0755, err);
 }
 
-/* With the conf.d that was made for it, if nobody has put anything else there. */
+/* If nobody has put anything else there. */
+static void remove_folder_of(char path[static PATH_MAX])
+{
+	char *name = strstr(path, "/conf.d/" CONTAINERD_DROP_IN_NAME);
+
+	if (name) {
+		name[strlen("/conf.d")] = 0;
+		rmdir(path);
+	}
+}
+
 static int remove_file(char path[static PATH_MAX], struct error *err)
 {
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_errno(err, errno, "cannot remove %s", path);
 	int r = file_sync_directory_of(path, err);
-	char *name = strstr(path, "/conf.d/" CONTAINERD_DROP_IN_NAME);
-	if (r == 0 && name) {
-		name[strlen("/conf.d")] = 0;
-		rmdir(path);
-	}
+	if (r == 0)
+		remove_folder_of(path);
 	return r;
+}
+
+void containerd_tidy(const char *root, const char *path)
+{
+	char real[PATH_MAX], temporary[PATH_MAX];
+
+	if (real_path(root, path, real, NULL) < 0 || snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, real) >= (int)sizeof(temporary))
+		return;
+	unlink(temporary);
+	if (access(real, F_OK) < 0)
+		remove_folder_of(real);
 }
 
 static int apply_change(const char *root, const struct containerd_change *change, struct error *err)
@@ -110,7 +129,7 @@ static int apply_change(const char *root, const struct containerd_change *change
 		return remove_file(path, err);
 	mode_t mode = stat(path, &stat_now) == 0 ? stat_now.st_mode & 07777 : MODE_NEW;
 	r = make_folder_of(path, err);
-	return r < 0 ? r : file_write_atomic(path, slice_string(change->text), mode, err);
+	return r < 0 ? r : file_write_atomic_as(path, TEMPORARY, slice_string(change->text), mode, err);
 }
 
 int containerd_plan_apply(const char *root, const struct containerd_plan *plan, struct error *err)
@@ -176,4 +195,19 @@ bool containerd_is_behind(const char *root, const struct containerd_site *site)
 			return true;
 	}
 	return false;
+}
+
+int containerd_socket(const char *root, const struct containerd_site *site, char ret[static PATH_MAX], struct error *err)
+{
+	return containerd_host_path(root, site->layout->socket, ret, err);
+}
+
+/* Not its process: a container does not see the node's. Not a time that is compared: clocks are set. */
+void containerd_run(const char *socket, char *ret, size_t size)
+{
+	struct stat file;
+
+	*ret = 0;
+	if (stat(socket, &file) == 0)
+		snprintf(ret, size, "%ju:%jd.%09ld", (uintmax_t)file.st_ino, (intmax_t)file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
 }

@@ -25,6 +25,7 @@ const struct containerd_layout containerd_layouts[] = {
 		.template_base = "{{ template \"base\" . }}\n",
 		.socket = "/run/k3s/containerd/containerd.sock",
 		.restart = "systemctl restart k3s (on an agent: k3s-agent)",
+		.services = { "k3s", "k3s-agent" },
 		.default_cure = "write \"default-runtime: holdfast\" into /etc/rancher/k3s/config.yaml and restart k3s",
 	},
 	{
@@ -36,6 +37,7 @@ const struct containerd_layout containerd_layouts[] = {
 		.template_base = "{{ template \"base\" . }}\n",
 		.socket = "/run/k3s/containerd/containerd.sock",
 		.restart = "systemctl restart rke2-agent (on a server: rke2-server)",
+		.services = { "rke2-server", "rke2-agent" },
 		.default_cure = "write \"default-runtime: holdfast\" into /etc/rancher/rke2/config.yaml and restart rke2",
 	},
 	{
@@ -54,12 +56,14 @@ const struct containerd_layout containerd_layouts[] = {
 		.lines_only = true,
 		.socket = "/var/snap/microk8s/common/run/containerd.sock",
 		.restart = "snap restart microk8s.daemon-containerd",
+		.services = { "snap.microk8s.daemon-containerd" },
 	},
 	{
 		.name = "plain",
 		.config = "/etc/containerd/config.toml",
 		.socket = "/run/containerd/containerd.sock",
 		.restart = "systemctl restart containerd",
+		.services = { "containerd" },
 	},
 };
 const size_t containerd_layouts_n = ELEMENTS_OF(containerd_layouts);

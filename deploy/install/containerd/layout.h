@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define CONTAINERD_SERVICES_MAX 2
+
 /* Where the distributions of Kubernetes keep containerd's configuration, and what of it a person may write to. */
 struct containerd_layout {
 	const char *name;
@@ -17,7 +19,9 @@ struct containerd_layout {
 	const char *only_if;       /* `drop_in` counts only if `config` begins with this line; else the node is as a plain one */
 	bool lines_only;           /* `config` belongs into one file: no imports are added to it */
 	const char *socket;        /* containerd's */
-	const char *restart;       /* how containerd comes to read it */
+	const char *restart;       /* how containerd comes to read it, for a person */
+	/* Of systemd or OpenRC, one of which runs containerd; none: it reads by itself what has changed. */
+	const char *services[CONTAINERD_SERVICES_MAX];
 	const char *default_cure;  /* how a person changes the default runtime, where we cannot */
 };
 

@@ -77,7 +77,7 @@ static int want_all_without_us(struct containerd_plan *plan, const struct contai
 	return r;
 }
 
-static const struct containerd_file *find(const struct containerd_site *site, const char *path)
+const struct containerd_file *containerd_site_file(const struct containerd_site *site, const char *path)
 {
 	for (size_t i = 0; i < site->files.n; i++) {
 		if (strcmp(site->files.items[i].path, path) == 0)
@@ -92,7 +92,7 @@ static const struct containerd_file *find(const struct containerd_site *site, co
 
 static bool is_so(const struct containerd_site *site, const struct containerd_change *change)
 {
-	const struct containerd_file *file = find(site, change->path);
+	const struct containerd_file *file = containerd_site_file(site, change->path);
 
 	if (!file || !change->text)
 		return !file && !change->text;
@@ -193,7 +193,7 @@ static int want_file(struct containerd_plan *plan, const struct containerd_site 
 		     struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(LINES_MAX), all = BUF_MAX(LINES_MAX);
-	const struct containerd_file *there = find(site, path);
+	const struct containerd_file *there = containerd_site_file(site, path);
 
 	if (there && *there->others)
 		return error_set(err, EEXIST, "%s holds lines that Holdfast did not write: move them into a file of another name", path);

@@ -55,6 +55,9 @@ struct containerd_plan {
 	unsigned schema;
 };
 
+/* The site's file of that path, as it was read; NULL: none. */
+const struct containerd_file *containerd_site_file(const struct containerd_site *site, const char *path);
+
 /* Where a file of ours is put, unless `config` imports from elsewhere: the layout's drop_in, or conf.d beside `config`. */
 void containerd_drop_in(const struct containerd_layout *layout, char ret[static PATH_MAX]);
 
