@@ -55,7 +55,7 @@ bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 }
 
 @test "there are our programs and their libraries, and nothing else: no shell, no package manager" {
-	[[ $(programs one) == "containerd-shim-holdfast-kata-v2 containerd-shim-holdfast-v2 containerd-shim-untrusted-v2 holdfast holdfast-net holdfast-node holdfast-tpm" ]]
+	[[ $(programs one) == "containerd-shim-holdfast-kata-v2 containerd-shim-holdfast-v2 containerd-shim-untrusted-v2 holdfast holdfast-net holdfast-node holdfast-tpm kubectl-holdfast" ]]
 	[[ $(programs vm) == "$(programs one) qemu-system-x86_64 virtiofsd" ]]
 	[[ $(ls "$IMAGES/one.root$PREFIX/lib" | xargs) == "ld-linux-x86-64.so.2 libc.so.6 libmnl.so.0" ]]
 	local name

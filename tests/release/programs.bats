@@ -72,6 +72,11 @@ needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xar
 	((lowest <= 6 << 10))
 }
 
+@test "the kubectl plugin asks for no library, so that it can be copied to where a person works, and is smaller than 2 MiB" {
+	[[ -z $(needed "$bin/kubectl-holdfast") && $(readelf -lW "$bin/kubectl-holdfast") != *INTERP* ]]
+	(($(stat -c %s "$bin/kubectl-holdfast") < 2 << 20))
+}
+
 # The loader is libc's own: it is named because of a thread-local variable.
 @test "the daemon for secrets asks the host for libc, and for nothing else, and is smaller than 5 MiB" {
 	[[ $(needed "$bin/holdfast-tpm") =~ ^(ld-linux[^ ]*\ )?libc\.so\.6$ ]]

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_KUBECTL_CLUSTER_H
+#define HOLDFAST_KUBECTL_CLUSTER_H
+
+#include "common/json/json.h"
+#include "deploy/kubectl/kubectl.h"
+
+/* The nodes of a cluster, and Holdfast's pod on each. All strings are the trees', and valid as long as the cluster. */
+
+/* Containers of Holdfast's pod; a pod may lack each of them. */
+enum part { PART_NET, PART_TPM, PART_WATCH, PARTS };
+
+struct container {
+	bool there;
+	bool running;
+	const char *reason, *message; /* why it is not running, as kubelet says: "ImagePullBackOff"; may be NULL */
+};
+
+struct holdfast_pod {
+	const char *name, *node; /* node NULL: on none yet */
+	bool leaving;
+	struct container parts[PARTS];
+};
+
+struct node {
+	const char *name;
+	bool is_linux; /* Holdfast runs on no other */
+	bool ready;
+	const char *why_not_ready;               /* kubelet's or the controller's words, or NULL */
+	bool net_label, vm_label, tpm_label;     /* holdfast/network=ready … */
+	bool judged;                             /* it has the condition HoldfastReady, */
+	bool well;                               /* which is True, */
+	const char *why_not_well;                /* or says this; may be NULL */
+	const struct holdfast_pod *pod;          /* NULL: none */
+};
+
+struct cluster {
+	struct node *nodes; /* by name; empty unless they were asked for */
+	size_t n_nodes;
+	struct holdfast_pod *pods;
+	size_t n_pods;
+	cJSON *pod_tree, *node_tree;
+};
+
+void cluster_clear(struct cluster *cluster);
+
+/* The pods; and the nodes, if `with_nodes`. */
+int cluster_read(const struct kubectl *kubectl, bool with_nodes, struct cluster *ret, struct error *err) must_check;
+
+/* Holdfast's pod on a node. ENOENT: there is none, and what to do. */
+int cluster_find_pod(const struct cluster *cluster, const struct kubectl *kubectl, const char *node, const struct holdfast_pod **ret,
+		     struct error *err) must_check;
+
+extern const char *const part_names[PARTS]; /* of the containers */
+
+#endif

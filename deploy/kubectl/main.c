@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `kubectl holdfast …`: kubectl finds this program by its name. It asks the daemons on the nodes through kubectl itself, as the same user
+ * on the same cluster: so it needs no credentials, and no port of a node is open for it.
+ */
+#include <signal.h>
+
+#include "common/base/array.h"
+#include "deploy/kubectl/commands.h"
+
+static const struct program_command commands[] = {
+	{ "status", "every node: what is ready on it, what is wrong, and the cure", command_status },
+	{ "explain", "whether one connection is allowed, and which policy decides", command_explain },
+	{ "diff", "what a change of policies would change, and which connections it would cut", command_diff },
+	{ "drops", "what was dropped on all nodes, of which pod, and by which policy", command_drops },
+	{ "graph", "who may talk to whom, as Graphviz, Mermaid, SVG or JSON", command_graph },
+	{ "seal", "seal files for the TPMs of some nodes", command_seal },
+	{ "revoke", "make everything that was sealed for a node so far useless, for ever", command_revoke },
+};
+
+static const struct program program = {
+	.name = "kubectl-holdfast",
+	.version = HOLDFAST_VERSION,
+	.purpose = "Holdfast on all nodes of a cluster.",
+	.commands = commands,
+	.n_commands = ELEMENTS_OF(commands),
+	.examples = "  kubectl holdfast status\n"
+		    "  kubectl holdfast explain -n shop --from web --to db --port 5432/tcp\n"
+		    "  kubectl holdfast drops --since 10m\n",
+};
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN); /* a child that does not read its input is no reason to die */
+	return program_run(&program, argc, argv);
+}

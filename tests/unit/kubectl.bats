@@ -1,0 +1,330 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# kubectl-holdfast against a kubectl that records its calls (tests/unit/kubectl/kubectl). With the real one: tests/install.
+bats_require_minimum_version 1.5.0
+
+setup() {
+	export FAKE=$BATS_TEST_TMPDIR/fake KUBECTL=$BATS_TEST_DIRNAME/kubectl/kubectl
+	PATH=$HOLDFAST_BUILD/bin:$PATH
+	mkdir "$FAKE"
+	: >"$FAKE/pods"
+	: >"$FAKE/nodes"
+}
+
+# node NAME [LABELS [CONDITIONS]], as JSON
+node() {
+	jq -n --arg name "$1" --argjson labels "${2:-{\}}" --argjson conditions "${3:-[]}" '{metadata: {name: $name, labels: ({"kubernetes.io/os": "linux"} + $labels)},
+		status: {conditions: ([{type: "Ready", status: "True"}] + $conditions | reverse | unique_by(.type))}}' >>"$FAKE/nodes"
+	jq -s '{items: .}' "$FAKE/nodes" >"$FAKE/get.nodes.json"
+}
+
+# pod NAME NODE CONTAINER…: CONTAINER is "net", or "net=REASON: MESSAGE" for one that waits
+pod() {
+	printf '%s\n' "${@:3}" | jq -R 'capture("^(?<name>[a-z]+)(=(?<reason>[^:]*): (?<message>.*))?$")' | jq -s --arg name "$1" --arg node "$2" '{
+		metadata: {name: $name}, spec: {nodeName: $node, containers: map({name})},
+		status: {containerStatuses: map({name, state: (if .reason then {waiting: {reason, message}} else {running: {}} end)})}}' >>"$FAKE/pods"
+	jq -s '{items: .}' "$FAKE/pods" >"$FAKE/get.pods.json"
+}
+
+# says POD CONTAINER: what this container's program does, as a script on standard input
+says() {
+	{ printf '#!/bin/bash\nexec 3>&- 4>&-\n'; cat; } >"$FAKE/exec.$1.$2"
+	chmod +x "$FAKE/exec.$1.$2"
+}
+says_status() { says "$1" "$2" <<<"echo '{\"version\": \"${4:-0.1.0}\", \"ready\": $([[ $3 ]] && echo false || echo true), \"notReadyReason\": \"$3\"}'"; }
+
+# healthy NODE: with all that a node can have
+healthy() {
+	node "$1" '{"holdfast/vm": "ready"}'
+	pod "pod-$1" "$1" net tpm
+	says_status "pod-$1" net ''
+	says_status "pod-$1" tpm ''
+}
+
+holdfast() { run --separate-stderr timeout 60 kubectl-holdfast "$@"; }
+shows() { [[ $output == *"$1"* ]] || { echo "no \"$1\" in:"; echo "$output"; echo "stderr: $stderr"; return 1; }; }
+# refused CODE TEXT: with this exit code, nothing on standard output, and this on standard error
+refused() { [[ $status == "$1" && ! $output && $stderr == *"$2"* ]] || { echo "$status: $output; stderr: $stderr, not \"$2\""; return 1; }; }
+called() { grep -qF -- "$1" "$FAKE/calls" || { echo "no call with $1:"; cat "$FAKE/calls"; return 1; }; }
+
+@test "status: a line for each node by name, and exit code 0 if nothing is wrong" {
+	healthy edge-2
+	healthy edge-1
+	holdfast status
+	[[ $status == 0 && $(wc -l <<<"$output") == 3 ]]
+	grep -qE '^edge-1 +ready +ready +ready +0\.1\.0$' <<<"${lines[1]}"
+	grep -qE '^edge-2 +ready +ready +ready +0\.1\.0$' <<<"${lines[2]}"
+}
+
+@test "status: one node's daemon that is not ready is told with cause and cure, and exit code 1" {
+	healthy edge-1
+	healthy edge-2
+	says_status pod-edge-2 tpm 'cannot open /dev/tpmrm0: No such file or directory'
+	holdfast status --context=lab --holdfast-namespace edge
+	((status == 1))
+	grep -qE '^edge-1 +ready +ready +ready +0\.1\.0$' <<<"$output"
+	grep -qE '^edge-2 +ready +ready +not ready +0\.1\.0 +tpm: cannot open /dev/tpmrm0: No such file' <<<"$output"
+	shows "→ $KUBECTL --context=lab exec -n edge pod-edge-2 -c tpm -- holdfast-tpm check"
+}
+
+@test "status: a node that does not answer says so after its time, and holds up none of the others" {
+	local i begin=$SECONDS
+	for i in 1 2 3 4 5 6 7 8; do healthy "edge-$i"; done
+	says pod-edge-3 net <<<'sleep 30 & wait'
+	says pod-edge-5 tpm <<<'exec sleep 30'
+	holdfast status --timeout 2s
+	((status == 1 && SECONDS - begin < 20))
+	(($(grep -cE '^edge-[124678] +ready +ready +ready' <<<"$output") == 6))
+	grep -qE '^edge-3 +unknown +ready +ready .*network: holdfast-net status: no answer within 2 s' <<<"$output"
+	grep -qE '^edge-5 +ready +ready +unknown .*tpm: holdfast-tpm status: no answer within 2 s' <<<"$output"
+}
+
+@test "status: nodes are asked at the same time" {
+	local i begin=$EPOCHREALTIME
+	for i in $(seq 10); do
+		healthy "edge-$i"
+		says "pod-edge-$i" net <<-END
+			touch "\$FAKE/here-$i"
+			for ((n = 0; n < 200; n++)); do (( \$(ls "\$FAKE" | grep -c ^here) < 8 )) || break; sleep 0.05; done
+			echo "{\"ready\": \$( ((n < 200)) && echo true || echo false), \"version\": \"0.1.0\"}"
+		END
+	done
+	holdfast status
+	((status == 0)) || { echo "$output"; return 1; }
+}
+
+@test "status: a container that does not run, a node without a pod, a node that is lost: each in its own words" {
+	node edge-1
+	pod pod-edge-1 edge-1 'net=ImagePullBackOff: Back-off pulling image "ghcr.io/holdfast/holdfast:0.1.0"'
+	node edge-2
+	node edge-3 '{}' '[{"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}]'
+	node win '{"kubernetes.io/os": "windows"}'
+	holdfast status
+	((status == 1))
+	shows 'network: holdfast-net status: Back-off pulling image "ghcr.io/holdfast/holdfast:0.1.0"'
+	shows "→ $KUBECTL logs -n holdfast-system pod-edge-1 -c net --tail=20"
+	grep -qE '^edge-2 .*node: no pod of Holdfast is on it' <<<"$output"
+	grep -qE '^edge-3 .*node: Kubernetes has it as not ready: Kubelet stopped posting node status' <<<"$output"
+	grep -qE '^win +- +- +- *$' <<<"$output"
+}
+
+@test "status: the condition HoldfastReady and the labels of holdfast-node count, where they are" {
+	node edge-1 '{"holdfast/vm": "ready"}' '[{"type": "HoldfastReady", "status": "True"}]'
+	node edge-2 '{}' '[{"type": "HoldfastReady", "status": "False", "message": "vm: /dev/kvm is missing: enable virtualization"}]'
+	node edge-3
+	local i
+	for i in 1 2 3; do pod "pod-edge-$i" "edge-$i" net; says_status "pod-edge-$i" net ''; done
+	holdfast status -o json
+	((status == 1))
+	jq -e '.well == false and [.nodes[] | .vm] == ["ready", "not ready", "unknown"] and [.nodes[] | .tpm] == ["-", "-", "-"]' <<<"$output"
+	jq -e '.nodes[1].problems == [{part: "node", wrong: "HoldfastReady: vm: /dev/kvm is missing: enable virtualization", cure: "\(env.KUBECTL) describe node edge-2"}]' <<<"$output"
+	jq -e '.nodes[0].problems == [] and .nodes[2].problems == []' <<<"$output"
+}
+
+@test "status: what a node says cannot steer the terminal, and a flood or nonsense of it is its own problem" {
+	healthy edge-1
+	healthy edge-2
+	healthy edge-3
+	says pod-edge-1 net <<<$'echo \'{"version": "\\u001b[2J", "ready": false, "notReadyReason": "\\u001b]0;x\\u0007"}\''
+	says pod-edge-2 net <<<'yes | head -c 5000000'
+	says pod-edge-3 net <<<'echo {'
+	holdfast status
+	((status == 1))
+	[[ $output != *$'\e'* && $output != *$'\a'* ]]
+	shows 'network: holdfast-net status: the answer is longer than 2097152 bytes'
+	grep -qE '^edge-3 +unknown +ready +ready .*network: holdfast-net status: line 2' <<<"$output"
+}
+
+@test "status: parts of different versions are both named" {
+	healthy edge-1
+	says_status pod-edge-1 tpm '' 0.2.0
+	holdfast status
+	grep -qE '^edge-1 .* 0\.1\.0, 0\.2\.0$' <<<"$output"
+}
+
+@test "a cluster that cannot be asked, and a kubectl that is not there, are exit code 2 and one line" {
+	healthy edge-1
+	echo "Unable to connect to the server: dial tcp 10.0.0.1:6443: connect: connection refused" >"$FAKE/get.nodes.error"
+	holdfast status
+	[[ $status == 2 && ! $output && $stderr == "kubectl holdfast: cannot read the cluster's nodes: kubectl: Unable to connect to the server: dial tcp 10.0.0.1:6443: connect: connection refused" ]]
+	KUBECTL=/nowhere/kubectl holdfast status
+	[[ $status == 2 && $stderr == *'cannot run "/nowhere/kubectl": put kubectl on the PATH, or name it in KUBECTL: No such file or directory' ]]
+	unset KUBECTL
+	PATH=$HOLDFAST_BUILD/bin:/usr/bin:/bin holdfast status
+	[[ $status == 2 ]]
+}
+
+@test "kubectl gets the person's own cluster and user, word by word and without a shell" {
+	healthy edge-1
+	holdfast status --kubeconfig '/tmp/a b;$(id)' --context lab --as 'x y' --as-group g --cluster c --user u
+	((status == 0))
+	[[ $(grep -cF -- "$(printf '%q ' '--kubeconfig=/tmp/a b;$(id)' --context=lab '--as=x y' --as-group=g --cluster=c --user=u)" "$FAKE/calls") == 4 ]]
+}
+
+@test "options that make no sense are refused, with the value" {
+	holdfast status extra
+	refused 2 '"extra"'
+	holdfast status --timeout 5
+	refused 2 '--timeout: "5" is no duration'
+	holdfast status -o yaml
+	refused 2 '-o takes text or json, not "yaml"'
+	holdfast explain --from 'shop/../web' --to-ip 10.0.0.1 --port 1
+	refused 2 '--from: "shop/../web" is no NAMESPACE/NAME'
+	[[ ! -e $FAKE/calls ]]
+}
+
+explaining() {
+	healthy edge-1
+	healthy edge-2
+	echo '{"spec": {"nodeName": "edge-2"}}' >"$FAKE/get.pod.json"
+	says pod-edge-1 net <<<'echo wrong node; exit 1'
+	says pod-edge-2 net <<<'printf "%s|" "$@"; echo; exit ${CODE:-0}'
+}
+
+@test "explain: the pod's node is asked, names without a namespace are those of -n, and the exit code is holdfast-net's" {
+	explaining
+	holdfast explain --from web --to data/db --port 5432/tcp -n shop
+	[[ $status == 0 && $output == "explain|--port=5432/tcp|--from=shop/web|--to=data/db|" ]]
+	called 'get -o json --request-timeout=15s pod web --namespace=shop'
+	CODE=1 holdfast explain --from-ip 10.0.0.1 --to-service db --port 5432 -o json
+	[[ $status == 1 && $output == 'wrong node' ]]
+	CODE=1 holdfast explain --from-ip 10.0.0.1 --to-service db --port 5432 -o json --node edge-2
+	[[ $status == 1 && ! $stderr && $output == "explain|--from-ip=10.0.0.1|--port=5432|--output=json|--to-service=default/db|" ]]
+	holdfast explain --all -n shop --node edge-2
+	[[ $status == 0 && $output == "explain|--all|--namespace=shop|" ]]
+}
+
+@test "explain: a pod that is not there, is on no node, or on one without Holdfast" {
+	explaining
+	local ask=(explain --from shop/web --to-ip 10.0.0.1 --port 1)
+	echo '{"spec": {}}' >"$FAKE/get.pod.json"
+	holdfast "${ask[@]}"
+	refused 2 'pod shop/web: is on no node yet'
+	echo '{"spec": {"nodeName": "edge-9"}}' >"$FAKE/get.pod.json"
+	holdfast "${ask[@]}"
+	refused 2 'node edge-9: no pod of Holdfast is on it in namespace holdfast-system'
+	echo 'Error from server (NotFound): pods "web" not found' >"$FAKE/get.pod.error"
+	holdfast "${ask[@]}"
+	refused 2 'pod shop/web: kubectl: Error from server (NotFound): pods "web" not found'
+}
+
+@test "a kubectl exec that fails is not taken for holdfast-net's own answer" {
+	explaining
+	says pod-edge-2 net <<<'echo "error: unable to upgrade connection: container not found (\"net\")" >&2; kill -9 $PPID'
+	holdfast explain --from shop/web --to-ip 10.0.0.1 --port 1
+	refused 2 'node edge-2: kubectl: error: unable to upgrade connection: container not found'
+}
+
+@test "diff: files are read here and sent to every node; the worst exit code counts" {
+	healthy edge-1
+	healthy edge-2
+	says pod-edge-1 net <<<'echo "$@"; grep -c ^kind; exit 1'
+	says pod-edge-2 net <<<'echo "$@"; grep -c ^kind'
+	printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec: {podSelector: {}}\n' >"$BATS_TEST_TMPDIR/policy.yaml"
+	holdfast diff -f "$BATS_TEST_TMPDIR/policy.yaml" --delete shop/b
+	[[ $status == 1 && ! $stderr && $output == $'── edge-1\ndiff -f - --delete=shop/b\n1\n── edge-2\ndiff -f - --delete=shop/b\n1' ]]
+	holdfast diff -f - --node edge-2 <"$BATS_TEST_TMPDIR/policy.yaml"
+	[[ $status == 0 && $output == $'diff -f -\n1' ]]
+	sed -i 's/podSelector: {}/podSelector: {}, ingress: [{ports: [{port: 70000}]}]/' "$BATS_TEST_TMPDIR/policy.yaml"
+	holdfast diff -f "$BATS_TEST_TMPDIR/policy.yaml"
+	refused 2 70000
+}
+
+@test "drops: all nodes in one answer, and one that cannot be asked does not hide the others" {
+	healthy edge-1
+	healthy edge-2
+	says pod-edge-1 net <<<'echo "{\"drops\": []}"'
+	says pod-edge-2 net <<<'echo "holdfast-net: the agent does not answer" >&2; exit 2'
+	holdfast drops --since 10m -o json
+	((status == 2))
+	jq -e '.nodes == [{node: "edge-1", exitCode: 0, answer: {drops: []}, error: ""}, {node: "edge-2", exitCode: 2, error: "holdfast-net: the agent does not answer"}]' <<<"$output"
+	called 'exec -n holdfast-system pod-edge-1 -c net -- holdfast-net drops --since=10m --output=json'
+}
+
+@test "drops --follow: lines of all nodes as they come" {
+	healthy edge-1
+	healthy edge-2
+	says pod-edge-1 net <<<'echo one; until [[ -e $FAKE/seen ]]; do sleep 0.05; done; echo three'
+	says pod-edge-2 net <<<'until [[ -e $FAKE/one ]]; do sleep 0.05; done; echo two; until [[ -e $FAKE/seen ]]; do sleep 0.05; done'
+	timeout 30 kubectl-holdfast drops --follow | while read -r line; do
+		echo "$line"
+		[[ $line != one ]] || touch "$FAKE/one"
+		[[ $line != two ]] || touch "$FAKE/seen"
+	done >"$FAKE/lines"
+	[[ $(xargs <"$FAKE/lines") == "one two three" ]]
+}
+
+@test "graph: of a namespace any node is asked, else --node must say which" {
+	healthy edge-1
+	says pod-edge-1 net <<<'echo "$@"'
+	holdfast graph -n shop -o svg
+	[[ $status == 0 && $output == 'graph --output=svg --namespace=shop' ]]
+	holdfast graph
+	refused 2 'say of which namespace (-n) or of the pods of which node (--node)'
+}
+
+@test "seal: done here, with the cluster's keys; neither the secret nor a key is on a command line or sent to a node" {
+	echo '{"items": [{"metadata": {"name": "edge-1"}}]}' >"$FAKE/get.tpmnodes.tpm.holdfast.json"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cp "$HOLDFAST_BUILD/bin/kubectl-holdfast" "$BATS_TEST_TMPDIR/bin"
+	cat >"$BATS_TEST_TMPDIR/bin/holdfast-tpm" <<-'END'
+		#!/bin/bash
+		printf '%s|' "$@"; echo
+		for word; do :; done
+		cat "${word#--node-key=}"
+		cat
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/holdfast-tpm"
+	run "$BATS_TEST_TMPDIR/bin/kubectl-holdfast" seal db --context lab --node edge-1 --from-file pw=- --allow shop/db <<<'hunter2'
+	echo "$output"
+	((status == 0))
+	[[ ${lines[0]} =~ ^seal\|db\|--from-file\|pw=-\|--allow\|shop/db\|--node-key=/proc/self/fd/[0-9]+\|$ ]]
+	[[ ${lines[1]} == '{"items": [{"metadata": {"name": "edge-1"}}]}' && ${lines[2]} == hunter2 ]]
+	[[ $(cat "$FAKE/calls") == "--context=lab get -o json --request-timeout=15s tpmnodes.tpm.holdfast edge-1 " ]]
+}
+
+@test "seal: with a real key it is a TPMSecret that holdfast-tpm prints" {
+	cp "$BATS_TEST_DIRNAME/../fuzz/corpus/sealed/node" "$FAKE/get.tpmnodes.tpm.holdfast.json"
+	holdfast seal db --node edge-1 --from-file pw=- --allow shop/db <<<'hunter2'
+	echo "$stderr"
+	[[ $status == 0 && $output == *'kind: TPMSecret'* && $output != *hunter2* ]]
+}
+
+@test "seal: a node that is not ready, or unknown, or none, is refused before anything is sealed" {
+	echo '{"metadata": {"name": "edge-1"}, "status": {"state": "NotReady", "conditions": [{"message": "the TPM does not answer"}]}}' >"$FAKE/get.tpmnodes.tpm.holdfast.json"
+	holdfast seal db --node edge-1 --from-file pw=- --allow shop/db <<<x
+	refused 1 '--node edge-1: it is not ready: the TPM does not answer; when it is, seal again'
+	echo 'Error from server (NotFound): tpmnodes.tpm.holdfast "edge-1" not found' >"$FAKE/get.tpmnodes.tpm.holdfast.error"
+	holdfast seal db --node edge-1 --from-file pw=- --allow shop/db <<<x
+	refused 1 'cannot read the keys of the nodes: kubectl: Error from server (NotFound)'
+	holdfast seal db --from-file pw=- --allow shop/db <<<x
+	refused 2 'say for which nodes: --node NODE'
+}
+
+@test "revoke: asks for the node's name on a terminal, and does nothing without it" {
+	healthy edge-1
+	says pod-edge-1 tpm <<<'echo "$@" >"$FAKE/revoked"; echo "revoked: what was sealed"'
+	holdfast revoke edge-1 </dev/null
+	refused 2 'every secret of node edge-1 useless'
+	[[ ! -e $FAKE/revoked ]]
+	run timeout 20 script -qec "kubectl-holdfast revoke edge-1" /dev/null <<<'edge-2'
+	echo "$output"
+	[[ $status == 1 && ! -e $FAKE/revoked && $output == *'nothing was revoked: that is not "edge-1"'* ]]
+	run timeout 20 script -qec "kubectl-holdfast revoke edge-1" /dev/null <<<'edge-1'
+	echo "$output"
+	[[ $status == 0 && $(cat "$FAKE/revoked") == 'revoke --yes' ]]
+	rm "$FAKE/revoked"
+	holdfast revoke edge-1 --yes
+	[[ $status == 0 && $output == 'edge-1: revoked: what was sealed' && -e $FAKE/revoked ]]
+}
+
+@test "revoke: a node that does not answer is not said to be revoked, nor not to be" {
+	healthy edge-1
+	says pod-edge-1 tpm <<<'exec sleep 30'
+	holdfast revoke edge-1 --yes --timeout 1s
+	refused 2 'it is not known whether node edge-1 has revoked: kubectl get tpmnodes edge-1 shows its hold counter: no answer within 1 s'
+	holdfast revoke edge-9 --yes
+	refused 2 'node edge-9: no pod of Holdfast is on it'
+	holdfast revoke
+	refused 2 'give the name of one node'
+}
