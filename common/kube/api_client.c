@@ -24,6 +24,7 @@ static void free_client(struct api_client *client)
 	curl_slist_free_all(client->headers);
 	curl_slist_free_all(client->post_headers);
 	curl_slist_free_all(client->apply_headers);
+	curl_slist_free_all(client->merge_headers);
 	api_config_clear(&client->config);
 	curl_global_cleanup();
 	if (client->closed)
@@ -141,7 +142,8 @@ static int set_up_multi(struct api_client *client, struct error *err)
 	client->headers = curl_slist_append(NULL, "Accept: application/json");
 	client->post_headers = curl_slist_append(NULL, "Content-Type: application/json");
 	client->apply_headers = curl_slist_append(NULL, "Content-Type: application/apply-patch+yaml"); /* and JSON is YAML */
-	if (!client->multi || !client->headers || !client->post_headers || !client->apply_headers)
+	client->merge_headers = curl_slist_append(NULL, "Content-Type: application/merge-patch+json");
+	if (!client->multi || !client->headers || !client->post_headers || !client->apply_headers || !client->merge_headers)
 		return error_nomem(err);
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);

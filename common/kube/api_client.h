@@ -51,6 +51,10 @@ int api_client_post(struct api_client *client, const char *path, const char *bod
 int api_client_apply(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
 		     struct api_request **ret, struct error *err) must_check;
 
+/* As api_client_apply, but a merge patch (RFC 7386). */
+int api_client_merge(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+		     struct api_request **ret, struct error *err) must_check;
+
 /* Ends it without a call to its handler. Accepts NULL. */
 void api_request_cancel(struct api_request *request);
 

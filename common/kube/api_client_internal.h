@@ -15,7 +15,7 @@ struct api_client {
 	struct api_config config;
 	uint64_t idle_timeout_ms;
 	struct api_request *requests;
-	struct curl_slist *headers, *post_headers, *apply_headers;
+	struct curl_slist *headers, *post_headers, *apply_headers, *merge_headers;
 	size_t handles; /* of libuv that are not closed yet */
 	bool closing;
 	void (*closed)(void *context);

@@ -176,6 +176,8 @@ static int send_text(struct api_publisher *publisher, const struct published_tex
 
 	if (asprintf(&path, "%s?%s", text->path, text->query) < 0)
 		return error_nomem(err);
+	if (text->merge)
+		return api_client_merge(publisher->client, path, text->body, &handler, &publisher->request, err);
 	return api_client_apply(publisher->client, path, text->body, &handler, &publisher->request, err);
 }
 
@@ -202,7 +204,7 @@ static void schedule(struct api_publisher *publisher)
 	uv_timer_start(&publisher->timer, timer_due, at > now ? at - now : 0, 0);
 }
 
-/* "fieldManager=holdfast-tpm%40edge-1&force=true": what the node says of itself is right, whoever said otherwise. */
+/* "fieldManager=holdfast-tpm%40edge-1&force=true": what the node says of itself is right, whoever said otherwise; a merge patch cannot but. */
 static char *make_query(const struct kube_publication *what)
 {
 	char manager[MANAGER_MAX + 1], *query = NULL;
@@ -210,7 +212,7 @@ static char *make_query(const struct kube_publication *what)
 	if (snprintf(manager, sizeof(manager), "%s@%s", what->reporter, what->node) >= (int)sizeof(manager))
 		snprintf(manager, sizeof(manager), "%.64s@%016" PRIx64, what->reporter, hash_texts(what->node, NULL));
 	char *escaped = curl_easy_escape(NULL, manager, 0);
-	if (escaped && asprintf(&query, "fieldManager=%s&force=true", escaped) < 0)
+	if (escaped && asprintf(&query, "fieldManager=%s%s", escaped, what->merge ? "" : "&force=true") < 0)
 		query = NULL;
 	curl_free(escaped);
 	return query;
@@ -228,6 +230,7 @@ static int add(struct api_publisher *publisher, const struct kube_publication *w
 	text->path = strdup(what->path);
 	text->query = make_query(what);
 	text->body = strdup(what->body);
+	text->merge = what->merge;
 	text->backoff = (struct backoff){ .first_ms = publisher->tuning->first_backoff_ms, .cap_ms = REFUSED_CAP_MS };
 	if (!text->path || !text->query || !text->body) {
 		free_text(text);

@@ -17,6 +17,7 @@ struct published_text {
 	char *path;  /* without its query */
 	char *query; /* who says so */
 	char *body;
+	bool merge;             /* else server-side apply */
 	bool is_there;          /* the server has it, as far as we know */
 	bool changed;           /* since the request that is under way was sent */
 	uint64_t due_ms;        /* when it is sent again */

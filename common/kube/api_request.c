@@ -211,7 +211,12 @@ static struct api_request *new_request(struct api_client *client, const struct a
 	return request;
 }
 
-enum verb { GET, POST, APPLY };
+enum verb { GET, POST, APPLY, MERGE };
+
+static struct curl_slist *headers_of(const struct api_client *client, enum verb verb)
+{
+	return verb == APPLY ? client->apply_headers : verb == MERGE ? client->merge_headers : client->post_headers;
+}
 
 static int set_body(struct api_request *request, enum verb verb, const char *body, struct error *err)
 {
@@ -219,8 +224,8 @@ static int set_body(struct api_request *request, enum verb verb, const char *bod
 
 	if (verb == GET)
 		return 0;
-	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, verb == APPLY ? client->apply_headers : client->post_headers);
-	if (verb == APPLY && curl_easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, "PATCH"))
+	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, headers_of(client, verb));
+	if (verb != POST && curl_easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, "PATCH"))
 		return error_nomem(err);
 	return curl_easy_setopt(request->easy, CURLOPT_COPYPOSTFIELDS, body) ? error_nomem(err) : 0;
 }
@@ -265,4 +270,10 @@ int api_client_apply(struct api_client *client, const char *path, const char *bo
 		     struct api_request **ret, struct error *err)
 {
 	return send_request(client, APPLY, path, body, handler, ret, err);
+}
+
+int api_client_merge(struct api_client *client, const char *path, const char *body, const struct api_handler *handler,
+		     struct api_request **ret, struct error *err)
+{
+	return send_request(client, MERGE, path, body, handler, ret, err);
 }

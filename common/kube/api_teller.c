@@ -20,6 +20,12 @@
 #define BODY_MAX (16 * 1024)
 #define OBJECT_NAME_PART_MAX 200 /* of an event's name, which has 253 */
 
+/* An event has a namespace, also that of what has none (k8s.io/client-go/tools/record: event.go). */
+static const char *namespace_of(const struct kube_object *about)
+{
+	return *about->namespace ? about->namespace : "default";
+}
+
 static void print_event(const struct kube_notice *notice, uint64_t identity, struct buf *out)
 {
 	const struct kube_object *about = notice->about;
@@ -31,12 +37,13 @@ static void print_event(const struct kube_notice *notice, uint64_t identity, str
 	buf_json_member(out, "kind", "Event");
 	buf_json_member(out, "apiVersion", "v1");
 	buf_string(out, ",\"metadata\":{");
-	buf_json_member(out, "namespace", about->namespace);
+	buf_json_member(out, "namespace", namespace_of(about));
 	buf_json_member(out, "name", name);
 	buf_string(out, "},\"involvedObject\":{");
 	buf_json_member(out, "kind", kube_kind_name(about->kind));
 	buf_json_member(out, "apiVersion", kube_kind_api_version(about->kind));
-	buf_json_member(out, "namespace", about->namespace);
+	if (*about->namespace)
+		buf_json_member(out, "namespace", about->namespace);
 	buf_json_member(out, "name", about->name);
 	if (*about->uid)
 		buf_json_member(out, "uid", about->uid);
@@ -44,7 +51,7 @@ static void print_event(const struct kube_notice *notice, uint64_t identity, str
 	buf_json_member(out, "component", notice->reporter);
 	buf_json_member(out, "host", notice->node);
 	buf_string(out, "},\"count\":1");
-	buf_json_member(out, "type", "Warning");
+	buf_json_member(out, "type", notice->good_news ? "Normal" : "Warning");
 	buf_json_member(out, "reason", notice->reason);
 	buf_json_member(out, "message", notice->message);
 	buf_json_member(out, "firstTimestamp", now);
@@ -150,12 +157,12 @@ static bool is_waiting(const struct api_teller *teller, uint64_t identity)
 void api_teller_tell(struct api_teller *teller, const struct kube_notice *notice)
 {
 	const struct kube_object *about = notice->about;
-	uint64_t identity = hash_texts(about->uid, about->namespace, about->name, notice->reason, notice->message, NULL);
+	uint64_t identity = hash_texts(about->uid, about->namespace, about->name, notice->reason, notice->message, notice->occasion, NULL);
 	_cleanup_(buf_free) struct buf path = BUF_MAX(512), body = BUF_MAX(BODY_MAX);
 
 	if (is_waiting(teller, identity))
 		return;
-	buf_printf(&path, "/api/v1/namespaces/%s/events", about->namespace);
+	buf_printf(&path, "/api/v1/namespaces/%s/events", namespace_of(about));
 	print_event(notice, identity, &body);
 	struct telling telling = { .path = buf_take_text(&path), .body = buf_take_text(&body), .identity = identity };
 	if (teller->n == API_TELLER_QUEUE || !telling.path || !telling.body) {

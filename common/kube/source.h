@@ -54,10 +54,12 @@ void kube_source_status(const struct kube_source *source, struct kube_source_sta
 
 /* What a person shall see who looks at the object; all of it is copied. */
 struct kube_notice {
-	const struct kube_object *about; /* of a namespaced kind */
+	const struct kube_object *about; /* of no namespace: a Node, whose uid is its name here, as kubelet has it */
 	const char *reason;              /* "PolicyRefused" */
 	const char *message;             /* a sentence with what to do */
 	const char *reporter, *node;     /* "holdfast-net", "edge-1" */
+	const char *occasion;            /* notices that are equal but for this are two events, each told once; NULL: none */
+	bool good_news;                  /* an event of type Normal */
 };
 
 /*
@@ -71,10 +73,11 @@ struct kube_publication {
 	const char *path;            /* "/apis/tpm.holdfast/v1alpha1/tpmnodes/edge-1", or its status: "…/edge-1/status" */
 	const char *body;            /* JSON with apiVersion, kind, metadata.name, and all that the node says of it; NULL: see below */
 	const char *reporter, *node; /* "holdfast-tpm", "edge-1" */
+	bool merge;                  /* by a merge patch (RFC 7386): only what is null in `body` goes, whoever has written it */
 };
 
 /*
- * Sees to it that `body` is there, by server-side apply, from now on: retried with back-off, applied again now and then, also when
+ * Sees to it that `body` is there, by server-side apply unless `merge`, from now on: retried with back-off, applied again now and then, also when
  * somebody overwrites it. Called again for a path, it replaces the text; an equal one costs nothing. With `body` NULL the path is
  * forgotten, and what is there stays: to take something back, publish less. Never waits; all of it is copied. ENOTSUP: a directory of
  * manifests has nobody to publish to, and nothing is written. E2BIG; ENOMEM.

@@ -83,6 +83,26 @@ static void test_what_is_said_is_applied_once(void **state)
 	fixture_close(&f);
 }
 
+/* An apply does not take away what others say, too. */
+static void test_a_merge_patch_is_sent_as_one_and_forces_nothing(void **state)
+{
+	static const struct step steps[] = { {
+		.expect = { "PATCH /api/v1/nodes/edge-1?fieldManager=holdfast-node%40edge-1 ", "Content-Type: application/merge-patch+json\r\n",
+			    "{\"a\":null}" },
+		OK,
+	} };
+	const struct kube_publication what = {
+		.path = "/api/v1/nodes/edge-1", .body = "{\"a\":null}", .reporter = "holdfast-node", .node = "edge-1", .merge = true
+	};
+	struct source_fixture f = {};
+	struct error err;
+
+	START(&f, steps);
+	assert_int_equal(kube_source_publish(f.source, &what, &err), 0);
+	wait_published(&f, 1);
+	fixture_close(&f);
+}
+
 static void test_a_text_that_is_replaced_before_it_was_sent_is_never_sent(void **state)
 {
 	static const struct step steps[] = { { SAYS(PATH, "{\"a\":3}"), OK } };
@@ -291,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_said_is_applied_once),
+		cmocka_unit_test(test_a_merge_patch_is_sent_as_one_and_forces_nothing),
 		cmocka_unit_test(test_a_text_that_is_replaced_before_it_was_sent_is_never_sent),
 		cmocka_unit_test(test_a_text_that_changes_while_it_is_sent_is_sent_again),
 		cmocka_unit_test(test_a_server_that_is_away_is_asked_again_less_and_less_often),

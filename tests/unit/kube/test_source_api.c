@@ -662,6 +662,36 @@ static void test_tells_of_an_object_once_and_is_content_if_somebody_else_has(voi
 	fixture_close(&f);
 }
 
+#define TELLS_OF_NODE(text)                                                                                                                \
+	.expect = { "POST /api/v1/namespaces/default/events ", "\"metadata\":{\"namespace\":\"default\",",                                 \
+		    "\"involvedObject\":{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"name\":\"edge-1\",\"uid\":\"edge-1\"}", text }
+
+static void test_an_event_at_a_node_is_in_the_default_namespace_and_is_told_on_each_occasion(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(LIST_END("7"), HOLD) },
+		{ TELLS_OF_NODE("\"type\":\"Normal\""), .status = 201, .body = "{}", .after = END },
+		{ TELLS_OF_NODE("\"type\":\"Normal\""), .status = 201, .body = "{}", .after = END },
+	};
+	char none[] = "", name[] = "edge-1";
+	const struct kube_object node = { .kind = KUBE_NODE, .namespace = none, .name = name, .uid = name, .resource_version = none };
+	struct kube_notice notice = {
+		.about = &node, .reason = "Ready", .message = "m", .reporter = "holdfast-node", .node = "edge-1", .good_news = true
+	};
+	struct source_fixture f = {};
+
+	START(&f, POD_KIND, steps);
+	fixture_wait_log(&f, "synced\n");
+	notice.occasion = "1";
+	kube_source_tell(f.source, &notice);
+	kube_source_tell(f.source, &notice);
+	notice.occasion = "2";
+	kube_source_tell(f.source, &notice);
+	wait_told(&f, 2);
+	assert_int_equal(server_requests(f.server), 3);
+	fixture_close(&f);
+}
+
 static void test_an_event_waits_for_a_server_that_is_away_and_goes_if_it_is_refused(void **state)
 {
 	static const struct step steps[] = {
@@ -785,6 +815,7 @@ int main(void)
 		cmocka_unit_test(test_a_storm_of_gone_keeps_everything_and_backs_off),
 		cmocka_unit_test(test_odd_bookmarks_break_nothing),
 		cmocka_unit_test(test_tells_of_an_object_once_and_is_content_if_somebody_else_has),
+		cmocka_unit_test(test_an_event_at_a_node_is_in_the_default_namespace_and_is_told_on_each_occasion),
 		cmocka_unit_test(test_an_event_waits_for_a_server_that_is_away_and_goes_if_it_is_refused),
 		cmocka_unit_test(test_a_flood_of_events_is_bounded_and_delays_nothing),
 		cmocka_unit_test(test_follows_every_kind_and_is_synced_when_all_are),
