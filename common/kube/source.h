@@ -39,6 +39,7 @@ struct kube_source_options {
 	const char *api_server;      /* overrides the address that kubeconfig or environment give */
 	const char *node;            /* of pods, only those of this node; of TPMNodes, only its own. NULL: all */
 	const char *directory;       /* path of a directory with *.yaml, *.yml and *.json */
+	uint64_t publish_refresh_ms; /* after which what is published is sent again, lest somebody has changed it; 0: half an hour */
 	const char *service_account; /* directory of token, ca.crt; NULL = /var/run/secrets/kubernetes.io/serviceaccount */
 };
 

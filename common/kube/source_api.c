@@ -225,6 +225,8 @@ int kube_source_api_start(uv_loop_t *loop, const struct kube_source_options *opt
 		return error_nomem(err);
 	source->base.ops = &ops;
 	source->tuning = *tuning;
+	if (options->publish_refresh_ms)
+		source->tuning.publish_refresh_ms = options->publish_refresh_ms;
 	int r = copy_options(options, &source->options, err);
 	if (r == 0)
 		r = api_config_load(&source->options, &config, err);

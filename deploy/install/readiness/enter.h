@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_READINESS_ENTER_H
+#define HOLDFAST_READINESS_ENTER_H
+
+#include "common/base/error.h"
+
+/*
+ * This process, and what it becomes, has the directory as its root, in a mount namespace of its own: what is mounted there is the node's.
+ * Not by chroot, in which no user namespace can be made, as a VM needs one (clone(2), EPERM). Needs CAP_SYS_ADMIN; `root` is a mount, as a
+ * volume of a pod is.
+ */
+int enter_root(const char *root, struct error *err) must_check;
+
+#endif

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ *	spawn ─► output until its end, and the exit ─► result
+ *	  │ too late
+ *	  └► SIGTERM ─► SIGKILL ─► "has not ended within …"
+ */
+#include "deploy/install/readiness/trial.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/cleanup.h"
+#include "common/base/program.h"
+#include "deploy/install/readiness/enter.h"
+
+#define OUTPUT_MAX (16 * 1024)
+#define ROOM 4096
+#define END_PATIENCE_MS 20000 /* a VM is taken down in less */
+#define PROGRAMS_OF_NODE "/opt/holdfast/bin"
+
+struct trial {
+	enum part part;
+	trial_done *done; /* NULL: nobody wants to know any more */
+	void *context;
+	uv_process_t process;
+	uv_pipe_t output;
+	uv_timer_t timer;
+	unsigned n_handles;
+	bool exited, ended; /* the process; its output */
+	bool late;
+	int64_t status;
+	int signal;
+	char room[ROOM];
+	struct buf text;
+};
+
+static const char *program_of(const struct trial *trial)
+{
+	return part_rows[trial->part].program;
+}
+
+/* ── What came of it ── */
+
+static struct part_result judge(const struct trial *trial)
+{
+	struct part_result result;
+	struct error err;
+
+	if (trial->late)
+		return part_failed("look at what the node is busy with", "%s self-test has not ended within %llu s", program_of(trial),
+				   (unsigned long long)part_rows[trial->part].timeout_ms / 1000);
+	if (trial->signal)
+		return part_failed("run it by hand: holdfast-node self-test", "%s self-test was ended by signal %d", program_of(trial),
+				   trial->signal);
+	if (buf_check(&trial->text, "the output", &err) < 0 || part_result_read(buf_view(&trial->text), &result, &err) < 0)
+		return part_failed("are all of Holdfast's programs of one version? run it by hand: holdfast-node self-test",
+				   "%s self-test ends with %lld and does not say what came of it: %s", program_of(trial),
+				   (long long)trial->status, err.message);
+	return result;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct trial *trial = handle->data;
+
+	if (--trial->n_handles > 0)
+		return;
+	buf_free(&trial->text);
+	free(trial);
+}
+
+static void close_handles(struct trial *trial)
+{
+	uv_close((uv_handle_t *)&trial->process, on_closed);
+	uv_close((uv_handle_t *)&trial->output, on_closed);
+	uv_close((uv_handle_t *)&trial->timer, on_closed);
+}
+
+static void finish(struct trial *trial)
+{
+	if (!trial->exited || !trial->ended)
+		return;
+	const struct part_result result = judge(trial);
+	if (trial->done)
+		trial->done(trial->context, trial->part, &result);
+	close_handles(trial);
+}
+
+static void on_ended(uv_process_t *process, int64_t status, int signal)
+{
+	struct trial *trial = process->data;
+
+	trial->exited = true;
+	trial->status = status;
+	trial->signal = signal;
+	finish(trial);
+}
+
+/* ── Its output ── */
+
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret)
+{
+	struct trial *trial = handle->data;
+
+	*ret = uv_buf_init(trial->room, sizeof(trial->room));
+}
+
+/* What is too much is read nevertheless, or it would never end. */
+static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+{
+	struct trial *trial = stream->data;
+
+	if (n > 0)
+		buf_append(&trial->text, bytes->base, (size_t)n);
+	if (n >= 0)
+		return;
+	uv_read_stop(stream);
+	trial->ended = true;
+	finish(trial);
+}
+
+/* ── Its time ── */
+
+static void on_too_late(uv_timer_t *timer)
+{
+	struct trial *trial = timer->data;
+
+	if (trial->exited) { /* and somebody whom it has left behind has its output */
+		trial->ended = true;
+		finish(trial);
+		return;
+	}
+	uv_process_kill(&trial->process, trial->late ? SIGKILL : SIGTERM);
+	trial->late = true;
+	uv_timer_start(timer, on_too_late, END_PATIENCE_MS, 0);
+}
+
+void trial_cancel(struct trial *trial)
+{
+	trial->done = NULL;
+	uv_timer_start(&trial->timer, on_too_late, 0, 0);
+}
+
+/* ── Its beginning ── */
+
+/* Beside this one. */
+static void find_programs(char ret[static PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+
+	ret[n < 0 ? 0 : n] = 0;
+	char *slash = strrchr(ret, '/');
+	if (slash)
+		*slash = 0;
+}
+
+static int spawn(struct trial *trial, const struct trial_options *options)
+{
+	char own[PATH_MAX], program[PATH_MAX + NAME_MAX], in_root[] = "in-root", self_test[] = "self-test", o[] = "-o", json[] = "json";
+	char *words[8];
+	const bool enters = options->root && trial->part == PART_VM;
+	size_t n = 0;
+
+	if (options->programs)
+		snprintf(own, sizeof(own), "%s", options->programs);
+	else
+		find_programs(own);
+	snprintf(program, sizeof(program), "%s/%s", enters ? PROGRAMS_OF_NODE : own, program_of(trial));
+	if (enters) {
+		words[n++] = in_root;
+		words[n++] = in_root;
+		words[n++] = (char *)options->root;
+	}
+	words[n++] = program;
+	words[n++] = self_test;
+	words[n++] = o;
+	words[n++] = json;
+	words[n] = NULL;
+	uv_stdio_container_t stdio[] = {
+		{ .flags = UV_IGNORE },
+		{ .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&trial->output },
+		{ .flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO },
+	};
+	const uv_process_options_t what = {
+		.exit_cb = on_ended,
+		.file = enters ? "/proc/self/exe" : program,
+		.args = words,
+		.stdio_count = 3,
+		.stdio = stdio,
+	};
+	return uv_spawn(trial->timer.loop, &trial->process, &what);
+}
+
+/* Told from the loop, as every other end. */
+static void on_not_spawned(uv_timer_t *timer)
+{
+	struct trial *trial = timer->data;
+	const struct part_result result = part_failed("install it: holdfast-node install", "cannot run %s self-test: %s", program_of(trial),
+						      uv_strerror((int)trial->status));
+
+	if (trial->done)
+		trial->done(trial->context, trial->part, &result);
+	close_handles(trial);
+}
+
+struct trial *trial_start(uv_loop_t *loop, enum part part, const struct trial_options *options, trial_done *done, void *context)
+{
+	struct trial *trial = calloc(1, sizeof(*trial));
+
+	if (!trial)
+		return NULL;
+	*trial = (struct trial){ .part = part, .done = done, .context = context, .n_handles = 3, .text = BUF_MAX(OUTPUT_MAX) };
+	uv_timer_init(loop, &trial->timer);
+	uv_pipe_init(loop, &trial->output, 0);
+	trial->process.data = trial->output.data = trial->timer.data = trial;
+	int r = spawn(trial, options);
+	if (r < 0) {
+		trial->status = r;
+		uv_timer_start(&trial->timer, on_not_spawned, 0, 0);
+		return trial;
+	}
+	uv_read_start((uv_stream_t *)&trial->output, on_alloc, on_output);
+	uv_timer_start(&trial->timer, on_too_late, part_rows[part].timeout_ms, 0);
+	return trial;
+}
+
+int command_in_root(int argc, char **argv)
+{
+	struct error err;
+
+	if (argc < 3) {
+		fputs("usage: holdfast-node in-root ROOT PROGRAM [ARGUMENT]...\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (enter_root(argv[1], &err) == 0) {
+		execv(argv[2], argv + 2);
+		error_errno(&err, errno, "cannot run %s in %s", argv[2], argv[1]);
+	}
+	fprintf(stderr, "holdfast-node: %s\n", err.message);
+	return EXIT_FAILURE;
+}
