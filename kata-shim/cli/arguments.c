@@ -11,23 +11,24 @@ struct flag_row {
 	const char *name;
 	size_t text; /* offset of a const char * in struct arguments; 0: of no interest */
 	bool is_truth;
-	enum action action; /* of a truth */
+	size_t truth;       /* offset of its bool; 0: … */
+	enum action action; /* … it asks for something, or is of no interest */
 };
 
-#define TEXT(field) offsetof(struct arguments, field)
+#define FIELD(field) offsetof(struct arguments, field)
 
 static const struct flag_row flag_rows[] = {
-	{ "id", TEXT(id) },
-	{ "namespace", TEXT(namespace) },
-	{ "bundle", TEXT(bundle) },
-	{ "publish-binary", TEXT(containerd) },
+	{ "id", FIELD(id) },
+	{ "namespace", FIELD(namespace) },
+	{ "bundle", FIELD(bundle) },
+	{ "publish-binary", FIELD(containerd) },
 	{ "address" },
 	{ "socket" },
 	{ "debug-socket" },
 	{ "v", .is_truth = true, .action = ACTION_VERSION },
 	{ "version", .is_truth = true, .action = ACTION_VERSION },
 	{ "info", .is_truth = true, .action = ACTION_INFO },
-	{ "debug", .is_truth = true },
+	{ "debug", .is_truth = true, .truth = FIELD(debug) },
 };
 
 struct flag {
@@ -72,6 +73,14 @@ static bool takes_next(int argc, char **argv, int at)
 	return at + 2 < argc && argv[at + 1][0] != '-';
 }
 
+static void take_truth(const struct flag_row *row, bool truth, struct arguments *arguments)
+{
+	if (row->truth)
+		*(bool *)((char *)arguments + row->truth) = truth;
+	else if (row->action && truth)
+		arguments->action = row->action;
+}
+
 static int take_flag(int argc, char **argv, int *at, const struct flag *flag, struct arguments *arguments, struct error *err)
 {
 	const struct flag_row *row = find_row(flag->name);
@@ -81,8 +90,7 @@ static int take_flag(int argc, char **argv, int *at, const struct flag *flag, st
 		return 0;
 	}
 	if (row->is_truth) {
-		if (row->action && !is_false(flag->value))
-			arguments->action = row->action;
+		take_truth(row, !is_false(flag->value), arguments);
 		return 0;
 	}
 	const char *value = flag->value;

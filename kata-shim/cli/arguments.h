@@ -23,6 +23,7 @@ struct arguments {
 	const char *id, *namespace;
 	const char *bundle;     /* only with delete; else the working directory is the bundle */
 	const char *containerd; /* -publish-binary: containerd's own executable */
+	bool debug;             /* containerd logs what is only of interest to who looks for something */
 };
 
 /*

@@ -13,6 +13,7 @@
 struct call {
 	struct arguments arguments;
 	char handler[ROUTE_HANDLER_MAX + 1];
+	uint64_t began_ns; /* CLOCK_MONOTONIC */
 	char **words; /* the command line, ending in NULL */
 };
 

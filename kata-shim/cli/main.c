@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/program.h"
 #include "kata-shim/cli/call.h"
 
@@ -47,13 +49,22 @@ static int check_container(const struct arguments *arguments, struct error *err)
 	return r < 0 ? r : spec_check_id("flag -namespace:", arguments->namespace, err);
 }
 
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 static int run(int argc, char **argv, struct error *err)
 {
-	struct call call = { .words = argv };
+	struct call call = { .words = argv, .began_ns = now() };
 
 	int r = arguments_read(argc, argv, &call.arguments, err);
 	if (r < 0)
 		return r;
+	log_setup(call.arguments.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
 	const struct action_row *action = &actions[call.arguments.action];
 	if (!action->run)
 		return error_set(err, EINVAL, "nothing is asked for; see " PROGRAM " --help");

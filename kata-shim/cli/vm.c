@@ -140,6 +140,7 @@ int call_vm_start_sandbox(const struct call *call, int bundle, const struct spec
 		return r;
 	heir.shim.socket = socket;
 	heir.shim.events = events_of(&input);
+	heir.shim.began_ns = call->began_ns;
 	r = daemon_start("log", be_shim, &heir, &daemon, err);
 	if (r < 0)
 		return r;

@@ -43,6 +43,7 @@ static void succeed(struct creation *creation)
 	process->pid = (uint32_t)vm_pid(service->vm);
 	process_created(&process->state);
 	event_create(service->options.publisher, process, creation->request);
+	log_created(creation);
 	if (creation->abandoned && !deleter)
 		deleter = TAKE_PTR(creation->call);
 	else
@@ -145,7 +146,7 @@ static void on_booted(void *context, const struct error *err)
 		give_up(creation, err ? err : &service->why);
 		return;
 	}
-	log_info("the VM runs", "sandbox", service->options.sandbox, "pid", LOG_NUMBER(vm_pid(service->vm)));
+	log_booted(service, creation);
 	service->is_up = true;
 	make(creation);
 }
@@ -196,7 +197,8 @@ static struct creation *creation_new(struct service *service, struct ttrpc_call 
 	}
 	if (check(service, request, err) < 0 || tasks_add(&service->tasks, request->id, request->bundle, &stdio, &process, err) < 0)
 		return NULL;
-	*creation = (struct creation){ .service = service, .call = call, .process = process_ref(process), .request = request };
+	*creation = (struct creation){ .service = service, .call = call, .process = process_ref(process), .request = request,
+				       .began_ns = uv_hrtime() };
 	ttrpc_call_on_gone(call, on_abandoned, creation);
 	return TAKE_PTR(creation);
 }

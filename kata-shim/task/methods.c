@@ -70,12 +70,14 @@ static void tell(const struct work *work)
 {
 	struct publisher *publisher = work->service->options.publisher;
 
-	if (work->verb == VERB_START)
+	if (work->verb == VERB_START) {
 		event_start(publisher, work->process);
-	else if (work->verb == VERB_PAUSE)
+		log_started(work);
+	} else if (work->verb == VERB_PAUSE) {
 		event_paused(publisher, work->process);
-	else if (work->verb == VERB_RESUME)
+	} else if (work->verb == VERB_RESUME) {
 		event_resumed(publisher, work->process);
+	}
 }
 
 /* What the VM says of a failure names the process where that helps, and containerd names it in front of all that it is told. */

@@ -22,7 +22,7 @@ struct work *work_new(struct service *service, struct ttrpc_call *call, struct p
 		ttrpc_call_finish(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
 		return NULL;
 	}
-	*work = (struct work){ service, call, process_ref(process), verb };
+	*work = (struct work){ service, call, process_ref(process), verb, uv_hrtime() };
 	return work;
 }
 
@@ -170,6 +170,7 @@ int service_new(uv_loop_t *loop, const struct service_options *options, struct s
 		return error_nomem(err);
 	service->loop = loop;
 	service->options = *options;
+	service->stood_ns = uv_hrtime();
 	for (size_t i = 0; i < ELEMENTS_OF(names); i++)
 		service->services[i] = (struct ttrpc_service){ names[i], service_methods, service_n_methods, service };
 	service->list = (struct ttrpc_services){ service->services, ELEMENTS_OF(service->services) };

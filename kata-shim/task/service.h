@@ -19,6 +19,7 @@ struct service_options {
 	void (*shutdown)(void *context); /* containerd has asked for it, and nothing is left */
 	void *context;
 	int (*confine)(struct error *err); /* gives up what is not needed any more, once QEMU runs; NULL: nothing */
+	uint64_t began_ns;                 /* of `start`, as uv_hrtime counts; 0: not known */
 };
 
 struct service;

@@ -15,6 +15,7 @@ struct creation {
 	Task__CreateRequest *request;
 	struct error why; /* it fails, once the VM is gone */
 	bool abandoned;   /* nobody waits for the answer */
+	uint64_t began_ns;
 };
 
 /* Anything else that the VM does for a call; holds a reference of the process. */
@@ -23,11 +24,13 @@ struct work {
 	struct ttrpc_call *call;
 	struct process *process;
 	enum process_verb verb;
+	uint64_t began_ns;
 };
 
 struct service {
 	uv_loop_t *loop;
 	struct service_options options;
+	uint64_t stood_ns; /* it could be asked since */
 	struct ttrpc_service services[2];
 	struct ttrpc_services list;
 	struct tasks tasks;
@@ -56,6 +59,11 @@ static inline bool service_has_vm(const struct service *service)
 {
 	return service->vm && !service->is_stopping;
 }
+
+/* times.c: what took how long. */
+void log_booted(const struct service *service, const struct creation *creation);
+void log_created(const struct creation *creation);
+void log_started(const struct work *work);
 
 /* create.c: the whole of a Create, whose request is owned from here on. */
 void service_create(struct service *service, struct ttrpc_call *call, Task__CreateRequest *request);

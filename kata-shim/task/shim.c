@@ -120,7 +120,7 @@ static int set_up(struct running *running, struct error *err)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
 	const struct shim *shim = running->shim;
-	struct service_options options = { shim->sandbox, shim->settings, NULL, on_shutdown, running };
+	struct service_options options = { shim->sandbox, shim->settings, NULL, on_shutdown, running, .began_ns = shim->began_ns };
 	int r = publisher_new(&running->loop, shim->events, shim->namespace, &running->publisher, err);
 
 	if (r < 0)

@@ -29,6 +29,7 @@ struct shim {
 	const char *events; /* containerd's ttrpc socket; "": none */
 	const struct vm_settings *settings;
 	unsigned hang_max_ms; /* 0: SHIM_HANG_MAX_MS */
+	uint64_t began_ns;    /* `start` was called then, by CLOCK_MONOTONIC */
 };
 
 /* For daemon_start; `context` is a struct shim. Returns the exit code. */

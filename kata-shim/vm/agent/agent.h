@@ -72,6 +72,7 @@ struct agent_call {
 	struct agent *agent; /* NULL: not under way */
 	agent_done *done;
 	enum agent_method method;
+	uint64_t began_ns;
 	char subject[13]; /* the beginning of the request's container's id */
 	struct ttrpc_client_call *call;
 	ProtobufCMessage *answer;

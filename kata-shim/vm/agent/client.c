@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/base/log.h"
 #include "common/base/show.h"
 #include "common/proto/message.h"
 #include "kata-shim/vm/agent/methods.h"
@@ -64,6 +65,14 @@ static int name_call(const struct agent_call *call, struct error *err)
 	return error_wrap(err, "guest agent: %s%s%s", agent_method_name(call->method), of, call->subject);
 }
 
+/* Of those that wait for something to happen nobody wants to know how long. */
+static void log_time(const struct agent_call *call, const struct error *err)
+{
+	if (agent_method_row(call->method)->timeout_ms && log_enabled(LOG_LEVEL_DEBUG))
+		log_debug("the guest's agent answered", "method", agent_method_name(call->method), "container", call->subject, "us",
+			  LOG_NUMBER((uv_hrtime() - call->began_ns) / 1000), "error", err ? err->message : NULL);
+}
+
 static void finish(struct agent_call *call, struct error *err)
 {
 	struct agent *agent = call->agent;
@@ -72,6 +81,7 @@ static void finish(struct agent_call *call, struct error *err)
 
 	call->agent = NULL;
 	call->call = NULL;
+	log_time(call, err);
 	if (err)
 		name_call(call, err);
 	call->done(call, err, err ? NULL : answer); /* which may free the call */
@@ -181,6 +191,7 @@ void agent_call_within(struct agent *agent, struct agent_call *call, enum agent_
 	call->agent = agent;
 	call->method = method;
 	call->done = done;
+	call->began_ns = uv_hrtime();
 	note_subject(call, message);
 	agent->n_calls++;
 	if (begin(agent, call, message, timeout_ms, &err) < 0)

@@ -16,17 +16,21 @@ static void note_phase(struct vm *vm, enum vm_phase phase)
 	vm->phases[phase] = uv_hrtime();
 }
 
-static long long microseconds(const struct vm *vm, enum vm_phase phase)
+static uint64_t microseconds(const struct vm *vm, enum vm_phase phase)
 {
-	return (long long)(vm->phases[phase] - vm->phases[phase - 1]) / 1000;
+	return (vm->phases[phase] - vm->phases[phase - 1]) / 1000;
 }
 
-static void log_phases(const struct vm *vm)
+void vm_boot_times(const struct vm *vm, struct vm_times *ret)
 {
-	log_debug("VM runs", "sandbox", vm->id, "host_us", LOG_NUMBER(microseconds(vm, PHASE_HOST)), "vmm_start_us",
-		  LOG_NUMBER(microseconds(vm, PHASE_VMM)), "vmm_ready_us", LOG_NUMBER(microseconds(vm, PHASE_READY)), "guest_us",
-		  LOG_NUMBER(microseconds(vm, PHASE_GUEST)), "network_us", LOG_NUMBER(microseconds(vm, PHASE_NETWORK)), "sandbox_us",
-		  LOG_NUMBER(microseconds(vm, PHASE_SANDBOX)));
+	*ret = (struct vm_times){
+		.host = microseconds(vm, PHASE_HOST),
+		.spawn = microseconds(vm, PHASE_VMM),
+		.qemu = microseconds(vm, PHASE_READY),
+		.guest = microseconds(vm, PHASE_GUEST),
+		.network = microseconds(vm, PHASE_NETWORK),
+		.sandbox = microseconds(vm, PHASE_SANDBOX),
+	};
 }
 
 /* ── The end of booting ── */
@@ -40,7 +44,6 @@ void boot_end(struct vm *vm, const struct error *err)
 	if (!err) {
 		vm->state = VM_RUNS;
 		note_phase(vm, PHASE_SANDBOX);
-		log_phases(vm);
 		health_start(vm);
 		op_end(op, NULL);
 		return;

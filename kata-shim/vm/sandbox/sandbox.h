@@ -62,6 +62,18 @@ void vm_free(struct vm *vm);
 
 /* All of it: share, network, QEMU, guest, CreateSandbox. A failure has undone what was done, and says the end of the guest's console. */
 void vm_boot(struct vm *vm, vm_done *done, void *context);
+
+/* What vm_boot took, in microseconds, once it has succeeded. */
+struct vm_times {
+	uint64_t host;    /* ids, cgroup, the pod's network taken, virtiofsd started, share */
+	uint64_t spawn;   /* the guest's files checked, QEMU's process started */
+	uint64_t qemu;    /* QEMU, until the guest runs */
+	uint64_t guest;   /* the guest's kernel and the start of its agent, until that answers */
+	uint64_t network; /* given to the guest */
+	uint64_t sandbox; /* CreateSandbox */
+};
+void vm_boot_times(const struct vm *vm, struct vm_times *ret);
+
 /* QEMU's, in the host; 0 if it does not run. */
 pid_t vm_pid(const struct vm *vm);
 

@@ -33,7 +33,8 @@ static bool same(const char *a, const char *b)
 
 static void test_every_form_of_every_version_is_understood(void **state)
 {
-	static const struct arguments start = { ACTION_START, "5f3a", "k8s.io", NULL, "/usr/bin/containerd" };
+	static const struct arguments start = { ACTION_START, "5f3a", "k8s.io", NULL, "/usr/bin/containerd", false };
+	static const struct arguments debug = { ACTION_START, "5f3a", "k8s.io", NULL, "/usr/bin/containerd", true };
 	static const struct row rows[] = {
 		{ "containerd 1.6 to 2.4, start",
 		  { "-namespace", "k8s.io", "-address", "/run/containerd/containerd.sock", "-publish-binary", "/usr/bin/containerd", "-id",
@@ -42,13 +43,16 @@ static void test_every_form_of_every_version_is_understood(void **state)
 		{ "with -debug",
 		  { "-namespace", "k8s.io", "-address", "/c.sock", "-publish-binary", "/usr/bin/containerd", "-id", "5f3a", "-debug",
 		    "start" },
-		  start },
+		  debug },
 		{ "delete",
 		  { "-namespace", "k8s.io", "-address", "/c.sock", "-publish-binary", "", "-id", "5f3a", "-bundle", "/b", "delete" },
 		  { ACTION_DELETE, "5f3a", "k8s.io", "/b", "" } },
 		{ "two dashes", { "--namespace", "k8s.io", "--publish-binary", "/usr/bin/containerd", "--id", "5f3a", "start" }, start },
 		{ "equals signs",
 		  { "-namespace=k8s.io", "--publish-binary=/usr/bin/containerd", "-id=5f3a", "-debug=true", "start" },
+		  debug },
+		{ "-debug=false",
+		  { "-namespace=k8s.io", "--publish-binary=/usr/bin/containerd", "-id=5f3a", "-debug", "-debug=false", "start" },
 		  start },
 		{ "end of flags", { "-namespace=k8s.io", "-publish-binary=/usr/bin/containerd", "-id=5f3a", "--", "start" }, start },
 		{ "a value that looks like a flag", { "-id", "-debug", "start" }, { ACTION_START, "-debug" } },
@@ -79,9 +83,10 @@ static void test_every_form_of_every_version_is_understood(void **state)
 		if (read_words(rows[i].words, &got, &err) < 0)
 			fail_msg("%s: %s", rows[i].name, err.message);
 		if (got.action != wanted->action || !same(got.id, wanted->id) || !same(got.namespace, wanted->namespace) ||
-		    !same(got.bundle, wanted->bundle) || !same(got.containerd, wanted->containerd))
-			fail_msg("%s: action %d, id %s, namespace %s, bundle %s, containerd %s", rows[i].name, got.action, got.id,
-				 got.namespace, got.bundle, got.containerd);
+		    !same(got.bundle, wanted->bundle) || !same(got.containerd, wanted->containerd) ||
+		    got.debug != wanted->debug)
+			fail_msg("%s: action %d, id %s, namespace %s, bundle %s, containerd %s, debug %d", rows[i].name, got.action, got.id,
+				 got.namespace, got.bundle, got.containerd, got.debug);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "tests/support/few_allocations.h"
+#include "tests/support/log_capture.h"
 #include "tests/unit/kata_shim/scripted_agent.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -307,6 +308,35 @@ static void without_memory_every_call_still_ends_once(void **state)
 	}
 }
 
+static void who_looks_for_something_is_told_how_long_each_call_took(void **state)
+{
+	struct log_capture capture = log_capture_begin(LOG_LEVEL_DEBUG);
+
+	start_container();
+	await(1);
+	wait_process(&world.call);
+	while (!world.held)
+		uv_run(&world.loop, UV_RUN_ONCE);
+	ttrpc_call_finish(TAKE_PTR(world.held), RPC_INTERNAL, "x");
+	await(1);
+	world.say = RPC_INTERNAL;
+	start_container();
+	await(1);
+	const char *log = log_capture_end(&capture, LOG_LEVEL_INFO);
+	assert_int_equal(count_of(log, "\n"), 2);
+	assert_int_equal(count_of(log, "msg=\"the guest's agent answered\" method=StartContainer container=0123456789ab us="), 2);
+	assert_int_equal(count_of(log, " error=\"\"\n"), 1);
+}
+
+static void an_ordinary_log_does_not_have_it(void **state)
+{
+	struct log_capture capture = log_capture_begin(LOG_LEVEL_INFO);
+
+	start_container();
+	await(1);
+	assert_string_equal(log_capture_end(&capture, LOG_LEVEL_INFO), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +355,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_call_given_up_is_not_heard_of, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_call_that_could_not_begin_can_be_given_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_too_large_is_refused_before_it_is_sent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_looks_for_something_is_told_how_long_each_call_took, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_ordinary_log_does_not_have_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_memory_every_call_still_ends_once, set_up, tear_down),
 	};
 

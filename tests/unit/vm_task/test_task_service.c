@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/proto/message.h"
 #include "kata-shim/task/metrics.pb-c.h"
+#include "tests/support/log_capture.h"
 #include "tests/unit/vm_task/vm_double.h"
 
 static void assert_exit(const struct told *told, uint32_t status)
@@ -68,6 +69,34 @@ static void test_the_sandbox_boots_the_vm_and_its_end_is_the_vms(void **state)
 	ask("State", SANDBOX, "", RPC_NOT_FOUND);
 	wait_for_event("TaskDelete");
 	assert_string_equal(events(), "TaskCreate 5f3a\nTaskStart 5f3a\nTaskExit 5f3a 5f3a\nTaskDelete 5f3a\n");
+}
+
+static void test_a_vm_that_runs_is_one_line_that_says_what_took_how_long(void **state)
+{
+	struct log_capture capture = log_capture_begin(LOG_LEVEL_INFO);
+
+	sandbox_up();
+	create("c1", RPC_OK);
+	start("c1", "");
+	const char *log = log_capture_end(&capture, LOG_LEVEL_ERROR);
+	assert_int_equal(count_of(log, "\n"), 1);
+	assert_non_null(strstr(log, "level=info msg=\"the VM runs\" sandbox=5f3a pid="));
+	/* The double's. What containerd called `start` for is not known here. */
+	assert_non_null(strstr(log, " ours_ms=27.5 start_ms=0.0 "));
+	assert_non_null(strstr(log, " host_ms=21.5 spawn_ms=3.0 qemu_ms=100.0 guest_ms=2000.0 network_ms=1.0 sandbox_ms=2.0\n"));
+}
+
+static void test_containers_say_what_they_took_to_who_looks_for_something(void **state)
+{
+	struct log_capture capture = log_capture_begin(LOG_LEVEL_DEBUG);
+
+	sandbox_up();
+	create("c1", RPC_OK);
+	start("c1", "");
+	const char *log = log_capture_end(&capture, LOG_LEVEL_ERROR);
+	assert_int_equal(count_of(log, "msg=\"a container was created\""), 1);
+	assert_non_null(strstr(log, "msg=\"a container was created\" container=c1 ms="));
+	assert_non_null(strstr(log, "msg=\"a process was started\" container=c1 exec=\"\" ms="));
 }
 
 static void test_a_container_goes_its_way_beside_the_sandbox(void **state)
@@ -562,6 +591,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_sandbox_boots_the_vm_and_its_end_is_the_vms),
+		TEST(test_a_vm_that_runs_is_one_line_that_says_what_took_how_long),
+		TEST(test_containers_say_what_they_took_to_who_looks_for_something),
 		TEST(test_a_container_goes_its_way_beside_the_sandbox),
 		TEST(test_a_process_is_executed_waited_for_and_deleted),
 		TEST(test_start_is_told_before_exit_even_if_the_process_ends_at_once),

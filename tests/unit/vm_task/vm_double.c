@@ -169,6 +169,11 @@ void vm_boot(struct vm *vm, vm_done *done, void *context)
 	ASK(vm, done, NULL, context, "boot %s", vm->id);
 }
 
+void vm_boot_times(const struct vm *vm, struct vm_times *ret)
+{
+	*ret = (struct vm_times){ 21500, 3000, 100000, 2000000, 1000, 2040 };
+}
+
 pid_t vm_pid(const struct vm *vm)
 {
 	return DOUBLE_PID;
