@@ -219,6 +219,35 @@ cut_in_node() { in_node bash -c "$(declare -f cut_at); $(declare -p ARGUMENTS T 
 	is_as_before
 }
 
+# with_systemd KILLMODE: what the node's systemctl says and does from then on
+with_systemd() {
+	in_node sh -c "mkdir -p /run/systemd/system; mountpoint -q /usr/local/sbin || mount -t tmpfs tmpfs /usr/local/sbin; cat >/usr/local/sbin/systemctl
+		chmod 755 /usr/local/sbin/systemctl" <<-END
+	#!/bin/sh
+	case "\$*" in
+	*--property=KillMode*) echo KillMode=$1 ;;
+	"restart containerd") exec $NODE/restart ;;
+	*" containerd") ;;
+	*) exit 1 ;;
+	esac
+	END
+}
+
+by_the_node() { in_node "$BUILD/bin/holdfast-node" containerd-config --config "$NODE/containerd.toml" --state "$NODE/state" "${ARGUMENTS[@]}" --restart "$@"; }
+
+@test "systemd restarts containerd's service, unless that would end every pod" {
+	with_systemd control-group
+	run ! by_the_node --apply
+	[[ $output == *"containerd.service has KillMode=control-group: its restart would end every pod"* && $(restarts) == 0 ]]
+	with_systemd process
+	by_the_node --apply
+	is_installed
+	by_the_node --remove
+	is_as_before
+	[[ $(restarts) == 2 ]]
+	in_node sh -c "umount /usr/local/sbin && rmdir /run/systemd/system"
+}
+
 # from_container UNSHARE-OPTION…: sees the node's files as a pod does that mounts them
 from_container() {
 	mkdir -p "$NODE/host"
