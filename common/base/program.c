@@ -5,17 +5,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_row(FILE *to, const char *name, const char *summary)
+#include "common/base/program_complete.h"
+
+#define COMPLETION "completion"
+
+static void print_row(FILE *to, int width, const char *name, const char *summary)
 {
-	fprintf(to, "  %-9s %s\n", name, summary);
+	fprintf(to, "  %-*s  %s\n", width, name, summary);
+}
+
+static int width_of_names(const struct program *program)
+{
+	size_t width = strlen(COMPLETION);
+
+	for (size_t i = 0; i < program->n_commands; i++) {
+		size_t n = strlen(program->commands[i].name);
+		width = n > width ? n : width;
+	}
+	return (int)width;
 }
 
 static void print_usage(const struct program *program, FILE *to)
 {
+	const int width = width_of_names(program);
+
 	fprintf(to, "usage: %s COMMAND [OPTIONS]\n\n%s\n\n", program->name, program->purpose);
 	for (size_t i = 0; i < program->n_commands; i++)
-		print_row(to, program->commands[i].name, program->commands[i].summary);
-	print_row(to, "version", "print the version");
+		print_row(to, width, program->commands[i].name, program->commands[i].summary);
+	print_row(to, width, COMPLETION, PROGRAM_COMPLETION_SUMMARY);
+	print_row(to, width, "version", PROGRAM_VERSION_SUMMARY);
 	fprintf(to, "\nexamples:\n%s  %s COMMAND --help\n", program->examples, program->name);
 }
 
@@ -40,6 +58,10 @@ int program_run(const struct program *program, int argc, char **argv)
 		printf("%s %s\n", program->name, program->version);
 		return EXIT_SUCCESS;
 	}
+	if (strcmp(argv[1], COMPLETION) == 0)
+		return program_completion(program, argc - 1, argv + 1);
+	if (strcmp(argv[1], "__complete") == 0)
+		return program_complete(program, argc - 2, argv + 2);
 	for (size_t i = 0; i < program->n_commands; i++) {
 		if (strcmp(argv[1], program->commands[i].name) == 0)
 			return program->commands[i].run(argc - 1, argv + 1);

@@ -22,7 +22,12 @@ struct program {
 	const char *examples; /* lines, each with two spaces before and a newline behind */
 };
 
-/* Runs what argv[1] names; `version` and the help are there without a row of their own. Returns the exit code. */
+/* Rows that every program has. */
+#define PROGRAM_SHELLS "bash|zsh|fish"
+#define PROGRAM_COMPLETION_SUMMARY "print a script that completes in bash, zsh or fish"
+#define PROGRAM_VERSION_SUMMARY "print the version"
+
+/* Runs what argv[1] names; `completion`, `version` and the help are there without a row of their own. Returns the exit code. */
 int program_run(const struct program *program, int argc, char **argv);
 
 /* "-o json", "-o text". False: it is neither, and the program (its name is `program`) has said so. */

@@ -4,8 +4,10 @@
  * on the same cluster: so it needs no credentials, and no port of a node is open for it.
  */
 #include <signal.h>
+#include <string.h>
 
 #include "common/base/array.h"
+#include "common/base/program_complete.h"
 #include "deploy/kubectl/commands.h"
 
 static const struct program_command commands[] = {
@@ -29,8 +31,18 @@ static const struct program program = {
 		    "  kubectl holdfast drops --since 10m\n",
 };
 
+/* How kubectl asks for completion: an executable of this name, with the words behind `kubectl holdfast`. */
+static bool is_called_to_complete(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return strcmp(slash ? slash + 1 : name, "kubectl_complete-holdfast") == 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (is_called_to_complete(argv[0]))
+		return program_complete(&program, argc - 1, argv + 1);
 	signal(SIGPIPE, SIG_IGN); /* a child that does not read its input is no reason to die */
 	return program_run(&program, argc, argv);
 }

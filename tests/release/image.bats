@@ -34,7 +34,7 @@ in_image() {
 	unshare --mount --net bash -c 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec chroot "$0" "$@"' "$IMAGES/$1.root" "${@:2}"
 }
 
-programs() { (cd "$IMAGES/$1.root$PREFIX/bin" && echo *); }
+programs() { (cd "$IMAGES/$1.root$PREFIX/bin" && export LC_ALL=C && echo *); }
 elf_files() { (cd "$IMAGES/$1.root" && find . -type f -exec sh -c 'head -c 4 "$1" | grep -q "^.ELF"' _ {} \; -print | sort); }
 bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 
@@ -55,7 +55,7 @@ bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 }
 
 @test "there are our programs and their libraries, and nothing else: no shell, no package manager" {
-	[[ $(programs one) == "containerd-shim-holdfast-kata-v2 containerd-shim-holdfast-v2 containerd-shim-untrusted-v2 holdfast holdfast-net holdfast-node holdfast-tpm kubectl-holdfast" ]]
+	[[ $(programs one) == "containerd-shim-holdfast-kata-v2 containerd-shim-holdfast-v2 containerd-shim-untrusted-v2 holdfast holdfast-net holdfast-node holdfast-tpm kubectl-holdfast kubectl_complete-holdfast" ]]
 	[[ $(programs vm) == "$(programs one) qemu-system-x86_64 virtiofsd" ]]
 	[[ $(ls "$IMAGES/one.root$PREFIX/lib" | xargs) == "ld-linux-x86-64.so.2 libc.so.6 libmnl.so.0" ]]
 	local name
@@ -74,6 +74,7 @@ bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 	for program in $(programs vm); do
 		case $program in
 		containerd-shim-*) run in_image vm "$PREFIX/bin/$program" -v ;;
+		kubectl_complete-*) run in_image vm "$PREFIX/bin/$program" '' ;; # offers the command version
 		virtiofsd) # says nothing where there is no /proc
 			mkdir "$IMAGES/vm.root/proc"
 			run unshare --mount bash -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$1" --version' "$IMAGES/vm.root" "$PREFIX/bin/$program"
