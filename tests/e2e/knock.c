@@ -11,6 +11,8 @@
  *	knock to MS TARGET…         tries all at once, prints "open|silent|refused|unreachable TARGET" for each
  *	knock watch MS TARGET…      tries all every 20 ms until SIGTERM, then prints "TRIED OPEN TARGET" for each
  *	knock fire MS TARGET…       sends at all for MS and waits for no answer
+ *	knock talk MS TARGET…       talks to all without a pause, prints "open TARGET" at the first answer of each, "silent TARGET" when there
+ *	                            has been none for MS, and "closed TARGET" when the other side ends it
  *
  * TARGET is tcp:ADDRESS:PORT or udp:ADDRESS:PORT; MS is how long an answer may take.
  */
@@ -29,24 +31,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "knock.h"
+
 #define ATTEMPTS_MAX 2048
-#define PORTS_MAX 32
 #define WATCH_INTERVAL_MS 20
 #define FRESH_PORT_FIRST 1024
 #define FRESH_PORTS (32768 - FRESH_PORT_FIRST) /* below the ephemeral ones, net.ipv4.ip_local_port_range */
 #define RESEND_INTERVAL_MS 100 /* of a datagram without an answer: one may be lost without any policy */
 
-enum outcome { OUTCOME_OPEN, OUTCOME_SILENT, OUTCOME_REFUSED, OUTCOME_UNREACHABLE, N_OUTCOMES };
-
 static const char *const outcome_names[] = { "open", "silent", "refused", "unreachable" };
-
-struct target {
-	const char *text;
-	int type; /* SOCK_* */
-	struct sockaddr_storage address;
-	socklen_t length;
-	unsigned int counts[N_OUTCOMES];
-};
 
 struct attempt {
 	struct target *target;
@@ -56,15 +49,15 @@ struct attempt {
 
 static struct attempt attempts[ATTEMPTS_MAX];
 static size_t n_attempts;
-static volatile sig_atomic_t ended;
+volatile sig_atomic_t ended;
 
-static void die(const char *what, const char *object)
+void die(const char *what, const char *object)
 {
 	fprintf(stderr, "knock: %s: %s\n", what, object);
 	exit(2);
 }
 
-static int64_t now_ms(void)
+int64_t now_ms(void)
 {
 	struct timespec now;
 
@@ -72,7 +65,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static unsigned int parse_number(const char *text, unsigned int maximum)
+unsigned int parse_number(const char *text, unsigned int maximum)
 {
 	unsigned int value = 0;
 
@@ -163,7 +156,7 @@ static void use_fresh_port(int fd, sa_family_t family)
 	die("cannot bind to any port", strerror(errno));
 }
 
-static int connect_socket(const struct target *target)
+int connect_socket(const struct target *target)
 {
 	int fd = socket(target->address.ss_family, target->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -294,73 +287,6 @@ static int run_fire(unsigned int duration_ms, struct target *targets, size_t n)
 	return 0;
 }
 
-static int listen_socket(int type, uint16_t port)
-{
-	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), no = 0, yes = 1;
-
-	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof(yes)) < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, 128) < 0))
-		die("cannot listen", strerror(errno));
-	return fd;
-}
-
-static void accept_one(int fd)
-{
-	int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-
-	if (connection >= 0)
-		close(connection);
-}
-
-/* Answers from the address that was asked: a node has several. */
-static void echo_one(int fd)
-{
-	struct sockaddr_storage from;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	} control;
-	char byte;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_name = &from,
-				  .msg_namelen = sizeof(from),
-				  .msg_iov = &data,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
-
-	if (recvmsg(fd, &message, 0) >= 0)
-		(void)!sendmsg(fd, &message, 0);
-}
-
-static int run_serve(char **ports, size_t n)
-{
-	struct pollfd fds[2 * PORTS_MAX];
-
-	if (n > PORTS_MAX)
-		die("too many ports", ports[PORTS_MAX]);
-	for (size_t i = 0; i < n; i++) {
-		uint16_t port = (uint16_t)parse_number(ports[i], UINT16_MAX);
-
-		fds[i] = (struct pollfd){ .fd = listen_socket(SOCK_STREAM, port), .events = POLLIN };
-		fds[n + i] = (struct pollfd){ .fd = listen_socket(SOCK_DGRAM, port), .events = POLLIN };
-	}
-	while (!ended) {
-		if (poll(fds, 2 * n, -1) < 0)
-			continue;
-		for (size_t i = 0; i < 2 * n; i++) {
-			if (fds[i].revents && i < n)
-				accept_one(fds[i].fd);
-			else if (fds[i].revents)
-				echo_one(fds[i].fd);
-		}
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = end };
@@ -373,7 +299,7 @@ int main(int argc, char **argv)
 	if (argc >= 3 && strcmp(argv[1], "serve") == 0)
 		return run_serve(argv + 2, (size_t)argc - 2);
 	if (argc < 4)
-		die("usage", "knock serve PORT… | to MS TARGET… | watch MS TARGET… | fire MS TARGET…");
+		die("usage", "knock serve PORT… | to|watch|fire|talk MS TARGET…");
 	ms = parse_number(argv[2], INT_MAX);
 	n = (size_t)argc - 3;
 	targets = parse_targets(argv + 3, n);
@@ -383,5 +309,7 @@ int main(int argc, char **argv)
 		return run_watch(ms, targets, n);
 	if (strcmp(argv[1], "fire") == 0)
 		return run_fire(ms, targets, n);
+	if (strcmp(argv[1], "talk") == 0)
+		return run_talk(ms, targets, n);
 	die("there is no command", argv[1]);
 }

@@ -36,7 +36,7 @@ lab_options() {
 # Pods find it in a directory of the machine: so it needs no image of its own.
 build_knock() {
 	mkdir -p "$E2E_STATE"
-	gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$E2E_STATE/knock.new" "$E2E/knock.c" &&
+	gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$E2E_STATE/knock.new" "$E2E"/knock*.c &&
 		mv "$E2E_STATE/knock.new" "$E2E_STATE/knock"
 }
 

@@ -18,6 +18,8 @@ setup_file() {
 		restart_containerd $i
 	done
 	runtime_class
+	vm green/vm 1
+	vm green/other 2
 }
 
 teardown_file() {
@@ -32,13 +34,12 @@ teardown_file() {
 	done
 }
 
-setup() {
-	VMS=
-	lib_setup
-}
+# The two VMs stay for all tests: each takes seconds to boot.
+VMS=' green/vm green/other '
 
 teardown() {
-	clear_green
+	[[ ! ${TALKS:-} ]] || kill $TALKS
+	k delete pod -n green -l 'pod notin (vm, other)' >/dev/null
 	lib_teardown
 }
 
@@ -51,7 +52,7 @@ restart_containerd() {
 
 # vm NAMESPACE/NAME NODE: a pod as others are, but in a VM.
 vm() {
-	SPEC="  runtimeClassName: holdfast-kata${SPEC:+$'\n'$SPEC}" pod "$@" | k apply -f - >/dev/null && ready "${1%/*}" && VMS+=" $1 "
+	SPEC="  runtimeClassName: holdfast-kata${SPEC:+$'\n'$SPEC}" pod "$@" | k apply -f - >/dev/null && ready "${1%/*}"
 }
 
 # What happens in a VM's network happens in its guest.
@@ -84,20 +85,14 @@ refused() {
 
 @test "the same pod, with the RuntimeClass and without: two kernels, and a record that says so" {
 	start_pod green/plain 1
-	vm green/vm 1
 	[[ $(kernel green/plain) == "$(uname -r)" ]]
 	[[ $(kernel green/vm) == *-cloud-amd64 ]]
 	[[ $(record green/vm .backend) == vm ]]
 	[[ $(node 1 exec cat "/proc/$(record green/vm .shimPID)/comm") == containerd-shim ]]
 	k logs -n green vm
-	k delete pod -n green vm >/dev/null
-	PATIENCE=20 before_long has_no_record green/vm
-	[[ -z $(node 1 exec ls /run/holdfast/vm) ]]
 }
 
 @test "a VM is under the same policy as any other pod: as a target, as a source, and both" {
-	vm green/vm 1
-	vm green/other 2
 	eventually <<-END
 	red/a -> green/vm:80          yes
 	blue/a -> green/vm:80/udp     yes
@@ -127,6 +122,89 @@ refused() {
 	green/other -> green/vm:80    yes
 	red/a -> green/vm:80          yes
 	END
+}
+
+# talk NAME FROM TARGET…: keeps connections from there; what becomes of them is in the file talk-NAME. From a VM it ends with the VM.
+talk() {
+	local name=$1 from=$2 targets
+	mapfile -t targets < <(all_targets "${@:3}")
+	if [[ $VMS == *" $from "* ]]; then
+		k exec -n "${from%/*}" "${from#*/}" -- /e2e/knock talk 2000 "${targets[@]}" >"talk-$name" 2>&1 3>&- &
+	else
+		nsenter --target "$(where "$from" pid)" --net -- "$E2E_STATE/knock" talk 2000 "${targets[@]}" >"talk-$name" 2>&1 3>&- &
+		TALKS+=" $!"
+	fi
+}
+
+# now NAME STATE TARGET…: the last word about each of these connections.
+now() {
+	local target last
+	for target in $(all_targets "${@:3}"); do
+		last=$(awk -v target="$target" '$2 == target { last = $1 } END { print last }' "talk-$1")
+		[[ $last == "$2" ]] || { echo "talk-$1: $target is $last, not $2"; return 1; }
+	done
+}
+
+@test "a connection that stands is cut when a policy forbids it, from a VM and to one, and those that it allows go on" {
+	cd "$BATS_TEST_TMPDIR"
+	talk from green/vm red/b:80 red/b:80/udp blue/a:80
+	talk to red/a green/vm:80 green/vm:80/udp green/other:80
+	talk between green/other green/vm:80 green/vm:81
+	PATIENCE=20 before_long now from open red/b:80 red/b:80/udp blue/a:80
+	before_long now to open green/vm:80 green/vm:80/udp green/other:80
+	before_long now between open green/vm:80 green/vm:81
+	policy green vm '{podSelector: {matchLabels: {pod: vm}}, policyTypes: [Ingress, Egress],
+		ingress: [{from: [{podSelector: {}}], ports: [{port: 81}]}], egress: [{to: [{namespaceSelector: {matchLabels: {ns: blue}}}]}]}'
+	PATIENCE=20 before_long now from silent red/b:80 red/b:80/udp
+	before_long now to silent green/vm:80 green/vm:80/udp
+	before_long now between silent green/vm:80
+	now from open blue/a:80
+	now to open green/other:80
+	now between open green/vm:81
+}
+
+# metric PATH NAME LABEL…: of green/vm, as node 1's kubelet says it; 0 as long as it does not.
+metric() {
+	local labels
+	labels=$(printf '%s\n' 'namespace="green"' 'pod="vm"' "${@:3}")
+	k get --raw "/api/v1/nodes/$LAB-1/proxy/metrics/$1" | awk -v name="$2{" -v labels="$labels" '
+		BEGIN { n = split(labels, label, "\n") }
+		index($0, name) == 1 { for (i = 1; i <= n; i++) if (!index($0, label[i])) next; value = $(NF - 1) }
+		END { printf "%.0f\n", value * 1000 }'
+}
+
+# measure FILE: lines "NAME THOUSANDTHS"
+measure() {
+	{
+		echo "container-cpu $(metric resource container_cpu_usage_seconds_total 'container="serve"')"
+		echo "container-memory $(metric resource container_memory_working_set_bytes 'container="serve"')"
+		echo "pod-cpu $(metric resource pod_cpu_usage_seconds_total)"
+		echo "pod-memory $(metric resource pod_memory_working_set_bytes)"
+		echo "received $(metric cadvisor container_network_receive_bytes_total 'interface="eth0"')"
+		echo "sent $(metric cadvisor container_network_transmit_bytes_total 'interface="eth0"')"
+	} >"$1"
+}
+
+of() { awk -v name="$2" '$1 == name { print $2 }' "$1"; }
+more() { echo $(($(of after "$1") - $(of before "$1"))); }
+
+# A container's are those of the guest: the VM beside it is in the pod's alone.
+counted() {
+	measure after
+	(($(more container-cpu) >= 500 && $(more pod-cpu) >= 500 && $(of after container-cpu) < $(of after pod-cpu))) &&
+		(($(of after container-memory) > 0 && $(of after container-memory) < 64 * 1024 * 1024 * 1000)) &&
+		(($(of after pod-memory) > $(of after container-memory) + 64 * 1024 * 1024 * 1000)) &&
+		(($(more received) >= 20000 * 1000 && $(more sent) >= 5000 * 1000 && $(more sent) < $(more received)))
+}
+
+@test "kubelet's metrics have a VM's container, what the VM costs beside it, and what its network has carried" {
+	cd "$BATS_TEST_TMPDIR"
+	measure before
+	inside red/a "$E2E_STATE/knock" fire 2000 $(all_targets green/vm:9/udp) & # nobody listens, and few are told so
+	k exec -n green vm -- /e2e/knock fire 300 $(all_targets red/a:9/udp)
+	k exec -n green vm -- sh -c 'timeout 2 sh -c "while :; do :; done"' || (($? == 143))
+	wait $!
+	PATIENCE=45 before_long counted || { paste before after; false; }
 }
 
 @test "ConfigMaps, Secrets, tokens and the downward API are there, and follow their objects" {
@@ -177,4 +255,10 @@ refused() {
 	refused green/hostnetwork 'network'
 	refused green/hostpid 'process'
 	refused green/hostipc 'IPC'
+}
+
+@test "a VM that is deleted leaves no record and no directory" {
+	k delete pod -n green vm >/dev/null
+	PATIENCE=20 before_long has_no_record green/vm
+	[[ -z $(node 1 exec ls /run/holdfast/vm) ]]
 }
