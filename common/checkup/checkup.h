@@ -81,12 +81,16 @@ void checkup_directory(struct checkup *checkup, const char *shown, const char *c
 /* Certificates are judged by it, and so is what an event is told to have happened after. */
 void checkup_clock(struct checkup *checkup);
 
+/* All rows in their order; the worst level. */
+enum checkup_level checkup_run(struct checkup *checkup, const struct checkup_row *rows, size_t n);
+
+/* ok/warn/FAIL, the check, the cause, then the cure; or the member "findings" of a JSON object. */
+void checkup_print_text(const struct checkup *checkup, struct buf *out);
+void checkup_print_json(const struct checkup *checkup, struct buf *out);
+
 #define CHECKUP_EXIT_UNKNOWN 3 /* it could not be looked at */
 
-/*
- * All rows in their order, then the findings on standard output: ok/warn/FAIL, the check, the cause, then the cure; or as JSON. Returns the
- * exit code: the worst level, or CHECKUP_EXIT_UNKNOWN.
- */
+/* checkup_run, then what it found on standard output. Returns the exit code: the worst level, or CHECKUP_EXIT_UNKNOWN. */
 int checkup_report(struct checkup *checkup, const struct checkup_row *rows, size_t n, const char *program, bool json);
 
 #endif

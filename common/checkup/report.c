@@ -8,7 +8,7 @@
 
 static const char *const level_names[] = { [CHECKUP_OK] = "ok", [CHECKUP_WARN] = "warn", [CHECKUP_FAIL] = "FAIL" };
 
-static void print_text(const struct checkup *checkup, struct buf *out)
+void checkup_print_text(const struct checkup *checkup, struct buf *out)
 {
 	for (const struct checkup_finding *at = checkup->first; at; at = at->next) {
 		buf_printf(out, "%-4s  %-16s  %s\n", level_names[at->level], at->check, at->cause);
@@ -17,9 +17,10 @@ static void print_text(const struct checkup *checkup, struct buf *out)
 	}
 }
 
-static void print_json(const struct checkup *checkup, struct buf *out)
+void checkup_print_json(const struct checkup *checkup, struct buf *out)
 {
-	buf_string(out, "{\"findings\":[");
+	buf_json_key(out, "findings");
+	buf_byte(out, '[');
 	for (const struct checkup_finding *at = checkup->first; at; at = at->next) {
 		buf_string(out, at == checkup->first ? "{" : ",{");
 		buf_json_member(out, "check", at->check);
@@ -28,7 +29,7 @@ static void print_json(const struct checkup *checkup, struct buf *out)
 		buf_json_member(out, "cure", at->cure);
 		buf_byte(out, '}');
 	}
-	buf_string(out, "]}\n");
+	buf_byte(out, ']');
 }
 
 static bool root_is_there(const char *program, const char *root)
@@ -41,7 +42,7 @@ static bool root_is_there(const char *program, const char *root)
 	return false;
 }
 
-static enum checkup_level run(struct checkup *checkup, const struct checkup_row *rows, size_t n)
+enum checkup_level checkup_run(struct checkup *checkup, const struct checkup_row *rows, size_t n)
 {
 	enum checkup_level worst = CHECKUP_OK;
 
@@ -61,11 +62,14 @@ int checkup_report(struct checkup *checkup, const struct checkup_row *rows, size
 
 	if (!root_is_there(program, checkup->root))
 		return CHECKUP_EXIT_UNKNOWN;
-	enum checkup_level worst = run(checkup, rows, n);
-	if (json)
-		print_json(checkup, &out);
-	else
-		print_text(checkup, &out);
+	enum checkup_level worst = checkup_run(checkup, rows, n);
+	if (json) {
+		buf_byte(&out, '{');
+		checkup_print_json(checkup, &out);
+		buf_string(&out, "}\n");
+	} else {
+		checkup_print_text(checkup, &out);
+	}
 	if (checkup->lost || out.failed) {
 		fprintf(stderr, "%s: out of memory\n", program);
 		return CHECKUP_EXIT_UNKNOWN;

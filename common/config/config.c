@@ -22,7 +22,7 @@
 #define KEY_PATH_MAX 128
 
 static const struct yaml_limits limits = { .bytes = FILE_BYTES_MAX, .depth = 16, .values = 10 * 1000, .documents = 1 };
-static const char *const section_names[] = { "network", "sandbox", "secrets", NULL };
+static const char *const section_names[] = { "network", "sandbox", "secrets", "install", NULL };
 
 struct config {
 	cJSON *tree;
@@ -151,7 +151,7 @@ static int expect_sections(const struct json_view *root, struct error *err)
 			continue;
 		if (nearest)
 			return json_error(&section, err, "unknown section; did you mean \"%s\"?", nearest);
-		return json_error(&section, err, "unknown section; there are network, sandbox and secrets");
+		return json_error(&section, err, "unknown section; there are network, sandbox, secrets and install");
 	}
 	return 0;
 }

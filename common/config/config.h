@@ -14,7 +14,7 @@
 struct json_view;
 
 /*
- * The one file holdfast.yaml. Its top level has the sections network, sandbox and secrets and nothing else; a daemon describes its own
+ * The one file holdfast.yaml. Its top level has the sections network, sandbox, secrets and install and nothing else; a program describes its own
  * section as a table and gets a struct filled. Whatever else stands in that section is an error that names it and the nearest
  * known key. The other sections are not looked into.
  *

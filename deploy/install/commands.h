@@ -3,10 +3,39 @@
 #define HOLDFAST_INSTALL_COMMANDS_H
 
 #include "common/base/program.h"
+#include "deploy/install/node.h"
 
+int command_install(int argc, char **argv);
+int command_rollback(int argc, char **argv);
+int command_uninstall(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_containerd_config(int argc, char **argv);
 /* readiness/ */
 int command_self_test(int argc, char **argv);
 int command_readiness(int argc, char **argv);
+
+/* What the commands about the whole node have in common. */
+struct node_invocation {
+	struct node_options options;
+	enum node_policies policies;
+	bool json, print_config, help, bad;
+};
+
+#define NODE_OPTIONS_HELP                                                                                                                  \
+	"  --root DIRECTORY    where the node's files stand; default /\n"                                                                  \
+	"  --settings FILE     holdfast.yaml, seen from here; default: the node's own " CONFIG_DEFAULT_PATH "\n"
+
+/*
+ * `taken`: the letters of the options that this command has besides --root, --settings and --help: "f" --from, "w" --wait, "o" --output,
+ * "p" --policies, "P" --print-config.
+ */
+struct node_invocation node_parse(int argc, char **argv, const char *taken);
+
+/* The usage, to whom it belongs; the exit code. */
+int node_usage(const struct node_invocation *invocation, const char *usage);
+
+/* "holdfast-node: <message>"; EXIT_FAILURE. */
+int node_fail(const struct error *err);
 
 #endif

@@ -4,6 +4,11 @@
 #include "deploy/install/readiness/trial.h"
 
 static const struct program_command commands[] = {
+	{ "install", "put this version of Holdfast on the node, or what is missing of it", command_install },
+	{ "status", "the version on the node, and how each piece of it stands", command_status },
+	{ "check", "compare every byte with what was installed: what is wrong, and the cure", command_check },
+	{ "rollback", "switch to the version before", command_rollback },
+	{ "uninstall", "take all of it away, and put back what was there before", command_uninstall },
 	{ "containerd-config", "what containerd's configuration lacks for Holdfast's sandboxes: show, write, check or remove it",
 	  command_containerd_config },
 	{ "self-test", "whether this node refuses a packet, boots a VM, and unseals a secret", command_self_test },
@@ -17,7 +22,8 @@ static const struct program program = {
 	.purpose = "Holdfast's place on one node.",
 	.commands = commands,
 	.n_commands = ELEMENTS_OF(commands),
-	.examples = "  holdfast-node containerd-config            # what would be written, and where\n"
+	.examples = "  holdfast-node install && holdfast-node status\n"
+		    "  holdfast-node containerd-config            # what would be written, and where\n"
 		    "  holdfast-node containerd-config --apply\n"
 		    "  holdfast-node self-test\n",
 };

@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.5.0
 
 TREE=$BATS_TEST_DIRNAME/../..
-SECTIONS="network sandbox secrets"
+SECTIONS="network sandbox secrets install"
 
 reference() {
 	local section
@@ -21,6 +21,7 @@ keys_of() {
 	network) "$HOLDFAST_BUILD/bin/holdfast-net" agent --print-config ;;
 	sandbox) "$HOLDFAST_BUILD/bin/containerd-shim-holdfast-v2" route --print-config ;;
 	secrets) "$HOLDFAST_BUILD/bin/holdfast-tpm" serve --print-config ;;
+	install) "$HOLDFAST_BUILD/bin/holdfast-node" install --print-config ;;
 	esac | sed -nE 's/^ *#?([a-zA-Z]+):.*/\1/p'
 }
 

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLDFAST_INSTALL_NODE_H
+#define HOLDFAST_INSTALL_NODE_H
+
+#include "common/base/buf.h"
+#include "deploy/install/cni/entry.h"
+#include "deploy/install/files/version.h"
+#include "deploy/install/journal.h"
+#include "deploy/install/settings.h"
+
+/*
+ * One node, and what of Holdfast is on it. Its own directory is /opt/holdfast, which every system keeps:
+ *
+ *	install/{journal,lock}, versions/, current, previous	ours alone
+ *	bin, lib, share, etc/holdfast.yaml			links to the current version
+ *
+ * and elsewhere the CNI plugin and its entry in a list.
+ */
+
+#define NODE_JOURNAL "install/journal"
+#define NODE_LOCK "install/lock"
+
+struct node_options {
+	const char *root;     /* where the node's files stand for us: "" or "/host" */
+	const char *settings; /* ours: the holdfast.yaml to be put there; NULL: the node's own counts */
+	const char *from;     /* ours: the tree to be put there; NULL: the one that we are a part of */
+	unsigned wait_s;      /* for another installer */
+};
+
+struct node {
+	const struct node_options *options;
+	struct buf text; /* of the settings */
+	struct node_settings settings;
+	char prefix[PATH_MAX]; /* for us; "" if it is not there */
+	struct journal journal;
+	int lock; /* -1: none */
+};
+
+/*
+ * Reads settings and journal, and changes nothing. A journal that is broken counts as an empty one: `*ret_broken`, and err says so. `ret` is
+ * to be closed also after an error.
+ */
+int node_open(const struct node_options *options, struct node *ret, bool *ret_broken, struct error *err) must_check;
+void node_close(struct node *node);
+
+/* The same, for changing it: locked. `make`: the directories are made. A broken journal is set aside, with a line on standard error. */
+int node_open_locked(const struct node_options *options, const char *who, bool make, struct node *ret, struct error *err) must_check;
+
+struct node_outcome {
+	char id[LISTING_ID_MAX];     /* the current version */
+	char before[LISTING_ID_MAX]; /* and what it was; "": none */
+	enum cni_entry entry;
+	char list[NAME_MAX + 1];
+};
+
+/*
+ * All steps, each of which is nothing if it was done before. After a power cut anywhere the next call goes on. What the CNI lists refuse is
+ * said last, when all else is done. `ret` is filled also after an error, as far as it came.
+ */
+int node_install(struct node *node, struct node_outcome *ret, struct error *err) must_check;
+
+/* The previous version, with its settings. ENOENT: none. */
+int node_rollback(struct node *node, struct node_outcome *ret, struct error *err) must_check;
+
+enum node_policies { NODE_POLICIES_KEEP, NODE_POLICIES_STOP };
+
+/* All of it away, what was there before back. After a power cut anywhere the next call goes on. */
+int node_uninstall(struct node *node, enum node_policies policies, struct error *err) must_check;
+
+#endif

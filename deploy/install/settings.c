@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Sources of the directories: k3s-io/k3s pkg/cli/cmds and pkg/agent/config, canonical/microk8s microk8s-resources/default-args. */
+#include "deploy/install/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/array.h"
+#include "deploy/install/containerd/layout.h"
+#include "deploy/install/host/host.h"
+#include "kata-shim/cli/settings.h"
+
+#define AT(field) offsetof(struct node_settings, field)
+
+static const struct config_row rows[] = {
+	{ "stateDir", CONFIG_PATH, AT(state_directory), "/var/lib/holdfast",
+	  "Where the node keeps what the daemons remember, for uninstall to remove it; /opt/holdfast/state where only /opt outlives a reboot "
+	  "(options/state-in-opt)." },
+	{ "cniConfDir", CONFIG_PATH, AT(cni_lists),
+	  .help = "Directory of the CNI configuration lists. Default: that of k3s or microk8s where those are, else /etc/cni/net.d." },
+	{ "cniBinDir", CONFIG_PATH, AT(cni_plugins),
+	  .help = "Directory of the CNI plugins. Default: that of k3s or microk8s where those are, else /opt/cni/bin." },
+};
+
+const struct config_section node_settings_section = { "install", rows, ELEMENTS_OF(rows), sizeof(struct node_settings) };
+
+/* The first row of a layout whose directory of plugins is there; else the last row. */
+static const struct place {
+	const char *layout, *lists, *plugins;
+} places[] = {
+	{ "k3s", "/var/lib/rancher/k3s/agent/etc/cni/net.d", "/var/lib/rancher/k3s/data/cni" },
+	{ "k3s", "/var/lib/rancher/k3s/agent/etc/cni/net.d", "/var/lib/rancher/k3s/data/current/bin" },
+	{ "microk8s", "/var/snap/microk8s/current/args/cni-network", "/var/snap/microk8s/current/opt/cni/bin" },
+	{ NULL, "/etc/cni/net.d", "/opt/cni/bin" },
+};
+
+static const struct place *find_place(const char *root)
+{
+	const char *layout = containerd_layout_of(root)->name;
+	const struct place *place = places;
+	char path[PATH_MAX];
+
+	while (place->layout && (strcmp(place->layout, layout) != 0 || host_find(root, place->plugins, path, NULL) < 0))
+		place++;
+	return place;
+}
+
+static int check_sandbox(struct slice text, struct error *err)
+{
+	_cleanup_(settings_clear) struct settings settings = { 0 };
+
+	return settings_parse(text, &settings, err);
+}
+
+int node_settings_parse(struct slice text, const char *root, struct node_settings *ret, struct error *err)
+{
+	int r = check_sandbox(text, err);
+
+	r = r < 0 ? r : config_parse(text, &node_settings_section, ret, &ret->config, err);
+	if (r < 0)
+		return r;
+	const struct place *place = find_place(root);
+	ret->cni_lists = ret->cni_lists ? ret->cni_lists : place->lists;
+	ret->cni_plugins = ret->cni_plugins ? ret->cni_plugins : place->plugins;
+	return 0;
+}
+
+void node_settings_clear(struct node_settings *settings)
+{
+	config_free(settings->config);
+	*settings = (struct node_settings){ 0 };
+}

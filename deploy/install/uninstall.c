@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * From the side that pods see to the side that nobody sees: the entry in the list before the plugin that it names, the links before what
+ * they lead to, the journal last. Every step finds out by itself whether it was done, so the whole can be begun again anywhere.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cni-plugin/nft/nft.h"
+#include "deploy/install/host/host.h"
+#include "deploy/install/keep.h"
+#include "deploy/install/node.h"
+#include "deploy/install/shred.h"
+
+#define RUN_DIRECTORY "/run/holdfast"
+#define VOLUMES RUN_DIRECTORY "/vol"
+
+/* Below the state directory: whose names are ours. The directory itself goes if nothing else is in it. */
+static const char *const state_names[] = { "net", "tpm" };
+
+static int remove_entries(const struct node *node, struct error *err)
+{
+	const char *root = node->options->root;
+
+	int r = cni_entry_remove(root, node->settings.cni_lists, err);
+	for (size_t i = 0; r == 0 && i < node->journal.n; i++) {
+		if (node->journal.items[i].kind == JOURNAL_LISTS)
+			r = cni_entry_remove(root, node->journal.items[i].path, err);
+	}
+	return r;
+}
+
+/* They are the network namespace's that we are in: the node's. */
+static int stop_policies(struct error *err)
+{
+	_cleanup_(nft_closep) struct nft *nft = NULL;
+
+	int r = nft_open(&nft, err);
+	r = r < 0 ? r : nft_delete_table(nft, RULESET_INET, err);
+	r = r < 0 ? r : nft_delete_table(nft, RULESET_NETDEV, err);
+	if (r == -EPERM || r == -EBUSY)
+		return error_wrap(err, "the rules are the agent's as long as it runs: end holdfast-net first");
+	return r < 0 ? error_wrap(err, "cannot stop the policies") : 0;
+}
+
+static int restore_files(const struct node *node, struct error *err)
+{
+	const struct journal *journal = &node->journal;
+	int r = 0;
+
+	for (size_t i = journal->n; r == 0 && i-- > 0;) {
+		if (journal->items[i].kind == JOURNAL_FILE)
+			r = keep_restore(node->options->root, &journal->items[i], err);
+	}
+	return r;
+}
+
+/* Those that we made; the last made first, and none that others use now. */
+static int remove_directories(const struct node *node, struct error *err)
+{
+	const struct journal *journal = &node->journal;
+	char path[PATH_MAX];
+	int r = 0;
+
+	for (size_t i = journal->n; r == 0 && i-- > 0;) {
+		if (journal->items[i].kind != JOURNAL_DIRECTORY || host_find(node->options->root, journal->items[i].path, path, NULL) < 0)
+			continue;
+		r = host_remove_empty(path, err);
+	}
+	return r;
+}
+
+static int remove_state(const struct node *node, struct error *err)
+{
+	char directory[PATH_MAX], path[PATH_MAX];
+	int r = 0;
+
+	if (host_find(node->options->root, node->settings.state_directory, directory, NULL) < 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < sizeof(state_names) / sizeof(*state_names); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", directory, state_names[i]) < (int)sizeof(path))
+			r = host_remove_tree(path, err);
+	}
+	return r < 0 ? r : host_remove_empty(directory, err);
+}
+
+static int shred(const struct node *node, struct error *err)
+{
+	char path[PATH_MAX];
+
+	return host_find(node->options->root, VOLUMES, path, NULL) < 0 ? 0 : shred_volumes(path, err);
+}
+
+static int remove_journal(const struct node *node, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (!*node->prefix)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/install", node->prefix) >= (int)sizeof(path))
+		return error_set(err, ENAMETOOLONG, "the path %.64s is too long", node->prefix);
+	int r = host_remove_tree(path, err);
+	return r < 0 ? r : host_remove_empty(node->prefix, err);
+}
+
+int node_uninstall(struct node *node, enum node_policies policies, struct error *err)
+{
+	int r = remove_entries(node, err);
+
+	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(err);
+	r = r < 0 ? r : shred(node, err);
+	r = r < 0 ? r : remove_state(node, err); /* the settings, which say where it is, go afterwards */
+	r = r < 0 ? r : restore_files(node, err);
+	r = r < 0 || !*node->prefix ? r : version_drop_all(node->prefix, err);
+	r = r < 0 ? r : remove_directories(node, err);
+	return r < 0 ? r : remove_journal(node, err);
+}

@@ -1,0 +1,164 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# holdfast-node install, status, check, rollback, uninstall as a person runs them, and on a node that is not as it should be: a full disk, a read-only
+# /etc, programs that run, another installer. The way back from every single step is tests/unit/install's.
+bats_require_minimum_version 1.5.0
+
+setup() {
+	HOST=$BATS_TEST_TMPDIR/host
+	PATH=$HOLDFAST_BUILD/bin:$PATH
+	mkdir -p "$HOST/etc/cni/net.d" "$HOST/opt/cni/bin"
+	cp "$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist" "$HOST/etc/cni/net.d/10-flannel.conflist"
+	echo 'sandbox: {}' >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	tree one 1.0.0
+	tree two 2.0.0
+}
+
+# tree NAME VERSION: a small Holdfast, with programs that run
+tree() {
+	local to=$BATS_TEST_TMPDIR/$1
+	mkdir -p "$to/bin" "$to/lib" "$to/share/guest"
+	cp "$HOLDFAST_BUILD/bin/holdfast" "$(command -v sleep)" "$to/bin/"
+	cp "$HOLDFAST_BUILD/bin/holdfast" "$to/bin/holdfast-node"
+	echo "$2" >"$to/share/version"
+	echo "$2" | tee "$to/lib/one" "$to/share/guest/image" >/dev/null
+	echo "$2" >>"$to/bin/holdfast"
+}
+
+node() { holdfast-node "$1" --root "$HOST" "${@:2}"; }
+install() { node install --from "$BATS_TEST_TMPDIR/$1" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" "${@:2}"; }
+snapshot() { (cd "$HOST" && find . -printf '%P %m %l\n' | sort && find . -type f ! -name lock -exec sha256sum {} + | sort -k2); }
+
+@test "install, status, check, rollback, uninstall: each says what it did, and the node is what it was" {
+	snapshot >"$BATS_TEST_TMPDIR/before"
+	run -2 node check
+	[[ $output == *'no version of Holdfast is installed'* ]]
+	run -0 install one
+	[[ $output =~ ^'installed version 1.0.0-'[0-9a-f]{12}$'\n''put the entry into /etc/cni/net.d/10-flannel.conflist'$ ]]
+	node check
+	install two | grep -q '^installed version 2.0.0-.*, in place of 1.0.0-'
+	node status | grep -q '^version 2.0.0-.*, before it 1.0.0-'
+	node status -o json | jq -e '(.version | startswith("2.0.0-")) and (.findings | length > 4 and all(.level == "ok"))'
+	node rollback | grep -q '^switched back to version 1.0.0-'
+	node uninstall | grep -q 'pods that run stay isolated'
+	snapshot | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "what somebody damaged is found, named, and repaired by the cure" {
+	install one
+	echo x >>"$HOST/opt/holdfast/current/share/guest/image"
+	rm "$HOST/opt/cni/bin/holdfast" "$HOST/opt/holdfast/lib"
+	cp "$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist" "$HOST/etc/cni/net.d/10-flannel.conflist"
+	run -2 node check -o json
+	jq -e '[.findings[] | select(.level == "fail").check] == ["version", "links", "cni-plugin", "cni-entry"]' <<<"$output"
+	install one
+	node check
+}
+
+@test "a node without a CNI configuration is installed, and says that the entry has to wait" {
+	rm "$HOST/etc/cni/net.d/10-flannel.conflist"
+	run -3 install one
+	[[ $output == *'there is no CNI configuration in /etc/cni/net.d yet'* ]]
+	run -1 node check
+}
+
+@test "programs that run keep running, and no file of theirs is written to" {
+	install one
+	"$HOST/opt/holdfast/bin/sleep" 60 &
+	local pid=$! program
+	program=$(readlink /proc/$pid/exe)
+	until [[ $program == */versions/1.0.0-*/bin/sleep ]]; do program=$(readlink /proc/$pid/exe); done
+	install two
+	node rollback
+	install two
+	[[ $(readlink /proc/$pid/exe) == "$program" && -e $program ]]
+	kill $pid
+}
+
+@test "a full disk is said, and nothing of the new version is left" {
+	mkdir "$BATS_TEST_TMPDIR/disk"
+	run -0 unshare -m bash -e -c '
+		mount -t tmpfs -o size=3m none "$1/disk"
+		cp -a "$1/host/." "$1/disk/"
+		install() { holdfast-node install --root "$1/disk" --settings "$1/holdfast.yaml" --from "$1/$2"; }
+		install "$1" one
+		find "$1/disk" | sort >"$1/before"
+		head -c 4m /dev/zero >"$1/two/share/guest/image"
+		! install "$1" two || exit 1
+		find "$1/disk" | sort | diff "$1/before" -
+		holdfast-node check --root "$1/disk"
+		dd if=/dev/zero of="$1/disk/fill" 2>/dev/null || true
+		holdfast-node uninstall --root "$1/disk" || { rm "$1/disk/fill"; holdfast-node uninstall --root "$1/disk"; }
+		[[ ! -e $1/disk/opt/holdfast ]]
+	' - "$BATS_TEST_TMPDIR"
+	[[ $output == *'holdfast-node: cannot write '*'/versions/.new/'*': No space left on device'* ]] || { echo "$output"; return 1; }
+}
+
+@test "a read-only /etc is said; the rest is done, and done anew when it can be written" {
+	run -0 unshare -m bash -e -c '
+		mount --bind "$1/host/etc" "$1/host/etc"
+		mount -o remount,bind,ro "$1/host/etc"
+		! holdfast-node install --root "$1/host" --settings "$1/holdfast.yaml" --from "$1/one" || exit 1
+		[[ -x $1/host/opt/cni/bin/holdfast ]]
+	' - "$BATS_TEST_TMPDIR"
+	[[ $output == *'holdfast-node: cannot create '*'/etc/cni/net.d/'*': Read-only file system'* ]] || { echo "$output"; return 1; }
+	install one
+	node check
+}
+
+@test "two at once: the second waits, and both are done" {
+	local first
+	install one &
+	first=$!
+	install two
+	wait $first
+	install two
+	node check
+}
+
+@test "who holds the lock is named" {
+	install one
+	exec 9>>"$HOST/opt/holdfast/install/lock"
+	flock 9
+	run -1 install two --wait 0
+	[[ $output == *'holdfast-node install, process '*' is at work on this node and holds '*'/opt/holdfast/install/lock' ]]
+	exec 9>&-
+}
+
+# In a network namespace of its own, with the tables that a node would have.
+@test "the policies stay when we go, unless the operator says stop; nobody else's table is touched" {
+	install one
+	run -0 unshare -n bash -e -c '
+		nft add table inet holdfast; nft add table netdev holdfast; nft add table inet theirs
+		cp -a "$1/host" "$1/again"
+		holdfast-node uninstall --root "$1/host"
+		[[ $(nft list tables | wc -l) == 3 ]]
+		holdfast-node uninstall --root "$1/again" --policies stop
+		[[ $(nft list tables) == "table inet theirs" ]]
+		holdfast-node uninstall --root "$1/again" --policies stop
+	' - "$BATS_TEST_TMPDIR"
+}
+
+@test "the secrets that pods have are overwritten and gone, and so is the state; what others keep there stays" {
+	mkdir -p "$HOST/run/holdfast/vol" "$HOST"/var/lib/holdfast/{net,tpm,theirs}
+	touch "$HOST"/var/lib/holdfast/{net/journal,theirs/file}
+	install one
+	unshare -m bash -e -c '
+		mount -t tmpfs none "$1/host/run/holdfast/vol"
+		mkdir "$1/host/run/holdfast/vol/device"
+		printf secret >"$1/host/run/holdfast/vol/device/password"
+		exec 9<"$1/host/run/holdfast/vol/device/password"
+		holdfast-node uninstall --root "$1/host"
+		[[ ! -e $1/host/run/holdfast/vol/device && $(tr "\0" 0 <&9) == 000000 ]]
+	' - "$BATS_TEST_TMPDIR"
+	[[ $(cd "$HOST/var/lib/holdfast" && find . -type f) == ./theirs/file ]]
+}
+
+@test "a command line that makes no sense says what would, and exits 2" {
+	run -2 node install --policies stop
+	[[ $output == 'usage: holdfast-node install '* ]]
+	run -2 node uninstall --policies maybe
+	run -2 node status --from /
+	run -2 node install --wait soon
+	[[ ${lines[0]} == *--wait* ]]
+}
