@@ -241,7 +241,6 @@ static struct invocation parse(int argc, char **argv)
 
 int command_self_test(int argc, char **argv)
 {
-	_cleanup_(checkup_clear) struct checkup checkup;
 	const struct invocation invocation = parse(argc, argv);
 
 	if (invocation.help || invocation.bad) {
@@ -249,6 +248,7 @@ int command_self_test(int argc, char **argv)
 		return invocation.bad ? CHECKUP_EXIT_UNKNOWN : EXIT_SUCCESS;
 	}
 	log_setup(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
+	_cleanup_(checkup_clear) struct checkup checkup;
 	checkup_init(&checkup);
 	checkup.options = &invocation;
 	return checkup_report(&checkup, rows, 1, PROGRAM, invocation.json);
