@@ -81,11 +81,6 @@ static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 		ret->parts[i] = read_container(item, part_names[i]);
 }
 
-static bool has_label(const cJSON *item, const char *label)
-{
-	return is(TEXT_AT(item, "metadata", "labels", label), "ready");
-}
-
 static const cJSON *condition(const cJSON *item, const char *type)
 {
 	return find_by(member(member(item, "status"), "conditions"), "type", type);
@@ -101,12 +96,10 @@ static void read_node(const cJSON *item, struct node *ret)
 		.is_linux = !os || is(os, "linux"),
 		.ready = is(TEXT_AT(ready, "status"), "True"),
 		.why_not_ready = TEXT_AT(ready, "message"),
-		.net_label = has_label(item, "holdfast/network"),
-		.vm_label = has_label(item, "holdfast/vm"),
-		.tpm_label = has_label(item, "holdfast/tpm"),
+		.vm_label = is(TEXT_AT(item, "metadata", "labels", "holdfast/vm"), "ready"),
 		.judged = holdfast,
 		.well = is(TEXT_AT(holdfast, "status"), "True"),
-		.why_not_well = TEXT_AT(holdfast, "message"),
+		.verdict = TEXT_AT(holdfast, "message"),
 	};
 }
 

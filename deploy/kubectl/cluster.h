@@ -26,12 +26,12 @@ struct node {
 	const char *name;
 	bool is_linux; /* Holdfast runs on no other */
 	bool ready;
-	const char *why_not_ready;               /* kubelet's or the controller's words, or NULL */
-	bool net_label, vm_label, tpm_label;     /* holdfast/network=ready … */
-	bool judged;                             /* it has the condition HoldfastReady, */
-	bool well;                               /* which is True, */
-	const char *why_not_well;                /* or says this; may be NULL */
-	const struct holdfast_pod *pod;          /* NULL: none */
+	const char *why_not_ready;      /* kubelet's or the controller's words, or NULL */
+	bool vm_label;                  /* holdfast/vm=ready */
+	bool judged;                    /* it has the condition HoldfastReady, */
+	bool well;                      /* which is True; */
+	const char *verdict;            /* its words, or NULL */
+	const struct holdfast_pod *pod; /* NULL: none */
 };
 
 struct cluster {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The daemons' own words count first. What they cannot say (whether a VM starts) is the node's label, which holdfast-node sets only when it
- * has seen one; where nobody says anything it is unknown, and that is not called wrong.
+ * The daemons' own words count first. What they cannot say (whether a VM starts, a packet is refused) is what holdfast-node says of the
+ * node in its label and its condition; where nobody says anything it is unknown, and that is not called wrong.
  */
 #include "deploy/kubectl/row.h"
 
@@ -144,23 +144,95 @@ static void judge_node(const struct judge *judge)
 {
 	const struct node *node = judge->node;
 
-	if (!node->ready) {
-		struct problem *problem =
-			say(judge, "node", "Kubernetes has it as not ready: %s", of(node->why_not_ready, "and does not say why"));
-		CURE(judge, problem, "describe", "node", node->name);
-	}
-	if (node->judged && !node->well) {
-		struct problem *problem = say(judge, "node", "HoldfastReady: %s", of(node->why_not_well, "it is not, and does not say why"));
-		CURE(judge, problem, "describe", "node", node->name);
-	}
+	if (node->ready)
+		return;
+	struct problem *problem = say(judge, "node", "Kubernetes has it as not ready: %s", of(node->why_not_ready, "and does not say why"));
+	CURE(judge, problem, "describe", "node", node->name);
 }
 
-static void judge_vm(const struct judge *judge)
+/* ── What holdfast-node says in the condition: "network is ready; vm is NOT READY: cause → cure; tpm is being tested" ── */
+
+static const char *const verdict_names[ROW_COLUMNS] = { [ROW_NETWORK] = "network", [ROW_VM] = "vm", [ROW_TPM] = "tpm" };
+
+/* Where the part's words begin, behind "network is "; NULL: it is not spoken of. `at`: search from there. */
+static const char *find_words(const char *verdict, const char *at, const char *name)
+{
+	const size_t n = strlen(name);
+
+	while ((at = strstr(at, name))) {
+		bool begins = at == verdict || (at >= verdict + 2 && memcmp(at - 2, "; ", 2) == 0);
+		if (begins && strncmp(at + n, " is ", 4) == 0)
+			return at + n + 4;
+		at += n;
+	}
+	return NULL;
+}
+
+/* Up to the next part, whose name nothing else is likely to have behind a semicolon. */
+static struct slice words_of(const char *verdict, const char *begin)
+{
+	size_t n = strlen(begin);
+
+	for (int i = 0; i < ROW_COLUMNS; i++) {
+		const char *next = find_words(verdict, begin, verdict_names[i]);
+		const size_t head = strlen(verdict_names[i]) + strlen(" is ") + strlen("; ");
+		if (next && (size_t)(next - begin) - head < n)
+			n = (size_t)(next - begin) - head;
+	}
+	return slice_from(begin, n);
+}
+
+static bool is_told(const struct row *row, const char *part)
+{
+	for (size_t i = 0; i < row->n_problems; i++) {
+		if (strcmp(row->problems[i].part, part) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The daemon's own words, if it has already said why, are newer. */
+static void tell_failure(const struct judge *judge, int column, struct slice words)
+{
+	static const char arrow[] = " → ";
+	const char *cure_at = memmem(words.p, words.n, arrow, strlen(arrow));
+	size_t n = cure_at ? (size_t)(cure_at - (const char *)words.p) : words.n;
+
+	judge->row->states[column] = not_ready;
+	if (is_told(judge->row, verdict_names[column]))
+		return;
+	struct problem *problem = say(judge, verdict_names[column], "%.*s", (int)n, (const char *)words.p);
+	if (cure_at)
+		show_sentence(slice_from(cure_at + strlen(arrow), words.n - n - strlen(arrow)), problem->cure, sizeof(problem->cure));
+}
+
+static void judge_column(const struct judge *judge, int column)
+{
+	const char *verdict = of(judge->node->verdict, "");
+	const char *at = find_words(verdict, verdict, verdict_names[column]);
+	struct slice words = at ? words_of(verdict, at) : slice_from(NULL, 0);
+	struct slice failure;
+
+	if (slice_skip_prefix(words, "NOT READY: ", &failure))
+		tell_failure(judge, column, failure);
+	else if (column == ROW_VM && slice_equals_string(words, ready))
+		judge->row->states[column] = ready;
+	else if (column == ROW_VM && !at && judge->node->judged)
+		judge->row->states[column] = none; /* this node is to have none */
+}
+
+static void judge_verdict(const struct judge *judge)
 {
 	const struct node *node = judge->node;
-	bool watched = node->judged || (node->pod && node->pod->parts[PART_WATCH].there);
+	size_t n_before = judge->row->n_problems;
 
-	judge->row->states[ROW_VM] = node->vm_label ? ready : watched ? not_ready : unknown;
+	judge->row->states[ROW_VM] = node->vm_label ? ready : unknown;
+	for (int i = 0; i < ROW_COLUMNS; i++)
+		judge_column(judge, i);
+	if (!node->judged || node->well || judge->row->n_problems > n_before || n_before > 0)
+		return;
+	struct problem *problem = say(judge, "node", "HoldfastReady: %s", of(node->verdict, "it is not, and does not say why"));
+	CURE(judge, problem, "describe", "node", node->name);
 }
 
 void row_decide(const struct kubectl *kubectl, const struct node *node, const struct answers *answers, struct row *ret)
@@ -178,5 +250,5 @@ void row_decide(const struct kubectl *kubectl, const struct node *node, const st
 	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		judge_part(&judge, &parts[i], answers->of[parts[i].part]);
-	judge_vm(&judge);
+	judge_verdict(&judge);
 }

@@ -108,17 +108,37 @@ called() { grep -qF -- "$1" "$FAKE/calls" || { echo "no call with $1:"; cat "$FA
 	grep -qE '^win +- +- +- *$' <<<"$output"
 }
 
-@test "status: the condition HoldfastReady and the labels of holdfast-node count, where they are" {
-	node edge-1 '{"holdfast/vm": "ready"}' '[{"type": "HoldfastReady", "status": "True"}]'
-	node edge-2 '{}' '[{"type": "HoldfastReady", "status": "False", "message": "vm: /dev/kvm is missing: enable virtualization"}]'
-	node edge-3
-	local i
-	for i in 1 2 3; do pod "pod-edge-$i" "edge-$i" net; says_status "pod-edge-$i" net ''; done
+# said NODE STATUS MESSAGE [LABELS]: a node with this condition of holdfast-node, and an agent that is ready
+said() {
+	node "$1" "${4:-{\}}" "[{\"type\": \"HoldfastReady\", \"status\": \"$2\", \"message\": \"$3\"}]"
+	pod "pod-$1" "$1" net
+	says_status "pod-$1" net ''
+}
+
+@test "status: what holdfast-node has tried on a node counts, and its causes and cures are told part by part" {
+	said a True 'network is ready; vm is ready' '{"holdfast/vm": "ready"}'
+	said b False 'network is NOT READY: the packet came; tpm was not asked → holdfast-net check; vm is NOT READY: /dev/kvm is missing → enable virtualization; tpm is being tested'
+	said c True 'network is ready'
+	said d Unknown 'network is ready; vm is being tested'
+	said e False ''
+	node f
+	pod pod-f f net
+	says_status pod-f net ''
 	holdfast status -o json
 	((status == 1))
-	jq -e '.well == false and [.nodes[] | .vm] == ["ready", "not ready", "unknown"] and [.nodes[] | .tpm] == ["-", "-", "-"]' <<<"$output"
-	jq -e '.nodes[1].problems == [{part: "node", wrong: "HoldfastReady: vm: /dev/kvm is missing: enable virtualization", cure: "\(env.KUBECTL) describe node edge-2"}]' <<<"$output"
-	jq -e '.nodes[0].problems == [] and .nodes[2].problems == []' <<<"$output"
+	jq -e '[.nodes[] | .vm] == ["ready", "not ready", "-", "unknown", "-", "unknown"]' <<<"$output"
+	jq -e '[.nodes[] | .network] == ["ready", "not ready", "ready", "ready", "ready", "ready"]' <<<"$output"
+	jq -e '.nodes[1].problems == [{part: "network", wrong: "the packet came; tpm was not asked", cure: "holdfast-net check"},
+		{part: "vm", wrong: "/dev/kvm is missing", cure: "enable virtualization"}]' <<<"$output"
+	jq -e '.nodes[4].problems == [{part: "node", wrong: "HoldfastReady: it is not, and does not say why", cure: "\(env.KUBECTL) describe node e"}]' <<<"$output"
+	jq -e '[.nodes[0, 2, 5].problems] == [[], [], []] and .nodes[3].problems[0].wrong == "HoldfastReady: network is ready; vm is being tested"' <<<"$output"
+}
+
+@test "status: a daemon that says why it is not ready is not said twice" {
+	said a False 'network is NOT READY: the agent is not ready → wait'
+	says_status pod-a net 'no object has come from the API server'
+	holdfast status -o json
+	jq -e '[.nodes[0].problems[] | "\(.part): \(.wrong)"] == ["network: no object has come from the API server"]' <<<"$output"
 }
 
 @test "status: what a node says cannot steer the terminal, and a flood or nonsense of it is its own problem" {
