@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Prints the reference of one program's section. Built once for each, since each has a `settings_section`; none is installed. */
+/*
+ * Prints the reference of one program's section, for docs/configure.md or, with the argument `troff`, for holdfast.yaml(5). Built once for
+ * each, since each has a `settings_section`; none is installed.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +13,15 @@
 
 extern const struct config_section settings_section;
 
-int main(void)
+int main(int argc, char **argv)
 {
 	_cleanup_(buf_free) struct buf out = BUF_MAX(REFERENCE_MAX);
 	struct error err;
 
-	reference_markdown(&settings_section, &out);
+	if (argc == 2 && strcmp(argv[1], "troff") == 0)
+		reference_troff(&settings_section, &out);
+	else
+		reference_markdown(&settings_section, &out);
 	if (buf_check(&out, "reference", &err) < 0) {
 		fprintf(stderr, "print_reference: %s\n", err.message);
 		return EXIT_FAILURE;

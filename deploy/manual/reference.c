@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deploy/manual/reference.h"
 
+#include <ctype.h>
 #include <string.h>
+
+#include "deploy/manual/troff.h"
 
 struct unit {
 	int64_t ms;
@@ -109,4 +112,36 @@ void reference_markdown(const struct config_section *section, struct buf *out)
 		print_cell(row->help ? row->help : "", out);
 		buf_string(out, " |\n");
 	}
+}
+
+static void print_troff(const char *text, struct buf *out)
+{
+	troff_text(text, strlen(text), out);
+}
+
+static void troff_row(const struct config_row *row, struct buf *out)
+{
+	_cleanup_(buf_free) struct buf type = BUF_MAX(1024);
+	const char *preset = row->preset ? row->preset : row->type == CONFIG_BOOL ? "false" : NULL;
+
+	reference_type(row, &type);
+	buf_string(out, ".TP\n\\fB");
+	print_troff(row->key, out);
+	buf_string(out, "\\fR\n(");
+	print_troff(buf_text(&type), out);
+	buf_string(out, preset ? "; default " : "");
+	print_troff(preset ? preset : "", out);
+	buf_string(out, ")\n.br\n");
+	print_troff(row->help ? row->help : "", out);
+	buf_byte(out, '\n');
+}
+
+void reference_troff(const struct config_section *section, struct buf *out)
+{
+	buf_string(out, ".SH ");
+	for (const char *c = section->name; *c; c++)
+		buf_byte(out, (uint8_t)toupper((unsigned char)*c));
+	buf_byte(out, '\n');
+	for (size_t i = 0; i < section->n_rows; i++)
+		troff_row(&section->rows[i], out);
 }

@@ -232,11 +232,12 @@ struct trial *trial_start(uv_loop_t *loop, enum part part, const struct trial_op
 
 int command_in_root(int argc, char **argv)
 {
+	const bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
 	struct error err;
 
-	if (argc < 3) {
-		fputs("usage: holdfast-node in-root ROOT PROGRAM [ARGUMENT]...\n", stderr);
-		return EXIT_USAGE;
+	if (help || argc < 3) {
+		fputs("usage: holdfast-node in-root ROOT PROGRAM [ARGUMENT]...\n", help ? stdout : stderr);
+		return help ? EXIT_SUCCESS : EXIT_USAGE;
 	}
 	if (enter_root(argv[1], &err) == 0) {
 		execv(argv[2], argv + 2);
