@@ -5,7 +5,7 @@
 
 #include "deploy/install/commands.h"
 
-#define EXIT_NO_LIST 3
+#define EXIT_WAITS 3
 #define CONFIG_TEXT_MAX (16 * 1024)
 
 static const char usage[] =
@@ -14,7 +14,9 @@ static const char usage[] =
 	"\n"
 	"Puts this version of Holdfast on the node, beside the one that runs, and switches to it in one step; then the CNI plugin, and its\n"
 	"entry in the configuration list that containerd takes. What is there already is left alone. After a power cut: run it again.\n"
-	"Exit code 0: done; 1: not so, and why; 3: done, but there is no CNI configuration yet to be put in.\n"
+	"Last, containerd gets the handlers of the sandboxes, and is restarted if it must read them.\n"
+	"Exit code 0: done; 1: not so, and why; 3: done, but there is no CNI configuration yet, or containerd does not run, or is to be\n"
+	"restarted by a person.\n"
 	"\n" NODE_OPTIONS_HELP "  --from DIRECTORY    the tree to put there; default: the one that this program is in\n"
 	"  --wait SECONDS      for another holdfast-node that is at work; default 60\n"
 	"  --print-config      the section install of holdfast.yaml, every key with its default\n"
@@ -64,6 +66,9 @@ static void print_json(const struct node_outcome *outcome, const char *lists)
 	buf_json_member(&out, "cniEntry", names[outcome->entry]);
 	buf_json_member(&out, "cniConfDir", lists);
 	buf_json_member(&out, "cniList", outcome->list);
+	buf_json_member(&out, "containerd", outcome->containerd.message);
+	buf_json_bool(&out, "containerdRestarted", outcome->containerd.restarted);
+	buf_json_bool(&out, "waits", node_waits(outcome));
 	buf_string(&out, "}\n");
 	fputs(buf_text(&out), stdout);
 }
@@ -91,6 +96,13 @@ static void print_entry(const struct node_outcome *outcome, const char *lists)
 	}
 }
 
+static void print_rest(const struct node_outcome *outcome, const char *lists)
+{
+	print_entry(outcome, lists);
+	if (*outcome->containerd.message)
+		printf("%s\n", outcome->containerd.message);
+}
+
 static int install(const struct node_invocation *invocation, struct node *node)
 {
 	struct node_outcome outcome = { 0 };
@@ -108,8 +120,8 @@ static int install(const struct node_invocation *invocation, struct node *node)
 	if (r < 0)
 		return node_fail(&err);
 	if (!invocation->json)
-		print_entry(&outcome, lists);
-	return outcome.entry == CNI_ENTRY_NO_LIST ? EXIT_NO_LIST : EXIT_SUCCESS;
+		print_rest(&outcome, lists);
+	return node_waits(&outcome) ? EXIT_WAITS : EXIT_SUCCESS;
 }
 
 static int rollback(const struct node_invocation *invocation, struct node *node)

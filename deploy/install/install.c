@@ -98,6 +98,24 @@ static int put_entry(struct node *node, struct node_outcome *outcome, struct err
 	return r < 0 ? r : cni_entry_put(node->options->root, lists, &outcome->entry, outcome->list, err);
 }
 
+bool node_waits(const struct node_outcome *outcome)
+{
+	return outcome->entry == CNI_ENTRY_NO_LIST || outcome->containerd.state == CONTAINERD_UNREAD ||
+	       outcome->containerd.state == CONTAINERD_UNWRITTEN;
+}
+
+/* One does not keep the other from being done. */
+static int put_outside(struct node *node, struct node_outcome *outcome, struct error *err)
+{
+	struct error second;
+
+	int first = put_entry(node, outcome, err);
+	int r = node_runtime_install(node, &outcome->containerd, first < 0 ? &second : err);
+	if (first < 0 && r < 0)
+		fprintf(stderr, "holdfast-node: %s\n", second.message);
+	return first < 0 ? first : r;
+}
+
 int node_install(struct node *node, struct node_outcome *ret, struct error *err)
 {
 	*ret = (struct node_outcome){ .entry = CNI_ENTRY_NO_LIST };
@@ -107,7 +125,7 @@ int node_install(struct node *node, struct node_outcome *ret, struct error *err)
 	r = r < 0 ? r : put_links(node, err);
 	r = r < 0 ? r : put_plugin(node, err);
 	r = r < 0 ? r : version_drop_others(node->prefix, err);
-	return r < 0 ? r : put_entry(node, ret, err);
+	return r < 0 ? r : put_outside(node, ret, err);
 }
 
 int node_rollback(struct node *node, struct node_outcome *ret, struct error *err)

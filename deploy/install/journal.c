@@ -15,7 +15,8 @@
 #define HEAD "sha256:"
 #define HEAD_BYTES (sizeof(HEAD) - 1 + LISTING_HASH_TEXT) /* with the end of the line */
 
-static const char *const kind_names[] = { [JOURNAL_DIRECTORY] = "directory", [JOURNAL_FILE] = "file", [JOURNAL_LISTS] = "lists" };
+static const char *const kind_names[] = { [JOURNAL_DIRECTORY] = "directory", [JOURNAL_FILE] = "file", [JOURNAL_LISTS] = "lists",
+					  [JOURNAL_RUNTIME] = "containerd" };
 static const struct json_limits limits = { .bytes = JOURNAL_BYTES_MAX, .depth = 4, .values = 10 * JOURNAL_ITEMS_MAX };
 
 static void clear_item(struct journal_item *item)

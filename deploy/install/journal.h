@@ -19,6 +19,7 @@ enum journal_kind {
 	JOURNAL_DIRECTORY, /* made by us */
 	JOURNAL_FILE,      /* a file or link that is ours now */
 	JOURNAL_LISTS,     /* a directory with CNI's lists, in which our entry may be */
+	JOURNAL_RUNTIME,   /* containerd was configured; where that keeps its own journal */
 };
 
 struct journal_item {

@@ -116,11 +116,29 @@ static void look_at_entry(struct checkup *checkup)
 	}
 }
 
+static void look_at_containerd(struct checkup *checkup)
+{
+	struct containerd_outcome outcome = { 0 };
+	struct error err;
+
+	if (!look_of(checkup)->node->settings.containerd)
+		checkup_ok(checkup, "it is somebody else's to configure (install.containerd.configure)");
+	else if (node_runtime_look(look_of(checkup)->node, &outcome, &err) < 0)
+		checkup_fail(checkup, INSTALL_CURE ", when that is put right", "%s", err.message);
+	else if (outcome.state == CONTAINERD_DONE)
+		checkup_ok(checkup, "%s", outcome.message);
+	else if (outcome.state == CONTAINERD_UNKNOWN)
+		checkup_warn(checkup, "start containerd, then " INSTALL_CURE, "%s", outcome.message);
+	else
+		checkup_fail(checkup, INSTALL_CURE ", for pods in VMs", "%s", outcome.message);
+}
+
 const struct checkup_row look_rows[] = {
 	{ "version", look_at_version, false },
 	{ "links", look_at_links, false },
 	{ "journal", look_at_journal, false },
 	{ "cni-plugin", look_at_plugin, false },
 	{ "cni-entry", look_at_entry, false },
+	{ "containerd", look_at_containerd, false },
 };
 const size_t look_rows_n = ELEMENTS_OF(look_rows);

@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "deploy/install/cni/entry.h"
+#include "deploy/install/containerd/life.h"
 #include "deploy/install/files/version.h"
 #include "deploy/install/journal.h"
 #include "deploy/install/settings.h"
@@ -51,11 +52,15 @@ struct node_outcome {
 	char before[LISTING_ID_MAX]; /* and what it was; "": none */
 	enum cni_entry entry;
 	char list[NAME_MAX + 1];
+	struct containerd_outcome containerd;
 };
 
+/* What is done, but not all that it needs: there is no list yet, or containerd does not run or has not read what is written. */
+bool node_waits(const struct node_outcome *outcome);
+
 /*
- * All steps, each of which is nothing if it was done before. After a power cut anywhere the next call goes on. What the CNI lists refuse is
- * said last, when all else is done. `ret` is filled also after an error, as far as it came.
+ * All steps, each of which is nothing if it was done before. After a power cut anywhere the next call goes on. What the CNI lists or
+ * containerd refuse is said last, when all else is done. `ret` is filled also after an error, as far as it came.
  */
 int node_install(struct node *node, struct node_outcome *ret, struct error *err) must_check;
 
@@ -63,6 +68,12 @@ int node_install(struct node *node, struct node_outcome *ret, struct error *err)
 int node_rollback(struct node *node, struct node_outcome *ret, struct error *err) must_check;
 
 enum node_policies { NODE_POLICIES_KEEP, NODE_POLICIES_STOP };
+
+/* The last step of installing and the first of the other way; `ret` says what is so. A node without a containerd that runs has to wait: 0. */
+int node_runtime_install(struct node *node, struct containerd_outcome *ret, struct error *err) must_check;
+int node_runtime_uninstall(struct node *node, struct error *err) must_check;
+/* Changes nothing. */
+int node_runtime_look(const struct node *node, struct containerd_outcome *ret, struct error *err) must_check;
 
 /* All of it away, what was there before back. After a power cut anywhere the next call goes on. */
 int node_uninstall(struct node *node, enum node_policies policies, struct error *err) must_check;

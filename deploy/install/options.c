@@ -95,6 +95,7 @@ int node_usage(const struct node_invocation *invocation, const char *usage)
 
 int node_fail(const struct error *err)
 {
+	fflush(stdout); /* what was done stands before what was not */
 	fprintf(stderr, "holdfast-node: %s\n", err->message);
 	return EXIT_FAILURE;
 }

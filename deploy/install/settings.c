@@ -20,6 +20,18 @@ static const struct config_row rows[] = {
 	  .help = "Directory of the CNI configuration lists. Default: that of k3s or microk8s where those are, else /etc/cni/net.d." },
 	{ "cniBinDir", CONFIG_PATH, AT(cni_plugins),
 	  .help = "Directory of the CNI plugins. Default: that of k3s or microk8s where those are, else /opt/cni/bin." },
+	{ "containerd.configure", CONFIG_BOOL, AT(containerd), "true",
+	  "Give containerd the handlers of the sandboxes. false: its configuration is left to somebody else, see holdfast-node "
+	  "containerd-config." },
+	{ "containerd.restart", CONFIG_BOOL, AT(containerd_restart), "true",
+	  "Restart containerd if it must read something new; pods keep running. false: a person does it, and pods in VMs have to wait." },
+	{ "containerd.defaultRuntime", CONFIG_BOOL, AT(default_runtime), "false",
+	  "Route also the pods that name no RuntimeClass, by sandbox.rules: for edged, which knows none." },
+	{ "containerd.layout", CONFIG_STRING, AT(containerd_layout),
+	  .help = "k3s, rke2, k0s, microk8s or plain. Default: what the node looks like." },
+	{ "containerd.config", CONFIG_PATH, AT(containerd_config), .help = "Its configuration. Default: the layout's." },
+	{ "containerd.restartCommand", CONFIG_STRING, AT(containerd_restart_command),
+	  .help = "For the node's /bin/sh. Default: by the node's service." },
 };
 
 const struct config_section node_settings_section = { "install", rows, ELEMENTS_OF(rows), sizeof(struct node_settings) };

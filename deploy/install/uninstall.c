@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * From the side that pods see to the side that nobody sees: the entry in the list before the plugin that it names, the links before what
+ * containerd first, for who must be asked may say no, and then nothing has changed. Then from the side that pods see to the side that nobody sees: the entry in the list before the plugin that it names, the links before what
  * they lead to, the journal last. Every step finds out by itself whether it was done, so the whole can be begun again anywhere.
  */
 #include <errno.h>
@@ -107,8 +107,9 @@ static int remove_journal(const struct node *node, struct error *err)
 
 int node_uninstall(struct node *node, enum node_policies policies, struct error *err)
 {
-	int r = remove_entries(node, err);
+	int r = node_runtime_uninstall(node, err);
 
+	r = r < 0 ? r : remove_entries(node, err);
 	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(err);
 	r = r < 0 ? r : shred(node, err);
 	r = r < 0 ? r : remove_state(node, err); /* the settings, which say where it is, go afterwards */

@@ -9,7 +9,7 @@ setup() {
 	PATH=$HOLDFAST_BUILD/bin:$PATH
 	mkdir -p "$HOST/etc/cni/net.d" "$HOST/opt/cni/bin"
 	cp "$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist" "$HOST/etc/cni/net.d/10-flannel.conflist"
-	echo 'sandbox: {}' >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	echo 'install: {containerd: {configure: false}}' >"$BATS_TEST_TMPDIR/holdfast.yaml"
 	tree one 1.0.0
 	tree two 2.0.0
 }

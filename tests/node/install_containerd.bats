@@ -275,6 +275,50 @@ from_container() {
 	is_as_before
 }
 
+# A small tree of Holdfast, and where it is to go.
+whole_node() {
+	mkdir -p "$T/net.d" "$T/tree/bin" "$T/tree/share"
+	cp "$BATS_TEST_DIRNAME/../golden/conflist/ptp.conflist" "$T/net.d/10-ptp.conflist"
+	cp "$BUILD/bin/holdfast" "$BUILD/bin/holdfast-node" "$T/tree/bin/"
+	echo 1.0.0 >"$T/tree/share/version"
+	cat >"$T/holdfast.yaml" <<-END
+	install:
+	  cniConfDir: $T/net.d
+	  cniBinDir: $T/cni
+	  containerd: {config: $NODE/containerd.toml, restartCommand: $NODE/restart}
+	END
+}
+
+# all_of_it COMMAND…: holdfast-node on the node, with an /opt of its own
+all_of_it() {
+	in_node sh -c 'mountpoint -q /opt || mount -t tmpfs none /opt'
+	in_node "$BUILD/bin/holdfast-node" "$1" --settings "$T/holdfast.yaml" "${@:2}"
+}
+
+@test "install does it as its last step, check sees it, uninstall undoes it first" {
+	whole_node
+	all_of_it install --from "$T/tree"
+	[[ $(handlers) == "holdfast-kata runc site untrusted" && $(restarts) == 1 ]]
+	all_of_it install --from "$T/tree" | grep -qx "containerd has Holdfast's handlers"
+	all_of_it check -o json | jq -e '.findings[] | select(.check == "containerd").level == "ok"'
+	all_of_it uninstall
+	is_as_before
+	[[ $(restarts) == 2 && $(ls -A "$T/cni") == "" ]]
+	in_node sh -c '[ ! -e /opt/holdfast ]'
+	cmp "$BATS_TEST_DIRNAME/../golden/conflist/ptp.conflist" "$T/net.d/10-ptp.conflist"
+}
+
+@test "what containerd does not start with is put back, said by install, and keeps nothing else from being installed" {
+	echo '$a garbage = [' >"$NODE/spoil"
+	whole_node
+	run -1 all_of_it install --from "$T/tree"
+	[[ $output == *"installed version 1.0.0-"*"containerd has its former configuration back"* ]]
+	grep -q '"holdfast"' "$T/net.d/10-ptp.conflist"
+	is_as_before
+	rm "$NODE/spoil"
+	all_of_it uninstall
+}
+
 @test "without a containerd that runs nothing is written, and it says so" {
 	containerd_end
 	run ! config --apply

@@ -66,15 +66,15 @@ static void test_a_version_and_its_settings_are_switched_together_there_and_back
 	assert_int_equal(outcome.entry, CNI_ENTRY_THERE);
 	expect_text("host/opt/holdfast/bin/holdfast", "2.0.0");
 	expect_text("host/opt/cni/bin/holdfast", "2.0.0");
-	expect_text("host/opt/holdfast/etc/holdfast.yaml", "sandbox: {records: /run/two}\n");
+	expect_text("host/opt/holdfast/etc/holdfast.yaml", "{sandbox: {records: /run/two}, install: {containerd: {configure: false}}}\n");
 	/* As a shim sees it that was started from the first one: its own directory, by /proc/self/exe. */
 	snprintf(path, sizeof(path), "host/opt/holdfast/versions/%s/etc/holdfast.yaml", first);
-	expect_text(path, "sandbox: {records: /run/one}\n");
+	expect_text(path, "{sandbox: {records: /run/one}, install: {containerd: {configure: false}}}\n");
 	act(WORLD_ROLLBACK, &outcome);
 	assert_string_equal(outcome.id, first);
 	expect_text("host/opt/holdfast/bin/holdfast", "1.0.0");
 	expect_text("host/opt/cni/bin/holdfast", "1.0.0");
-	expect_text("host/opt/holdfast/etc/holdfast.yaml", "sandbox: {records: /run/one}\n");
+	expect_text("host/opt/holdfast/etc/holdfast.yaml", "{sandbox: {records: /run/one}, install: {containerd: {configure: false}}}\n");
 	act(WORLD_ROLLBACK, &outcome);
 	expect_text("host/opt/holdfast/bin/holdfast", "2.0.0");
 }

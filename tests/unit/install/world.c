@@ -84,8 +84,8 @@ void world_begin(bool by_hand)
 	world_write("host" WORLD_LIST, list, 0600);
 	make_tree("v1", "1.0.0");
 	make_tree("v2", "2.0.0");
-	world_write("settings-1.yaml", "sandbox: {records: /run/one}\n", 0644);
-	world_write("settings-2.yaml", "sandbox: {records: /run/two}\n", 0644);
+	world_write("settings-1.yaml", "{sandbox: {records: /run/one}, install: {containerd: {configure: false}}}\n", 0644);
+	world_write("settings-2.yaml", "{sandbox: {records: /run/two}, install: {containerd: {configure: false}}}\n", 0644);
 	if (!by_hand)
 		return;
 	world_make("host/opt/holdfast/bin");
