@@ -169,7 +169,7 @@ int command_ask_unreachable(const char *socket, const struct error *err)
 	}
 	fprintf(stderr,
 		"holdfast-net: the agent does not answer on %s: %s\n"
-		"Is it running on this node?  kubectl -n holdfast get pods -o wide\n"
+		"Is it running on this node?  kubectl -n holdfast-system get pods -o wide\n"
 		"%s",
 		socket, err->message,
 		err->code == EACCES ? "The socket is root's: run this as root.\n" : "The rules it applied last stay in the kernel.\n");

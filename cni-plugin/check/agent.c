@@ -120,7 +120,7 @@ void check_agent(struct checkup *checkup)
 	struct error err;
 
 	if (client_ask(socket, fields, TIMEOUT_MS, &output, &exit_code, &err) < 0)
-		checkup_warn(checkup, "start it: kubectl -n holdfast get pods -o wide, or holdfast-net agent",
+		checkup_warn(checkup, "start it: kubectl -n holdfast-system get pods -o wide, or holdfast-net agent",
 			     "the agent does not answer on %s (%s): no new pod starts, the last rules stay", socket, err.message);
 	else if (exit_code != 0 || !strstr(buf_text(&output), "\"ready\":true"))
 		checkup_warn(checkup, "holdfast-net status", "the agent answers that it is not ready");

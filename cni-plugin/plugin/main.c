@@ -81,7 +81,7 @@ static int without_agent(enum cni_verb verb, const char *socket, struct slice in
 	else
 		error_set(&err, EAGAIN,
 			  "the Holdfast agent does not answer on %s (%s): is the holdfast-net pod running on this node? kubectl -n "
-			  "holdfast get pods%s",
+			  "holdfast-system get pods%s",
 			  socket, why->message, consequence);
 	if (verb == CNI_DEL) {
 		fprintf(stderr, "holdfast: %s; it will notice by itself that the pod is gone\n", err.message);

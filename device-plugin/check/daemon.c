@@ -32,7 +32,7 @@ void check_daemon(struct checkup *checkup)
 	bool is_ready = false;
 
 	if (!options->status) {
-		checkup_warn(checkup, "start it: kubectl -n holdfast get pods -o wide, or holdfast-tpm serve", "%s", options->away.message);
+		checkup_warn(checkup, "start it: kubectl -n holdfast-system get pods -o wide, or holdfast-tpm serve", "%s", options->away.message);
 		return;
 	}
 	if (json_member(&root, "ready", &ready) && json_expect_bool(&ready, &is_ready, &ignored) == 0 && is_ready) {

@@ -41,7 +41,7 @@ static int try_socket(const char *socket, struct error *err)
 	case ECONNREFUSED:
 		return error_set(
 			err, code,
-			"no daemon answers on %s: is `holdfast-tpm serve` running on this node? kubectl -n holdfast get pods -o wide",
+			"no daemon answers on %s: is `holdfast-tpm serve` running on this node? kubectl -n holdfast-system get pods -o wide",
 			socket);
 	case EACCES:
 	case EPERM:

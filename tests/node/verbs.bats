@@ -175,7 +175,7 @@ deletes_behind() {
 	run direct STATUS <<<"$(bare 1.1.0)"
 	((status != 0))
 	[[ $(jq .code <<<"$output") == 50 ]]
-	[[ $output == *"kubectl -n holdfast get pods"* ]]
+	[[ $output == *"kubectl -n holdfast-system get pods"* ]]
 	run cni status ptp shop/web
 	((status != 0))
 }
