@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/cleanup.h"
 #include "common/base/file.h"
 
 #define BYTES_MAX 256
@@ -31,6 +32,19 @@ struct kept kept_read(const char *path)
 	return kept;
 }
 
+static int make_directory_of(const char *path, struct error *err)
+{
+	_cleanup_free_ char *directory = strdup(path);
+	char *slash = directory ? strrchr(directory, '/') : NULL;
+
+	if (!directory)
+		return error_nomem(err);
+	if (!slash || slash == directory)
+		return 0;
+	*slash = 0;
+	return file_make_directory(directory, 0755, err);
+}
+
 int kept_write(const char *path, const struct kept *kept, struct error *err)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(BYTES_MAX);
@@ -41,5 +55,6 @@ int kept_write(const char *path, const struct kept *kept, struct error *err)
 			buf_printf(&text, " %s", part_rows[i].name);
 	}
 	buf_byte(&text, '\n');
-	return file_write_atomic(path, buf_view(&text), 0600, err);
+	int r = make_directory_of(path, err);
+	return r < 0 ? r : file_write_atomic(path, buf_view(&text), 0600, err);
 }
