@@ -91,7 +91,7 @@ static void print_entry(const struct node_outcome *outcome, const char *lists)
 		printf("put the entry into %s/%s\n", lists, outcome->list);
 		return;
 	case CNI_ENTRY_NO_LIST:
-		printf("there is no CNI configuration in %s yet: run `holdfast-node install` again when there is\n", lists);
+		printf("there is no CNI configuration in %s yet: `holdfast-node install` again when there is, or `holdfast-node watch`\n", lists);
 		return;
 	}
 }

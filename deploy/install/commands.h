@@ -10,6 +10,7 @@ int command_rollback(int argc, char **argv);
 int command_uninstall(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_watch(int argc, char **argv);
 int command_containerd_config(int argc, char **argv);
 /* readiness/ */
 int command_self_test(int argc, char **argv);
@@ -19,6 +20,7 @@ int command_readiness(int argc, char **argv);
 struct node_invocation {
 	struct node_options options;
 	enum node_policies policies;
+	char *readiness; /* a list of parts; NULL: none */
 	bool json, print_config, help, bad;
 };
 
@@ -28,7 +30,7 @@ struct node_invocation {
 
 /*
  * `taken`: the letters of the options that this command has besides --root, --settings and --help: "f" --from, "w" --wait, "o" --output,
- * "p" --policies, "P" --print-config.
+ * "p" --policies, "P" --print-config, "r" --readiness.
  */
 struct node_invocation node_parse(int argc, char **argv, const char *taken);
 

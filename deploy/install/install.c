@@ -124,8 +124,37 @@ int node_install(struct node *node, struct node_outcome *ret, struct error *err)
 	r = r < 0 ? r : version_switch(node->prefix, ret->id, err);
 	r = r < 0 ? r : put_links(node, err);
 	r = r < 0 ? r : put_plugin(node, err);
+	ret->placed = r == 0;
 	r = r < 0 ? r : version_drop_others(node->prefix, err);
 	return r < 0 ? r : put_outside(node, ret, err);
+}
+
+int node_keep(struct node *node, const char *own, struct node_outcome *ret, struct error *err)
+{
+	const struct slice text = buf_view(&node->text);
+	char now[LISTING_ID_MAX];
+	int r = 0;
+
+	version_read(node->prefix, "current", now);
+	if (!*now || version_check(node->prefix, now, false, NULL) < 0)
+		return node_install(node, ret, err);
+	*ret = (struct node_outcome){ .entry = CNI_ENTRY_NO_LIST };
+	memcpy(ret->id, now, sizeof(now));
+	memcpy(ret->before, now, sizeof(now));
+	if (strcmp(now, own) == 0 && node->options->settings)
+		r = version_put_settings(node->prefix, now, &text, err);
+	r = r < 0 ? r : put_links(node, err);
+	r = r < 0 ? r : put_plugin(node, err);
+	ret->placed = r == 0;
+	return r < 0 ? r : put_outside(node, ret, err);
+}
+
+int node_keep_entry(struct node *node, struct node_outcome *ret, struct error *err)
+{
+	*ret = (struct node_outcome){ .entry = CNI_ENTRY_NO_LIST };
+	version_read(node->prefix, "current", ret->id);
+	memcpy(ret->before, ret->id, sizeof(ret->id));
+	return put_entry(node, ret, err);
 }
 
 int node_rollback(struct node *node, struct node_outcome *ret, struct error *err)

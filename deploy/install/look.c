@@ -107,7 +107,7 @@ static void look_at_entry(struct checkup *checkup)
 		checkup_ok(checkup, "%s%s/%s has the entry", checkup->root, lists, name);
 		return;
 	case CNI_ENTRY_PUT:
-		checkup_fail(checkup, INSTALL_CURE, "%s%s/%s lacks the entry: pods start without policies", checkup->root, lists, name);
+		checkup_fail(checkup, INSTALL_CURE "; holdfast-node watch does it by itself", "%s%s/%s lacks the entry: pods start without policies", checkup->root, lists, name);
 		return;
 	case CNI_ENTRY_NO_LIST:
 		checkup_warn(checkup, "install the cluster's main CNI plugin; install.cniConfDir, if it is elsewhere",

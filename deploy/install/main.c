@@ -8,6 +8,7 @@ static const struct program_command commands[] = {
 	{ "status", "the version on the node, and how each piece of it stands", command_status },
 	{ "check", "compare every byte with what was installed: what is wrong, and the cure", command_check },
 	{ "rollback", "switch to the version before", command_rollback },
+	{ "watch", "install, and see to it that it stays so: the container of the DaemonSet", command_watch },
 	{ "uninstall", "take all of it away, and put back what was there before", command_uninstall },
 	{ "containerd-config", "what containerd's configuration lacks for Holdfast's sandboxes: show, write, check or remove it",
 	  command_containerd_config },

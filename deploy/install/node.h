@@ -48,6 +48,7 @@ void node_close(struct node *node);
 int node_open_locked(const struct node_options *options, const char *who, bool make, struct node *ret, struct error *err) must_check;
 
 struct node_outcome {
+	bool placed;                  /* the version is the current one, with its links and the CNI plugin */
 	char id[LISTING_ID_MAX];     /* the current version */
 	char before[LISTING_ID_MAX]; /* and what it was; "": none */
 	enum cni_entry entry;
@@ -63,6 +64,14 @@ bool node_waits(const struct node_outcome *outcome);
  * containerd refuse is said last, when all else is done. `ret` is filled also after an error, as far as it came.
  */
 int node_install(struct node *node, struct node_outcome *ret, struct error *err) must_check;
+
+/*
+ * For a process that watches over what node_install has done: puts back what is missing, and the settings if they have changed. A version that
+ * is whole stays, also if it is not `own` but one to which a person has gone back; then its settings stay too.
+ */
+int node_keep(struct node *node, const char *own, struct node_outcome *ret, struct error *err) must_check;
+/* The entry alone: the list has been rewritten. */
+int node_keep_entry(struct node *node, struct node_outcome *ret, struct error *err) must_check;
 
 /* The previous version, with its settings. ENOENT: none. */
 int node_rollback(struct node *node, struct node_outcome *ret, struct error *err) must_check;

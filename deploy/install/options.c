@@ -61,6 +61,8 @@ static void take(struct node_invocation *invocation, int c, const char *taken)
 		invocation->bad |= !program_take_format("holdfast-node", optarg, &invocation->json);
 	else if (c == 'p')
 		take_policies(invocation, optarg);
+	else if (c == 'r')
+		invocation->readiness = optarg;
 	else if (c == 'P')
 		invocation->print_config = true;
 }
@@ -74,6 +76,7 @@ struct node_invocation node_parse(int argc, char **argv, const char *taken)
 		{ "wait", required_argument, NULL, 'w' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "policies", required_argument, NULL, 'p' },
+		{ "readiness", required_argument, NULL, 'r' },
 		{ "print-config", no_argument, NULL, 'P' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },

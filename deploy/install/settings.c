@@ -20,6 +20,11 @@ static const struct config_row rows[] = {
 	  .help = "Directory of the CNI configuration lists. Default: that of k3s or microk8s where those are, else /etc/cni/net.d." },
 	{ "cniBinDir", CONFIG_PATH, AT(cni_plugins),
 	  .help = "Directory of the CNI plugins. Default: that of k3s or microk8s where those are, else /opt/cni/bin." },
+	{ "watchInterval", CONFIG_DURATION, AT(watch_interval_ms), "30s",
+	  "How often `holdfast-node watch` looks at all of it; a CNI list that is rewritten it sees at once.", .minimum = 1000,
+	  .maximum = 3600 * 1000 },
+	{ "healthAddress", CONFIG_STRING, AT(health_address), "127.0.0.1:9472",
+	  "Where `holdfast-node watch` answers on /healthz and /readyz; off: nowhere." },
 	{ "containerd.configure", CONFIG_BOOL, AT(containerd), "true",
 	  "Give containerd the handlers of the sandboxes. false: its configuration is left to somebody else, see holdfast-node "
 	  "containerd-config." },

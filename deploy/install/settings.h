@@ -8,6 +8,8 @@
 struct node_settings {
 	const char *state_directory;         /* on the node */
 	const char *cni_lists, *cni_plugins; /* on the node */
+	uint64_t watch_interval_ms;
+	const char *health_address;
 	bool containerd, containerd_restart, default_runtime;
 	const char *containerd_layout, *containerd_config, *containerd_restart_command; /* NULL: found out */
 	struct config *config;               /* owns the texts */

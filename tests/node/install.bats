@@ -162,3 +162,103 @@ snapshot() { (cd "$HOST" && find . -printf '%P %m %l\n' | sort && find . -type f
 	run -2 node install --wait soon
 	[[ ${lines[0]} == *--wait* ]]
 }
+
+# ── watch ──
+
+# until_true SECONDS COMMAND…
+until_true() {
+	local end=$((SECONDS + $1))
+	until "${@:2}" >/dev/null 2>&1; do
+		((SECONDS < end)) || { echo "not within $1 s: ${*:2}"; cat "$BATS_TEST_TMPDIR/log"; return 1; }
+		sleep 0.02
+	done
+}
+
+# watch TREE: returns when it answers
+watch() {
+	holdfast-node watch --root "$HOST" --from "$BATS_TEST_TMPDIR/$1" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	WATCH=$!
+	until_true 20 grep -q ' port=' "$BATS_TEST_TMPDIR/log"
+	PORT=$(sed -n 's/.* port=//p' "$BATS_TEST_TMPDIR/log")
+}
+
+teardown() {
+	[[ ${WATCH:-} ]] || return 0
+	kill "$WATCH"
+	wait "$WATCH" || true
+}
+
+ready() { curl -fsS "http://127.0.0.1:$PORT/readyz"; }
+why_not() { [[ $(curl -sS "http://127.0.0.1:$PORT/readyz") == *"$1"* ]]; }
+has_entry() { grep -q '"holdfast"' "$LIST"; }
+is_version() { node status -o json | jq -e --arg version "$1-" '.version | startswith($version)'; }
+
+watch_settings() {
+	LIST=$HOST/etc/cni/net.d/10-flannel.conflist
+	echo 'install: {healthAddress: "127.0.0.1:0", watchInterval: 1s, containerd: {configure: false}}' >"$BATS_TEST_TMPDIR/holdfast.yaml"
+}
+
+@test "watch installs, puts the entry back when the list is rewritten, in place or by rename, and ends with 0" {
+	local i flannel=$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist
+	watch_settings
+	sed -i 's/1s/1h/' "$BATS_TEST_TMPDIR/holdfast.yaml"
+	watch one
+	until_true 20 ready
+	node check
+	for i in 1 2 3; do
+		cat "$flannel" >"$LIST"
+		until_true 10 has_entry
+		cp "$flannel" "$LIST.new" && mv "$LIST.new" "$LIST"
+		until_true 10 has_entry
+	done
+	cmp "$LIST" "$flannel.expected"
+	curl -fsS "http://127.0.0.1:$PORT/healthz"
+	echo "# $(awk '/VmHWM/ { print $2 }' "/proc/$WATCH/status") KiB at the most" >&3
+	kill "$WATCH"
+	wait "$WATCH"
+	unset WATCH
+}
+
+@test "watch waits for the main plugin's list, says so, and takes the one that comes first by name" {
+	watch_settings
+	rm -r "$HOST/etc/cni"
+	watch one
+	until_true 20 why_not 'there is no CNI configuration yet'
+	mkdir -p "$HOST/etc/cni/net.d"
+	cp "$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist" "$LIST"
+	until_true 20 ready
+	has_entry
+	LIST=$HOST/etc/cni/net.d/05-calico.conflist
+	cp "$BATS_TEST_DIRNAME/../golden/conflist/calico.conflist" "$LIST"
+	until_true 10 has_entry
+}
+
+@test "watch puts back what is gone, and new settings; a version to which a person has gone back stays" {
+	watch_settings
+	install one
+	watch two
+	until_true 20 ready
+	rm "$HOST/opt/cni/bin/holdfast" "$HOST/opt/holdfast/share"
+	until_true 20 node check
+	sed -i '1i sandbox: {records: /run/other}' "$BATS_TEST_TMPDIR/holdfast.yaml"
+	until_true 20 cmp "$BATS_TEST_TMPDIR/holdfast.yaml" "$HOST/opt/holdfast/etc/holdfast.yaml"
+	node rollback
+	rm "$HOST/opt/cni/bin/holdfast"
+	until_true 20 node check
+	is_version 1.0.0
+	rm -r "$HOST/opt/holdfast" "$HOST/opt/cni"
+	until_true 20 node check
+	is_version 2.0.0
+}
+
+@test "watch does not obey settings that no pod could start with, says so, and goes on with those that it has" {
+	watch_settings
+	watch one
+	until_true 20 ready
+	cp "$BATS_TEST_TMPDIR/holdfast.yaml" "$BATS_TEST_TMPDIR/good.yaml"
+	echo 'sandbox: {rools: []}' >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	until_true 20 why_not rools
+	cmp "$BATS_TEST_TMPDIR/good.yaml" "$HOST/opt/holdfast/etc/holdfast.yaml"
+	cp "$BATS_TEST_TMPDIR/good.yaml" "$BATS_TEST_TMPDIR/holdfast.yaml"
+	until_true 20 ready
+}

@@ -117,7 +117,7 @@ static int keep_settings(const char *prefix, const char *path, struct error *err
 	return has_content(path, buf_view(&text)) ? 0 : host_put(path, buf_view(&text), 0644, err);
 }
 
-static int put_settings(const char *prefix, const char *id, const struct slice *settings, struct error *err)
+int version_put_settings(const char *prefix, const char *id, const struct slice *settings, struct error *err)
 {
 	char path[PATH_MAX];
 
@@ -158,7 +158,7 @@ static int make(struct put *put, const struct slice *settings, struct error *err
 	r = r < 0 ? r : put_directory(new, 0755, err);
 	r = r < 0 ? r : put_entries(put, err);
 	r = r < 0 ? r : put_manifest(put, err);
-	r = r < 0 ? r : put_settings(put->prefix, NEW, settings, err);
+	r = r < 0 ? r : version_put_settings(put->prefix, NEW, settings, err);
 	r = r < 0 ? r : give_name(put, err);
 	if (r < 0 && host_remove_tree(new, NULL) < 0)
 		error_wrap(err, "%s is left, and needs to be removed", new);
@@ -170,7 +170,7 @@ int version_put(const char *prefix, const struct version_source *source, const s
 	struct put put = { .prefix = prefix, .source = source };
 
 	if (version_check(prefix, source->id, true, NULL) == 0)
-		return put_settings(prefix, source->id, settings, err);
+		return version_put_settings(prefix, source->id, settings, err);
 	version_read(prefix, "current", put.old_id);
 	if (*put.old_id && version_load(prefix, put.old_id, &put.old, NULL) < 0)
 		put.old = (struct listing){ 0 };

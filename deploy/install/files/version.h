@@ -41,6 +41,9 @@ void version_read(const char *prefix, const char *link, char ret[static LISTING_
  */
 int version_put(const char *prefix, const struct version_source *source, const struct slice *settings, struct error *err) must_check;
 
+/* Its settings alone, in one step; nothing if they are the same. */
+int version_put_settings(const char *prefix, const char *id, const struct slice *settings, struct error *err) must_check;
+
 /* Whether all of version `id` is there; `deep`: every byte. */
 int version_check(const char *prefix, const char *id, bool deep, struct error *err) must_check;
 
