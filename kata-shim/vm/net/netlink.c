@@ -43,6 +43,8 @@ static const char *words_of(const struct nlmsghdr *message)
 
 	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
 		return NULL;
+	if (!(message->nlmsg_flags & NLM_F_CAPPED) && body->msg.nlmsg_len < sizeof(body->msg))
+		return NULL;
 	if (!(message->nlmsg_flags & NLM_F_CAPPED))
 		before += body->msg.nlmsg_len - sizeof(body->msg);
 	if (before > mnl_nlmsg_get_payload_len(message))
