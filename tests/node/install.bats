@@ -75,6 +75,26 @@ snapshot() { (cd "$HOST" && find . -printf '%P %m %l\n' | sort && find . -type f
 	kill $pid
 }
 
+# decided: what the shim of that path would do with a pod
+decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//p'; }
+
+@test "a shim has the settings of its own version, also while the other one takes its place" {
+	local old shim=$HOST/opt/holdfast/bin/containerd-shim-holdfast-v2
+	mkdir "$BATS_TEST_TMPDIR/bundle"
+	echo '{"annotations": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "5f3a"}}' >"$BATS_TEST_TMPDIR/bundle/config.json"
+	cp "$HOLDFAST_BUILD/bin/containerd-shim-holdfast-v2" "$BATS_TEST_TMPDIR/one/bin/"
+	cp "$HOLDFAST_BUILD/bin/containerd-shim-holdfast-v2" "$BATS_TEST_TMPDIR/two/bin/"
+	echo '{install: {containerd: {configure: false}}, sandbox: {rules: [{name: first, handler: holdfast, backend: vm}]}}' >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	install one
+	old=$(readlink -f "$shim")
+	[[ $(decided "$shim") == *'"first"'* ]]
+	sed -i 's/first/second/' "$BATS_TEST_TMPDIR/holdfast.yaml"
+	install two
+	[[ $(decided "$shim") == *'"second"'* && $(decided "$old") == *'"first"'* ]]
+	node rollback
+	[[ $(decided "$shim") == *'"first"'* ]]
+}
+
 @test "a full disk is said, and nothing of the new version is left" {
 	mkdir "$BATS_TEST_TMPDIR/disk"
 	run -0 unshare -m bash -e -c '
