@@ -126,12 +126,12 @@ int command_self_test(int argc, char **argv)
 	struct checkup_row rows[PARTS];
 	size_t n = 0;
 
+	checkup_init(&checkup);
 	if (invocation.help || invocation.bad) {
 		fputs(usage, invocation.bad ? stderr : stdout);
 		return invocation.bad ? CHECKUP_EXIT_UNKNOWN : EXIT_SUCCESS;
 	}
 	test_all(&run);
-	checkup_init(&checkup);
 	checkup.options = &run;
 	for (int i = 0; i < PARTS; i++) {
 		if (invocation.wanted[i])
