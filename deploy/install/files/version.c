@@ -81,7 +81,7 @@ void version_read(const char *prefix, const char *link, char ret[static LISTING_
 		return;
 	target[n] = 0;
 	if (strncmp(target, below, strlen(below)) == 0 && !strchr(target + strlen(below), '/'))
-		snprintf(ret, LISTING_ID_MAX, "%s", target + strlen(below));
+		memcpy(ret, target + strlen(below), (size_t)n + 1 - strlen(below)); /* it fits: target has no more room than that */
 }
 
 int version_load(const char *prefix, const char *id, struct listing *ret, struct error *err)
