@@ -72,12 +72,12 @@ int version_path(const char *prefix, const char *id, const char *below, char ret
 void version_read(const char *prefix, const char *link, char ret[static LISTING_ID_MAX])
 {
 	static const char below[] = "versions/";
-	char path[PATH_MAX], target[sizeof(below) + LISTING_ID_MAX];
+	char path[PATH_MAX], target[sizeof(below) - 1 + LISTING_ID_MAX];
 
 	*ret = 0;
 	snprintf(path, sizeof(path), "%s/%s", prefix, link);
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0 || n >= (ssize_t)sizeof(target) - 1)
+	ssize_t n = readlink(path, target, sizeof(target));
+	if (n < 0 || n == (ssize_t)sizeof(target))
 		return;
 	target[n] = 0;
 	if (strncmp(target, below, strlen(below)) == 0 && !strchr(target + strlen(below), '/'))
