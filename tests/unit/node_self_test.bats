@@ -57,9 +57,9 @@ self_test() { holdfast-node self-test --programs "$BATS_TEST_TMPDIR" "$@"; }
 	mkdir -p node/{opt/holdfast/bin,bin,lib,lib64,usr,proc}
 	mv containerd-shim-holdfast-v2 node/opt/holdfast/bin
 	touch node/here
-	program node/opt/holdfast/bin/containerd-shim-holdfast-v2 <<<'[[ -e /here && ! -e /proc/1 ]] && unshare -U true &&
+	program node/opt/holdfast/bin/containerd-shim-holdfast-v2 <<<'[[ -e /here && $(</proc/$$/comm) == containerd-shim* ]] && unshare -U true &&
 		echo "{\"findings\":[{\"check\":\"x\",\"level\":\"ok\",\"cause\":\"in there\",\"cure\":\"\"}]}"'
-	unshare -m bash -c '
+	unshare -m -p -f bash -c '
 		mount --bind node node && cd "$PWD" && for d in bin lib lib64 usr; do mount --rbind "/$d" "node/$d"; done
 		exec "$0" self-test --programs "$PWD" --root "$PWD/node" -o json' "$(command -v holdfast-node)" >said || true
 	jq -re '.findings | map(.cause) | join("|")' said | grep -E '^seen by .*holdfast-net self-test -o json\|in there\|seen by'

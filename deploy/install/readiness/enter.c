@@ -21,5 +21,7 @@ int enter_root(const char *root, struct error *err)
 		return error_errno(err, errno, "cannot make %s the root (it must be a mount)", root);
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return error_errno(err, errno, "cannot leave the old root");
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return error_errno(err, errno, "cannot mount /proc");
 	return 0;
 }

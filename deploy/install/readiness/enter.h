@@ -5,7 +5,8 @@
 #include "common/base/error.h"
 
 /*
- * This process, and what it becomes, has the directory as its root, in a mount namespace of its own: what is mounted there is the node's.
+ * This process, and what it becomes, has the directory as its root, in a mount namespace of its own: what is mounted there is the node's,
+ * but for /proc, which shows processes by the numbers that they have here: by the node's, our children would be somebody else.
  * Not by chroot, in which no user namespace can be made, as a VM needs one (clone(2), EPERM). Needs CAP_SYS_ADMIN; `root` is a mount, as a
  * volume of a pod is.
  */
