@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * 17 MB of kernel and initrd are hashed in 15 ms by a CPU with instructions for it, in 100 ms by another: too much for each start of a pod,
- * and always the same answer. So the answer is kept for as long as the node runs, in a file below /run that is root's alone: device, inode,
- * size, times of modification and change, hash; a line for each file. Then it takes 0.04 ms.
+ * 17 MB of kernel and initrd are hashed in 67 ms of CPU time (docs/benchmarks.md): too much for each start of a pod, and always the same
+ * answer. So the answer is kept for as long as the node runs, in a file below /run that is root's alone: device, inode, size, times of
+ * modification and change, hash; a line for each file. Then it takes 0.04 ms.
  *
  * Why that is as safe as reading again: the hash guards against what happens by itself or by mistake, a broken disk at installation, a mix
  * of two versions, an edited file. All of those change the file's ctime, which nobody can set. Who can write to the file without changing
