@@ -54,18 +54,57 @@ static const cJSON *member(const cJSON *object, const char *key)
 	return object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
 }
 
-static struct container read_container(const cJSON *pod, const char *name)
+static struct container read_status(const char *name, const cJSON *status)
 {
-	const cJSON *status = find_by(member(member(pod, "status"), "containerStatuses"), "name", name);
 	const cJSON *state = member(status, "state");
 	const cJSON *waiting = member(state, "waiting");
 
 	return (struct container){
-		.there = find_by(member(member(pod, "spec"), "containers"), "name", name),
+		.name = name,
 		.running = member(state, "running"),
 		.reason = waiting ? TEXT_AT(waiting, "reason") : TEXT_AT(state, "terminated", "reason"),
 		.message = waiting ? TEXT_AT(waiting, "message") : TEXT_AT(state, "terminated", "message"),
 	};
+}
+
+static struct container read_container(const cJSON *pod, const char *name)
+{
+	const cJSON *spec = find_by(member(member(pod, "spec"), "containers"), "name", name);
+
+	return read_status(TEXT_AT(spec, "name"), find_by(member(member(pod, "status"), "containerStatuses"), "name", name));
+}
+
+/* One that has ended well, that is at it, or that has not begun is no reason for anything. */
+static struct container read_init(const cJSON *pod)
+{
+	const cJSON *status;
+
+	cJSON_ArrayForEach(status, member(member(pod, "status"), "initContainerStatuses")) {
+		struct container init = read_status(TEXT_AT(status, "name"), status);
+		if (init.name && init.reason && !is(init.reason, "Completed") && !is(init.reason, "PodInitializing"))
+			return init;
+	}
+	return (struct container){ 0 };
+}
+
+/* The value of an option in a container's command or arguments: "--root", "/host". */
+static const char *read_option(const cJSON *container, const char *list, const char *option)
+{
+	const cJSON *word;
+
+	cJSON_ArrayForEach(word, member(container, list)) {
+		if (is(cJSON_GetStringValue(word), option) && word->next)
+			return cJSON_GetStringValue(word->next);
+	}
+	return NULL;
+}
+
+static const char *read_watch_option(const cJSON *pod, const char *option)
+{
+	const cJSON *watch = find_by(member(member(pod, "spec"), "containers"), "name", part_names[PART_WATCH]);
+	const char *value = read_option(watch, "command", option);
+
+	return value ? value : read_option(watch, "args", option);
 }
 
 static void read_pod(const cJSON *item, struct holdfast_pod *ret)
@@ -76,6 +115,9 @@ static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 		.name = name ? name : "",
 		.node = TEXT_AT(item, "spec", "nodeName"),
 		.leaving = member(member(item, "metadata"), "deletionTimestamp"),
+		.init = read_init(item),
+		.node_root = read_watch_option(item, "--root"),
+		.node_config = read_watch_option(item, "--settings"),
 	};
 	for (int i = 0; i < PARTS; i++)
 		ret->parts[i] = read_container(item, part_names[i]);

@@ -11,7 +11,7 @@
 enum part { PART_NET, PART_TPM, PART_WATCH, PARTS };
 
 struct container {
-	bool there;
+	const char *name; /* NULL: it is not there */
 	bool running;
 	const char *reason, *message; /* why it is not running, as kubelet says: "ImagePullBackOff"; may be NULL */
 };
@@ -20,6 +20,8 @@ struct holdfast_pod {
 	const char *name, *node; /* node NULL: on none yet */
 	bool leaving;
 	struct container parts[PARTS];
+	struct container init;               /* the init container that has not ended well, if there is one: the others wait for it */
+	const char *node_root, *node_config; /* --root and --settings of holdfast-node in the container watch; may be NULL */
 };
 
 struct node {

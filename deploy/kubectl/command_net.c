@@ -12,9 +12,9 @@
 #include "common/kube/syntax.h"
 #include "deploy/kubectl/commands.h"
 #include "deploy/kubectl/net_ask.h"
+#include "deploy/kubectl/net_where.h"
 
 #define INPUT_MAX (1024 * 1024) /* what the agent takes */
-#define POD_MAX (2 * 1024 * 1024)
 
 static const char explain_usage[] =
 	"usage: kubectl holdfast explain --from POD|--from-ip ADDRESS --to POD|--to-ip ADDRESS|--to-service SERVICE\n"
@@ -88,7 +88,7 @@ struct request {
 	struct words words;      /* for holdfast-net */
 	struct buf manifests;    /* its standard input */
 	const char *node;        /* --node */
-	char pod[320];           /* NAMESPACE/NAME of the first that was named, or "" */
+	char pod[NET_POD_MAX];   /* NAMESPACE/NAME of the first that was named, or "" */
 	bool all, json, follow, help;
 };
 
@@ -186,64 +186,18 @@ static int parse(int argc, char **argv, struct request *request, struct error *e
 	return r < 0 ? r : buf_check(&request->manifests, "all manifests together", err);
 }
 
-/* ── Which node ── */
-
-static int read_node_of_pod(const struct child *child, const char *pod, char *ret, size_t size, struct error *err)
-{
-	_cleanup_(json_freep) cJSON *tree = NULL;
-
-	int r = json_parse(buf_view(&child->out), &json_limits_object, &tree, err);
-	if (r < 0)
-		return r;
-	const char *node = cJSON_GetStringValue(
-		cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tree, "spec"), "nodeName"));
-	if (!node)
-		return error_set(err, EAGAIN, "is on no node yet: kubectl describe pod says why");
-	snprintf(ret, size, "%s", node);
-	return 0;
-}
-
-static int find_node_of_pod(const struct request *request, char *ret, size_t size, struct error *err)
-{
-	const int n = (int)strcspn(request->pod, "/");
-	struct child child = CHILD(POD_MAX);
-
-	kubectl_begin_get(&request->kubectl, &child.words, (const char *const[]){ "pod", request->pod + n + 1, NULL });
-	words_addf(&child.words, "--namespace=%.*s", n, request->pod);
-	int r = children_run(&child, 1, request->kubectl.timeout_ms, err);
-	r = r < 0 ? r : kubectl_check(&request->kubectl, &child, false, err);
-	r = r < 0 ? r : read_node_of_pod(&child, request->pod, ret, size, err);
-	child_clear(&child);
-	return r < 0 ? error_wrap(err, "pod %.320s", request->pod) : 0;
-}
-
-/* What every node knows is asked of one whose agent runs. */
-static int find_any(const struct cluster *cluster, const struct holdfast_pod **ret, struct error *err)
-{
-	for (size_t i = 0; i < cluster->n_pods; i++) {
-		const struct holdfast_pod *pod = &cluster->pods[i];
-		if (pod->node && !pod->leaving && pod->parts[PART_NET].running) {
-			*ret = pod;
-			return 0;
-		}
-	}
-	return error_set(err, ENOENT, "holdfast-net runs on no node: kubectl holdfast status says why");
-}
-
 static int find_pod(const struct request *request, const struct cluster *cluster, const struct holdfast_pod **ret, struct error *err)
 {
-	char node[256] = "";
-	int r = 0;
+	char node[NET_NODE_MAX];
 
 	if (request->node)
-		snprintf(node, sizeof(node), "%s", request->node);
-	else if (*request->pod)
-		r = find_node_of_pod(request, node, sizeof(node), err);
-	else if (!request->kubectl.namespace && (request->all || request->command->where == AT_ONE))
-		r = error_set(err, EINVAL, "say of which namespace (-n) or of the pods of which node (--node)");
-	if (r < 0)
-		return r;
-	return *node ? cluster_find_pod(cluster, &request->kubectl, node, ret, err) : find_any(cluster, ret, err);
+		return cluster_find_pod(cluster, &request->kubectl, request->node, ret, err);
+	if (!*request->pod && !request->kubectl.namespace && (request->all || request->command->where == AT_ONE))
+		return error_set(err, EINVAL, "say of which namespace (-n) or of the pods of which node (--node)");
+	if (!*request->pod)
+		return net_find_any(cluster, ret, err);
+	int r = net_find_node_of_pod(&request->kubectl, request->pod, node, err);
+	return r < 0 ? r : cluster_find_pod(cluster, &request->kubectl, node, ret, err);
 }
 
 static int ask(const struct request *request, const struct cluster *cluster, struct error *err)

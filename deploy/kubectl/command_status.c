@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/array.h"
 #include "deploy/kubectl/commands.h"
 #include "deploy/kubectl/row.h"
 
@@ -69,25 +69,42 @@ static void inquiry_clear(struct inquiry *inquiry)
 	cluster_clear(&inquiry->cluster);
 }
 
+static const char *const programs[PARTS] = {
+	[PART_NET] = "holdfast-net",
+	[PART_TPM] = "holdfast-tpm",
+	[PART_WATCH] = "holdfast-node",
+};
+
+/* holdfast-node is to look where the one that it is beside looks. */
+static void add_place(const struct holdfast_pod *pod, struct words *words)
+{
+	if (pod->node_root)
+		words_addf(words, "--root=%s", pod->node_root);
+	if (pod->node_config)
+		words_addf(words, "--settings=%s", pod->node_config);
+}
+
+static void plan_child(const struct kubectl *kubectl, const struct holdfast_pod *pod, enum part part, struct child *child)
+{
+	static const char *const status[] = { "status", "-o", "json", NULL };
+
+	*child = CHILD(ANSWER_MAX);
+	kubectl_begin_exec(kubectl, &child->words, pod->name, part_names[part], false, programs[part]);
+	words_add_all(&child->words, status);
+	if (part == PART_WATCH)
+		add_place(pod, &child->words);
+}
+
 static void plan_node(const struct kubectl *kubectl, struct inquiry *inquiry, size_t at)
 {
-	static const struct {
-		enum part part;
-		const char *program;
-	} asked[] = { { PART_NET, "holdfast-net" }, { PART_TPM, "holdfast-tpm" } };
-	static const char *const status[] = { "status", "-o", "json", NULL };
 	const struct holdfast_pod *pod = inquiry->cluster.nodes[at].pod;
 
-	for (size_t i = 0; pod && i < ELEMENTS_OF(asked); i++) {
-		struct child *child = &inquiry->children[inquiry->n_children];
-
-		if (!pod->parts[asked[i].part].running)
+	for (int part = 0; pod && part < PARTS; part++) {
+		if (!pod->parts[part].running)
 			continue;
-		*child = CHILD(ANSWER_MAX);
-		kubectl_begin_exec(kubectl, &child->words, pod->name, part_names[asked[i].part], false, asked[i].program);
-		words_add_all(&child->words, status);
-		inquiry->answers[at].of[asked[i].part] = child;
-		inquiry->n_children++;
+		struct child *child = &inquiry->children[inquiry->n_children++];
+		plan_child(kubectl, pod, (enum part)part, child);
+		inquiry->answers[at].of[part] = child;
 	}
 }
 

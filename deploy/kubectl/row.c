@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/show.h"
+#include "deploy/kubectl/verdict.h"
 
 static const char ready[] = "ready", not_ready[] = "not ready", unknown[] = "unknown", none[] = "-";
 
@@ -105,7 +106,8 @@ static void no_answer(const struct judge *judge, const struct part_row *part, co
 {
 	struct problem *problem = say(judge, part->name, "%s status: %s", part->program, why);
 
-	judge->row->states[part->column] = unknown;
+	if (part->column < ROW_COLUMNS)
+		judge->row->states[part->column] = unknown;
 	CURE(judge, problem, "logs", "-n", judge->kubectl->holdfast, judge->row->pod, "-c", part_names[part->part], "--tail=20");
 }
 
@@ -124,12 +126,17 @@ static int read_answer(const struct kubectl *kubectl, const struct child *child,
 
 static void judge_part(const struct judge *judge, const struct part_row *part, const struct child *child)
 {
-	const struct container *container = &judge->node->pod->parts[part->part];
+	const struct holdfast_pod *pod = judge->node->pod;
+	const struct container *container = &pod->parts[part->part];
 	_cleanup_(json_freep) cJSON *answer = NULL;
 	struct error err;
 
-	if (!container->there)
+	if (!container->name)
 		return;
+	if (!container->running && pod->init.name) { /* which is told once */
+		judge->row->states[part->column] = unknown;
+		return;
+	}
 	if (!container->running) {
 		no_answer(judge, part, of(container->message, of(container->reason, "its container does not run yet")));
 		return;
@@ -138,6 +145,49 @@ static void judge_part(const struct judge *judge, const struct part_row *part, c
 		no_answer(judge, part, child ? err.message : "it was not asked");
 	else
 		take_answer(judge, part, answer);
+}
+
+/* ── What holdfast-node says of the files on the node ── */
+
+static void judge_init(const struct judge *judge)
+{
+	const struct container *init = &judge->node->pod->init;
+
+	if (!init->name)
+		return;
+	struct problem *problem = say(judge, init->name, "%s: %s", of(init->reason, ""), of(init->message, "it does not say why"));
+	CURE(judge, problem, "logs", "-n", judge->kubectl->holdfast, judge->row->pod, "-c", init->name, "--tail=20");
+}
+
+static void tell_findings(const struct judge *judge, const cJSON *answer)
+{
+	const cJSON *finding;
+
+	cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings")) {
+		const char *level = text_of(finding, "level");
+
+		if (!level || strcmp(level, "fail") != 0)
+			continue;
+		struct problem *problem = say(judge, "install", "%s", of(text_of(finding, "cause"), "it does not say why"));
+		show_sentence(slice_string(of(text_of(finding, "cure"), "")), problem->cure, sizeof(problem->cure));
+	}
+}
+
+static void judge_install(const struct judge *judge, const struct child *child)
+{
+	static const struct part_row part = { PART_WATCH, ROW_COLUMNS, "install", "holdfast-node" };
+	const struct container *watch = &judge->node->pod->parts[PART_WATCH];
+	_cleanup_(json_freep) cJSON *answer = NULL;
+	struct error err;
+
+	if (!watch->name || judge->node->pod->init.name)
+		return;
+	if (!watch->running)
+		no_answer(judge, &part, of(watch->message, of(watch->reason, "its container does not run yet")));
+	else if (child && read_answer(judge->kubectl, child, &answer, &err) < 0)
+		no_answer(judge, &part, err.message);
+	else if (child)
+		tell_findings(judge, answer);
 }
 
 static void judge_node(const struct judge *judge)
@@ -150,37 +200,9 @@ static void judge_node(const struct judge *judge)
 	CURE(judge, problem, "describe", "node", node->name);
 }
 
-/* ── What holdfast-node says in the condition: "network is ready; vm is NOT READY: cause → cure; tpm is being tested" ── */
+/* ── What holdfast-node says in the condition ── */
 
-static const char *const verdict_names[ROW_COLUMNS] = { [ROW_NETWORK] = "network", [ROW_VM] = "vm", [ROW_TPM] = "tpm" };
-
-/* Where the part's words begin, behind "network is "; NULL: it is not spoken of. `at`: search from there. */
-static const char *find_words(const char *verdict, const char *at, const char *name)
-{
-	const size_t n = strlen(name);
-
-	while ((at = strstr(at, name))) {
-		bool begins = at == verdict || (at >= verdict + 2 && memcmp(at - 2, "; ", 2) == 0);
-		if (begins && strncmp(at + n, " is ", 4) == 0)
-			return at + n + 4;
-		at += n;
-	}
-	return NULL;
-}
-
-/* Up to the next part, whose name nothing else is likely to have behind a semicolon. */
-static struct slice words_of(const char *verdict, const char *begin)
-{
-	size_t n = strlen(begin);
-
-	for (int i = 0; i < ROW_COLUMNS; i++) {
-		const char *next = find_words(verdict, begin, verdict_names[i]);
-		const size_t head = strlen(verdict_names[i]) + strlen(" is ") + strlen("; ");
-		if (next && (size_t)(next - begin) - head < n)
-			n = (size_t)(next - begin) - head;
-	}
-	return slice_from(begin, n);
-}
+static const char *const column_names[ROW_COLUMNS] = { [ROW_NETWORK] = "network", [ROW_VM] = "vm", [ROW_TPM] = "tpm" };
 
 static bool is_told(const struct row *row, const char *part)
 {
@@ -199,25 +221,22 @@ static void tell_failure(const struct judge *judge, int column, struct slice wor
 	size_t n = cure_at ? (size_t)(cure_at - (const char *)words.p) : words.n;
 
 	judge->row->states[column] = not_ready;
-	if (is_told(judge->row, verdict_names[column]))
+	if (is_told(judge->row, column_names[column]))
 		return;
-	struct problem *problem = say(judge, verdict_names[column], "%.*s", (int)n, (const char *)words.p);
+	struct problem *problem = say(judge, column_names[column], "%.*s", (int)n, (const char *)words.p);
 	if (cure_at)
 		show_sentence(slice_from(cure_at + strlen(arrow), words.n - n - strlen(arrow)), problem->cure, sizeof(problem->cure));
 }
 
 static void judge_column(const struct judge *judge, int column)
 {
-	const char *verdict = of(judge->node->verdict, "");
-	const char *at = find_words(verdict, verdict, verdict_names[column]);
-	struct slice words = at ? words_of(verdict, at) : slice_from(NULL, 0);
-	struct slice failure;
+	struct slice failure, words = verdict_of(judge->node->verdict, column_names[column]);
 
 	if (slice_skip_prefix(words, "NOT READY: ", &failure))
 		tell_failure(judge, column, failure);
 	else if (column == ROW_VM && slice_equals_string(words, ready))
 		judge->row->states[column] = ready;
-	else if (column == ROW_VM && !at && judge->node->judged)
+	else if (column == ROW_VM && words.n == 0 && judge->node->judged)
 		judge->row->states[column] = none; /* this node is to have none */
 }
 
@@ -248,7 +267,9 @@ void row_decide(const struct kubectl *kubectl, const struct node *node, const st
 		CURE(&judge, problem, "describe", "daemonset", "-n", kubectl->holdfast, "holdfast");
 		return;
 	}
+	judge_init(&judge);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		judge_part(&judge, &parts[i], answers->of[parts[i].part]);
+	judge_install(&judge, answers->of[PART_WATCH]);
 	judge_verdict(&judge);
 }

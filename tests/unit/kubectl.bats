@@ -141,6 +141,37 @@ said() {
 	jq -e '[.nodes[0].problems[] | "\(.part): \(.wrong)"] == ["network: no object has come from the API server"]' <<<"$output"
 }
 
+@test "status: what holdfast-node finds on the node's disk is told, by the paths of the container that watches it" {
+	healthy a
+	node b
+	pod pod-b b net watch
+	jq '.items[1].spec.containers[1].command = ["holdfast-node", "watch", "--root", "/host", "--settings", "/etc/h.yaml"]' "$FAKE/get.pods.json" >"$FAKE/new"
+	mv "$FAKE/new" "$FAKE/get.pods.json"
+	says_status pod-b net ''
+	says pod-b watch <<-'END'
+		echo '{"version": "0.1.0", "findings": [{"check": "cni", "level": "ok", "cause": "all is well", "cure": ""}, {"check": "files", "level": "warn", "cause": "w", "cure": "w"},
+			{"check": "files", "level": "fail", "cause": "bin/holdfast has another content than it had", "cure": "holdfast-node install"}]}'
+	END
+	holdfast status -o json
+	((status == 1))
+	jq -e '.nodes[1].problems == [{part: "install", wrong: "bin/holdfast has another content than it had", cure: "holdfast-node install"}] and .nodes[1].network == "ready"' <<<"$output"
+	called 'pod-b -c watch -- holdfast-node status -o json --root=/host --settings=/etc/h.yaml'
+	says pod-b watch <<<'echo "holdfast-node: it is broken" >&2; exit 3'
+	holdfast status
+	shows 'install: holdfast-node status: holdfast-node: it is broken'
+}
+
+@test "status: an installer that fails is told once, and not of each container that waits for it" {
+	node a
+	pod pod-a a 'net=PodInitializing: ' 'tpm=PodInitializing: '
+	jq '.items[0].status.initContainerStatuses = [{name: "install", state: {waiting: {reason: "CrashLoopBackOff", message: "back-off 40s"}}}]' "$FAKE/get.pods.json" >"$FAKE/new"
+	mv "$FAKE/new" "$FAKE/get.pods.json"
+	holdfast status -o json
+	((status == 1))
+	jq -e '.nodes[0].problems == [{part: "install", wrong: "CrashLoopBackOff: back-off 40s", cure: "\(env.KUBECTL) logs -n holdfast-system pod-a -c install --tail=20"}]' <<<"$output"
+	jq -e '.nodes[0] | [.network, .tpm] == ["unknown", "unknown"]' <<<"$output"
+}
+
 @test "status: what a node says cannot steer the terminal, and a flood or nonsense of it is its own problem" {
 	healthy edge-1
 	healthy edge-2
