@@ -84,7 +84,7 @@ static void close_handles(struct trial *trial)
 
 static void finish(struct trial *trial)
 {
-	if (!trial->exited || !trial->ended)
+	if (!trial->exited || (trial->done && !trial->ended))
 		return;
 	const struct part_result result = judge(trial);
 	if (trial->done)
