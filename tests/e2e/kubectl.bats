@@ -12,6 +12,7 @@ setup_file() {
 	for i in 1 2; do daemon_pod $i | k apply -f - >/dev/null; done
 	k wait pod --all -n holdfast-system --for=condition=Ready --timeout=60s >/dev/null
 	k apply -k "$E2E/../../deploy/manifests/crd" >/dev/null
+	k wait crd/tpmnodes.tpm.holdfast crd/tpmsecrets.tpm.holdfast --for=condition=Established --timeout=20s >/dev/null
 }
 
 teardown_file() {

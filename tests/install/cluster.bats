@@ -126,3 +126,33 @@ pod_on() { k get pod -n holdfast-system -l app.kubernetes.io/name=holdfast --fie
 	done
 	((total > 0 && total < 32 << 10))
 }
+
+# plugin ARGUMENTS: kubectl-holdfast out of the image, as kubectl's plugin.
+plugin() {
+	[[ -x $BATS_FILE_TMPDIR/bin/kubectl-holdfast ]] || {
+		mkdir -p "$BATS_FILE_TMPDIR/bin"
+		node 1 exec cat /opt/holdfast/bin/kubectl-holdfast >"$BATS_FILE_TMPDIR/bin/kubectl-holdfast"
+		chmod +x "$BATS_FILE_TMPDIR/bin/kubectl-holdfast"
+	}
+	KUBECONFIG=$(control kubeconfig) PATH=$BATS_FILE_TMPDIR/bin:$(dirname "$(control kubeconfig)")/../bin:$PATH \
+		run --separate-stderr timeout 60 "$CLUSTER/control" --name "$LAB" net kubectl holdfast "$@"
+	echo "$output"
+	echo "stderr: $stderr"
+}
+
+@test "kubectl holdfast, copied out of the image, tells of both nodes, and why they have no TPM" {
+	local i
+	plugin status -o json
+	[[ $status == 1 && $output ]]
+	for i in 1 2; do
+		jq -e --arg node "$LAB-$i" '.nodes[] | select(.node == $node) | .network == "ready" and .tpm == "not ready" and .version == "0.1.0" and
+			([.problems[] | select(.part == "tpm") | .wrong | length > 0] == [true])' <<<"$output"
+	done
+	plugin explain --from red/a --to blue/a --port 80/tcp
+	((status == 0))
+	plugin drops --since 1m -o json
+	((status == 0))
+	jq -e '[.nodes[] | .exitCode] == [0, 0]' <<<"$output"
+	plugin revoke "$LAB-1" --yes
+	[[ $status == 1 && $stderr == *TPM* ]]
+}
