@@ -109,12 +109,12 @@ static const char *read_watch_option(const cJSON *pod, const char *option)
 
 static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 {
-	const char *name = TEXT_AT(item, "metadata", "name");
+	const char *name = TEXT_AT(item, "metadata", "name"), *phase = TEXT_AT(item, "status", "phase");
 
 	*ret = (struct holdfast_pod){
 		.name = name ? name : "",
 		.node = TEXT_AT(item, "spec", "nodeName"),
-		.leaving = member(member(item, "metadata"), "deletionTimestamp"),
+		.leaving = member(member(item, "metadata"), "deletionTimestamp") || is(phase, "Failed") || is(phase, "Succeeded"),
 		.init = read_init(item),
 		.node_root = read_watch_option(item, "--root"),
 		.node_config = read_watch_option(item, "--settings"),

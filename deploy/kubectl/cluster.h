@@ -18,7 +18,7 @@ struct container {
 
 struct holdfast_pod {
 	const char *name, *node; /* node NULL: on none yet */
-	bool leaving;
+	bool leaving; /* or over, as one that was evicted */
 	struct container parts[PARTS];
 	struct container init;               /* the init container that has not ended well, if there is one: the others wait for it */
 	const char *node_root, *node_config; /* --root and --settings of holdfast-node in the container watch; may be NULL */

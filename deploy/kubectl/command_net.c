@@ -22,7 +22,7 @@ static const char explain_usage[] =
 	"       kubectl holdfast explain --all -n NAMESPACE|--node NODE [-o text|json] [OPTIONS]\n"
 	"\n"
 	"Says whether the policies allow this connection, and which one decides; for a Service, whether they allow it to each pod behind it.\n"
-	"A pod or Service is NAMESPACE/NAME, or NAME in the namespace of -n, else default. The node of the pod is asked.\n"
+	"A pod or Service is NAMESPACE/NAME, or NAME in the namespace of -n, else the context's. The node of the pod is asked.\n"
 	"--all: a table of who may reach whom, of one namespace or of the pods of one node.\n"
 	"Exit code 0: allowed, 1: denied (to one pod or more), 2: cannot say.\n"
 	"\n"
@@ -85,10 +85,11 @@ struct net_command {
 struct request {
 	const struct net_command *command;
 	struct kubectl kubectl;
-	struct words words;      /* for holdfast-net */
-	struct buf manifests;    /* its standard input */
-	const char *node;        /* --node */
-	char pod[NET_POD_MAX];   /* NAMESPACE/NAME of the first that was named, or "" */
+	struct words words;           /* for holdfast-net */
+	struct buf manifests;         /* its standard input */
+	const char *node;             /* --node */
+	char namespace[NET_NODE_MAX]; /* the context's, if it was asked for */
+	char pod[NET_POD_MAX];        /* NAMESPACE/NAME of the first that was named, or "" */
 	bool all, json, follow, help;
 };
 
@@ -152,17 +153,31 @@ static int take(struct request *request, struct names *names, int c, const char 
 /* NAMESPACE/NAME, and for a pod: whose node is to be asked. */
 static int resolve_name(struct request *request, const struct name *name, struct error *err)
 {
-	const char *slash = strchr(name->text, '/'), *namespace = request->kubectl.namespace;
+	const char *slash = strchr(name->text, '/');
 	char full[sizeof(request->pod)];
 
 	int n = slash ? snprintf(full, sizeof(full), "%s", name->text)
-		      : snprintf(full, sizeof(full), "%s/%s", namespace ? namespace : "default", name->text);
+		      : snprintf(full, sizeof(full), "%s/%s", request->kubectl.namespace, name->text);
 	if (n < 0 || (size_t)n >= sizeof(full) || !kube_syntax_name(strchr(full, '/') + 1))
 		return error_set(err, EINVAL, "--%s: \"%.80s\" is no NAMESPACE/NAME", name->option, name->text);
 	words_addf(&request->words, "--%s=%s", name->option, full);
 	if (!*request->pod && strcmp(name->option, "to-service") != 0)
 		memcpy(request->pod, full, sizeof(full));
 	return 0;
+}
+
+static int resolve_names(struct request *request, const struct names *names, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < names->n && r == 0; i++) {
+		if (!strchr(names->items[i].text, '/') && !request->kubectl.namespace) {
+			r = net_find_namespace(&request->kubectl, request->namespace, err);
+			request->kubectl.namespace = request->namespace;
+		}
+		r = r < 0 ? r : resolve_name(request, &names->items[i], err);
+	}
+	return r;
 }
 
 static int parse(int argc, char **argv, struct request *request, struct error *err)
@@ -176,8 +191,8 @@ static int parse(int argc, char **argv, struct request *request, struct error *e
 		r = take(request, &names, c, request->command->options[at].name, err);
 	if (r >= 0 && optind < argc)
 		r = error_set(err, EINVAL, "%s takes no arguments, and not \"%.60s\"", argv[0], argv[optind]);
-	for (size_t i = 0; r >= 0 && i < names.n; i++)
-		r = resolve_name(request, &names.items[i], err);
+	if (r >= 0 && !request->help)
+		r = resolve_names(request, &names, err);
 	if (r < 0)
 		return r;
 	if (request->command->takes_namespace && request->kubectl.namespace && (request->all || names.n == 0))

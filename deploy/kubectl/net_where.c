@@ -36,6 +36,19 @@ int net_find_node_of_pod(const struct kubectl *kubectl, const char *pod, char re
 	return r < 0 ? error_wrap(err, "pod %.320s", pod) : 0;
 }
 
+int net_find_namespace(const struct kubectl *kubectl, char ret[static NET_NODE_MAX], struct error *err)
+{
+	static const char *const ask[] = { "config", "view", "--minify", "-o", "jsonpath={..namespace}", NULL };
+	struct child child = CHILD(NET_NODE_MAX - 1);
+
+	kubectl_begin(kubectl, &child.words, ask);
+	int r = children_run(&child, 1, kubectl->timeout_ms, err);
+	r = r < 0 ? r : kubectl_check(kubectl, &child, false, err);
+	snprintf(ret, NET_NODE_MAX, "%s", r == 0 && child.out.n ? buf_text(&child.out) : "default");
+	child_clear(&child);
+	return r < 0 ? error_wrap(err, "cannot find the namespace of the context: give -n") : 0;
+}
+
 int net_find_any(const struct cluster *cluster, const struct holdfast_pod **ret, struct error *err)
 {
 	for (size_t i = 0; i < cluster->n_pods; i++) {

@@ -93,6 +93,17 @@ called() { grep -qF -- "$1" "$FAKE/calls" || { echo "no call with $1:"; cat "$FA
 	((status == 0)) || { echo "$output"; return 1; }
 }
 
+@test "status: a pod that leaves or was evicted is not taken for the one that is there" {
+	healthy edge-1
+	pod pod-over edge-1 'net=Error: evicted'
+	pod pod-leaving edge-1 net
+	jq '.items |= [(.[1] | .status.phase = "Failed"), (.[2] | .metadata.deletionTimestamp = "2026-01-01T00:00:00Z"), .[0]]' "$FAKE/get.pods.json" >"$FAKE/new"
+	mv "$FAKE/new" "$FAKE/get.pods.json"
+	holdfast status -o json
+	((status == 0))
+	jq -e '.nodes[0].pod == "pod-edge-1"' <<<"$output"
+}
+
 @test "status: a container that does not run, a node without a pod, a node that is lost: each in its own words" {
 	node edge-1
 	pod pod-edge-1 edge-1 'net=ImagePullBackOff: Back-off pulling image "ghcr.io/holdfast/holdfast:0.1.0"'
@@ -241,6 +252,10 @@ explaining() {
 	[[ $status == 1 && $output == 'wrong node' ]]
 	CODE=1 holdfast explain --from-ip 10.0.0.1 --to-service db --port 5432 -o json --node edge-2
 	[[ $status == 1 && ! $stderr && $output == "explain|--from-ip=10.0.0.1|--port=5432|--output=json|--to-service=default/db|" ]]
+	echo -n back >"$FAKE/config.namespace"
+	holdfast explain --from web --to-ip 10.0.0.1 --port 1 --context lab
+	[[ $status == 0 && $output == "explain|--to-ip=10.0.0.1|--port=1|--from=back/web|" ]]
+	called '--context=lab config view --minify -o jsonpath='
 	holdfast explain --all -n shop --node edge-2
 	[[ $status == 0 && $output == "explain|--all|--namespace=shop|" ]]
 }
