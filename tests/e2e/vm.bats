@@ -40,6 +40,7 @@ VMS=' green/vm green/other '
 
 teardown() {
 	[[ ! ${TALKS:-} ]] || kill $TALKS
+	[[ ${BATS_TEST_COMPLETED:-} ]] || grep -s . "$BATS_TEST_TMPDIR"/talk-* || true
 	k delete pod -n green -l 'pod notin (vm, other)' >/dev/null
 	lib_teardown
 }
@@ -142,7 +143,7 @@ now() {
 	local target last
 	for target in $(all_targets "${@:3}"); do
 		last=$(awk -v target="$target" '$2 == target { last = $1 } END { print last }' "talk-$1")
-		[[ $last == "$2" ]] || { echo "talk-$1: $target is $last, not $2"; return 1; }
+		[[ $last == "$2" ]] || return 1
 	done
 }
 
