@@ -70,10 +70,29 @@ static void expect_lost(const char *reason)
 	assert_int_equal(machine.n_lost, 1);
 }
 
+/* From now, while something is asked of it. */
+static pid_t kill_qemu_soon(void)
+{
+	pid_t qemu = vm_pid(machine.vm), killer = fork();
+
+	if (killer == 0) {
+		usleep(100000);
+		_exit(kill(qemu, SIGKILL) < 0);
+	}
+	assert_true(killer > 0);
+	return killer;
+}
+
+/* What is under way ends with the connection, which may be seen before the end of QEMU. */
 static void qemu_is_killed(void **state)
 {
 	boot_and_run();
-	assert_int_equal(kill(vm_pid(machine.vm), SIGKILL), 0);
+	assert_int_equal(kill(vm_pid(machine.vm), SIGSTOP), 0);
+	pid_t killer = kill_qemu_soon();
+	assert_int_equal(machine_stats(&machine, "app"), -ECONNRESET);
+	if (!strstr(machine.err.message, "QEMU was killed"))
+		fail_msg("%s", machine.err.message);
+	assert_int_equal(waitpid(killer, NULL, 0), killer);
 	expect_lost("QEMU was killed");
 	assert_int_equal(vm_pid(machine.vm), 0);
 }

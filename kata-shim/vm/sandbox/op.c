@@ -22,13 +22,56 @@ struct op *op_new(struct vm *vm, vm_done *done, void *context)
 	return op;
 }
 
+static void on_idle(uv_idle_t *idle);
+
 static bool is_of_connection(const struct error *err)
 {
 	return err->code == ECANCELED || err->code == ECONNRESET;
 }
 
+/* A connection that is lost says little. Who has lost it is about to be told: until then the op waits. */
+static bool wait_for_reason(struct op *op, const struct error *err)
+{
+	struct vm *vm = op->vm;
+
+	if (!err || err->code != ECONNRESET || vm->state != VM_RUNS || op->err)
+		return false;
+	op->err = malloc(sizeof(*op->err));
+	if (!op->err)
+		return false;
+	*op->err = *err;
+	op->next = vm->held;
+	vm->held = op;
+	health_suspect(vm, err);
+	return true;
+}
+
+static void queue(struct op *op)
+{
+	struct vm *vm = op->vm;
+
+	op->next = NULL;
+	*vm->later_last = op;
+	vm->later_last = &op->next;
+	uv_idle_start(&vm->idle, on_idle);
+}
+
+void op_end_held(struct vm *vm)
+{
+	while (vm->held) {
+		struct op *op = vm->held;
+
+		vm->held = op->next;
+		op->process = NULL;
+		op->then = NULL;
+		queue(op);
+	}
+}
+
 void op_end(struct op *op, const struct error *err)
 {
+	if (wait_for_reason(op, err))
+		return;
 	struct vm *vm = op->vm;
 	vm_done *done = op->done;
 	void *context = op->context;
@@ -70,9 +113,6 @@ static void on_idle(uv_idle_t *idle)
 
 void op_end_later(struct op *op, const struct error *err)
 {
-	struct vm *vm = op->vm;
-
-	op->next = NULL;
 	if (err) {
 		op->err = malloc(sizeof(*op->err));
 		if (!op->err) {
@@ -81,9 +121,7 @@ void op_end_later(struct op *op, const struct error *err)
 		}
 		*op->err = *err;
 	}
-	*vm->later_last = op;
-	vm->later_last = &op->next;
-	uv_idle_start(&vm->idle, on_idle);
+	queue(op);
 }
 
 void op_answer(struct vm *vm, vm_done *done, void *context, const struct error *err)

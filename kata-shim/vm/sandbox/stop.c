@@ -55,6 +55,7 @@ int vm_take_down(struct vm *vm, struct error *err)
 	close_streams(vm);
 	pause_end(vm);
 	agent_close(TAKE_PTR(vm->agent));
+	op_end_held(vm);
 	return host_unmake(&vm->host, err);
 }
 

@@ -163,5 +163,6 @@ void vm_lose(struct vm *vm, const struct error *why)
 	vm_end_processes(vm);
 	vm_lose_copies(vm, &vm->why);
 	agent_close(TAKE_PTR(vm->agent));
+	op_end_held(vm);
 	vm->listener->lost(vm->context, vm->why.message);
 }

@@ -102,6 +102,7 @@ struct vm {
 
 	size_t n_ops; /* that are not answered */
 	struct op *later, **later_last;
+	struct op *held; /* that wait for the VM's reason */
 	struct op *booting, *stopping;
 	bool down, closing; /* while it is stopped: nothing is left on the host; the handles go */
 
@@ -119,8 +120,13 @@ struct vm {
 
 /* NULL, and `done` was told so, if memory is out. */
 struct op *op_new(struct vm *vm, vm_done *done, void *context);
-/* It is answered and freed. The VM's own reason instead of `err` if the VM is no more. */
+/*
+ * It is answered and freed: at once, or, if the connection to the guest is lost and nobody knows why yet, when the VM is lost. The VM's own
+ * reason instead of `err` if the VM is no more.
+ */
 void op_end(struct op *op, const struct error *err);
+/* From the loop: those that wait for the VM's reason. It has one, or never will. */
+void op_end_held(struct vm *vm);
 /* As op_end, from the loop. */
 void op_end_later(struct op *op, const struct error *err);
 /* For what is known at once. */
