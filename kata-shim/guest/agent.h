@@ -22,6 +22,7 @@ struct agent {
 	struct containers *containers; /* container.h */
 	struct copies *copies;         /* copy.h */
 	struct ttrpc_server *server;
+	pid_t share_probe; /* asks the share (share_probe.h); 0: nobody does */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/base/array.h"
+#include "kata-shim/guest/share_probe.h"
 
 #define METHODS_MAX 48
 #define ID_MAX 128
@@ -52,7 +53,8 @@ static void handle_check(void *context, struct ttrpc_call *call, struct slice re
 {
 	Agent__HealthCheckResponse answer = AGENT__HEALTH_CHECK_RESPONSE__INIT;
 
-	answer.status = AGENT__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+	answer.status = share_answers(context) ? AGENT__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING :
+						 AGENT__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
 	agent_answer(call, &answer.base);
 }
 

@@ -146,6 +146,15 @@ int storages_mount(Agent__Storage *const *storages, size_t n, struct sub_paths *
 	return 0;
 }
 
+const char *storages_share(void)
+{
+	for (size_t i = 0; i < n_mounted; i++) {
+		if (!mounted[i].is_tmpfs)
+			return mounted[i].place;
+	}
+	return NULL;
+}
+
 void storages_unmount(void)
 {
 	unmount_down_to(0);

@@ -22,6 +22,8 @@
 
 /* `sub_paths` gets those that are such; NULL: there can be none. */
 int storages_mount(Agent__Storage *const *storages, size_t n, struct sub_paths *sub_paths, struct error *err) must_check;
+/* Where the host's share is mounted; NULL: nowhere. Valid until storages_unmount. */
+const char *storages_share(void);
 /* All, the last one first. What is in use is detached, and goes with its user. */
 void storages_unmount(void);
 

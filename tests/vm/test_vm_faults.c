@@ -132,6 +132,21 @@ static void a_container_that_cannot_be_killed_takes_its_vm_along(void **state)
 	expect_lost("did not end within 15 s of SIGKILL");
 }
 
+/* Nobody stops the pod, and what has ended before does not wait for it. */
+static void a_virtiofsd_that_hangs_is_found_and_ended(void **state)
+{
+	machine.settings.share_timeout_ms = 1000;
+	boot_and_run();
+	must(machine_create(&machine, "done", "echo done", NULL));
+	must(machine_start(&machine, "done", ""));
+	assert_int_equal(machine_wait(&machine, "done", ""), 0);
+	assert_int_equal(kill(find_process("virtiofsd"), SIGSTOP), 0);
+	uint64_t begin = uv_hrtime();
+	must(machine_remove(&machine, "done", ""));
+	assert_true(uv_hrtime() - begin < 10000000000);
+	expect_lost("its virtiofsd has not answered the guest for 1 s");
+}
+
 static void a_guest_that_is_not_there_is_named(void **state)
 {
 	machine.settings.guest = "/no/such/guest";
@@ -190,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_guests_kernel_panics, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_vm_that_hangs_is_found_and_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_container_that_cannot_be_killed_takes_its_vm_along, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_virtiofsd_that_hangs_is_found_and_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_that_is_not_there_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_that_does_not_answer_in_time_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_vm_is_stopped_while_it_boots, set_up, tear_down),

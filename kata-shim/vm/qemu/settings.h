@@ -32,6 +32,7 @@ struct vm_settings {
 	int64_t cpus_maximum;          /* to which a running VM can grow; 0: it cannot */
 	int64_t ids_first, ids_count;  /* pods' user ids: ids_count slots of VM_IDS_PER_POD */
 	uint64_t boot_timeout_ms;      /* from QEMU's start to the agent's first answer */
+	uint64_t share_timeout_ms;     /* until a virtiofsd that does not answer is ended; not configured. 0: 60 s */
 	const char *state;             /* directory: one folder for each sandbox */
 };
 

@@ -6,18 +6,23 @@
  *	the agent ends         the connection is lost. A guest that panics takes QEMU along a moment later, whose reason is better: so we
  *	                       wait for it, but not long
  *	QEMU or the agent hangs    a Check every few seconds, which is not answered
- *	virtiofsd hangs        a container's first process does not end when it is killed: it waits in the kernel for the share
+ *	virtiofsd hangs        the guest's answer to a Check says that the share does not answer (ours asks it, Kata's does not); sooner if
+ *	                       a container's first process does not end when it is killed: it waits in the kernel for the share
  *
- * A host under load can hold up a guest for seconds, and a pod that is killed for that is worse than one that is found dead a little later.
+ * A host under load can hold up a guest for seconds, and a pod that is killed for that is worse than one that is found dead a little later. So can a
+ * slow disk hold up virtiofsd, which has one thread for all that it is asked: as long as it waits for the kernel it does not hang.
  */
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "kata-shim/vm/jail/disk_wait.h"
 #include "kata-shim/vm/sandbox/vm.h"
 
 #define CHECK_MS 5000
 #define ANSWER_MS 15000
 #define PATIENCE_MS 1000
+#define SHARE_MS 60000   /* from the first answer that says so */
 #define KILLED_MS 15000  /* from SIGKILL to the end: whoever stops the pod waits for it */
 #define OOM_PAUSE_MS 100 /* between two events: a guest cannot flood containerd */
 
@@ -40,10 +45,31 @@ void health_suspect(struct vm *vm, const struct error *err)
 	uv_timer_start(&vm->patience, on_patience, PATIENCE_MS, 0);
 }
 
+static void judge_share(struct vm *vm, bool answers)
+{
+	const uint64_t limit_ms = vm->settings->share_timeout_ms ? vm->settings->share_timeout_ms : SHARE_MS;
+	struct error why;
+
+	if (answers || process_waits_for_disk(vm->host.virtiofsd.pid)) {
+		vm->share_silent_since = 0;
+		return;
+	}
+	if (vm->share_silent_since == 0)
+		vm->share_silent_since = uv_now(vm->loop);
+	if (uv_now(vm->loop) - vm->share_silent_since < limit_ms)
+		return;
+	error_set(&why, ETIMEDOUT, "its virtiofsd has not answered the guest for %" PRIu64 " s, waits for no disk, and was ended with the VM",
+		  limit_ms / 1000);
+	vm_lose(vm, &why);
+}
+
 static void on_checked(struct agent_call *call, const struct error *err, const void *answer)
 {
 	struct vm *vm = call->context;
+	const Agent__HealthCheckResponse *health = answer;
 
+	if (!err)
+		judge_share(vm, health->status != AGENT__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING);
 	if (!err || err->code == ENOMEM)
 		return;
 	if (err->code == ETIMEDOUT) {

@@ -112,6 +112,7 @@ struct vm {
 	uv_poll_t virtiofsd;
 	bool watches_virtiofsd;
 	struct agent_call check, oom;
+	uint64_t share_silent_since; /* ms: the guest says that virtiofsd does not answer; 0: it does, or has a reason */
 	size_t next_interface; /* while it boots */
 	struct net_messages *network;
 };
