@@ -54,7 +54,22 @@ static struct slice read_value(const char *behind_name)
 		at += 2 + name_length(at + 2);
 	if ((*at != ' ' && *at != '=') || !begins_value(at + 1))
 		return slice_from(at, 0);
-	return slice_from(at + 1, value_length(at + 1));
+	size_t n = value_length(at + 1);
+	while (n > 0 && at[n] == '.') /* "NODE...": several */
+		n--;
+	return slice_from(at + 1, n);
+}
+
+struct slice help_argument(const char *text, const char *command)
+{
+	const char *at = strncmp(text, "usage: ", 7) == 0 ? strstr(text, command) : NULL;
+
+	if (!at || at > text + line_length(text))
+		return slice_from(NULL, 0);
+	at += strlen(command);
+	if (at[0] != ' ' || !isupper((unsigned char)at[1]))
+		return slice_from(NULL, 0);
+	return slice_from(at + 1, strspn(at + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"));
 }
 
 /* What stands behind two spaces. In a row without it the next line has it. */

@@ -34,4 +34,7 @@ static inline struct help_cursor help_begin(const char *text)
 /* The next option in the text; one that stands there twice comes twice. False: there is none. */
 bool help_next(struct help_cursor *cursor, struct help_option *ret);
 
+/* What the usage calls the first word behind the command: "NODE" of "usage: kubectl holdfast revoke NODE [--yes]". Empty: an option. */
+struct slice help_argument(const char *text, const char *command);
+
 #endif

@@ -20,6 +20,8 @@ struct program {
 	const struct program_command *commands;
 	size_t n_commands;
 	const char *examples; /* lines, each with two spaces before and a newline behind */
+	/* For completion: prints a line for each value that begins with `typed` and that the help calls `name`, "NODE". NULL: knows none. */
+	void (*offer_values)(const char *name, const char *typed);
 };
 
 /* Rows that every program has. */

@@ -80,9 +80,22 @@ static bool has_word(struct slice text, const char *word)
 	return memmem(text.p, text.n, word, strlen(word));
 }
 
-/* "text|json": one of these. What is written in capitals is a name of something. */
-static enum directive offer_values(struct slice value, const char *typed)
+/* What is written in capitals is a name of something, which the program may know. */
+static void offer_known_values(const struct program *program, struct slice value, const char *typed)
 {
+	char name[64];
+
+	if (!program->offer_values || !value.n || !isupper(value.p[0]))
+		return;
+	snprintf(name, sizeof(name), SLICE_FORMAT, SLICE_ARGS(value));
+	fflush(stdout);
+	program->offer_values(name, typed);
+}
+
+/* "text|json": one of these. */
+static enum directive offer_values(const struct program *program, struct slice value, const char *typed)
+{
+	offer_known_values(program, value, typed);
 	if (has_word(value, "FILE") || has_word(value, "DIRECTORY") || has_word(value, "PATH") || has_word(value, "BUNDLE"))
 		return OFFER_FILES;
 	while (value.n && islower(value.p[0])) {
@@ -136,7 +149,7 @@ static enum directive offer_joined(struct slice value, const char *typed, size_t
 	return NO_FILES;
 }
 
-static enum directive complete_word(const char *help, int argc, char **argv)
+static enum directive complete_word(const struct program *program, const char *help, int argc, char **argv)
 {
 	struct help_option option;
 	const char *typed;
@@ -146,7 +159,9 @@ static enum directive complete_word(const char *help, int argc, char **argv)
 	if (*typed == '-' && typed[n] == '=' && find_option(help, slice_from(typed, n), &option))
 		return offer_joined(option.value, typed, n + 1);
 	if (*before == '-' && find_option(help, slice_string(before), &option))
-		return offer_values(option.value, typed);
+		return offer_values(program, option.value, typed);
+	if (*typed != '-')
+		offer_known_values(program, help_argument(help, argv[0]), typed);
 	return offer_options(help, typed);
 }
 
@@ -188,12 +203,12 @@ static enum directive complete(const struct program *program, int argc, char **a
 	if (argc <= 1)
 		return offer_commands(program, argc == 1 ? argv[0] : "");
 	if (argc == 2 && strcmp(argv[0], "completion") == 0)
-		return offer_values(slice_string(PROGRAM_SHELLS), argv[1]);
+		return offer_values(program, slice_string(PROGRAM_SHELLS), argv[1]);
 	for (size_t i = 0; i < program->n_commands; i++) {
 		if (strcmp(argv[0], program->commands[i].name) != 0)
 			continue;
 		read_help(&program->commands[i], &help);
-		return complete_word(buf_text(&help), argc, argv);
+		return complete_word(program, buf_text(&help), argc, argv);
 	}
 	return NO_FILES;
 }

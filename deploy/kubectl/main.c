@@ -9,6 +9,7 @@
 #include "common/base/array.h"
 #include "common/base/program_complete.h"
 #include "deploy/kubectl/commands.h"
+#include "deploy/kubectl/names.h"
 
 static const struct program_command commands[] = {
 	{ "status", "every node: what is ready on it, what is wrong, and the cure", command_status },
@@ -29,6 +30,7 @@ static const struct program program = {
 	.examples = "  kubectl holdfast status\n"
 		    "  kubectl holdfast explain -n shop --from web --to db --port 5432/tcp\n"
 		    "  kubectl holdfast drops --since 10m\n",
+	.offer_values = offer_cluster_names,
 };
 
 /* How kubectl asks for completion: an executable of this name, with the words behind `kubectl holdfast`. */

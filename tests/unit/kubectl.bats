@@ -72,11 +72,11 @@ called() { grep -qF -- "$1" "$FAKE/calls" || { echo "no call with $1:"; cat "$FA
 	for i in 1 2 3 4 5 6 7 8; do healthy "edge-$i"; done
 	says pod-edge-3 net <<<'sleep 30 & wait'
 	says pod-edge-5 tpm <<<'exec sleep 30'
-	holdfast status --timeout 2s
+	holdfast status --timeout 3s
 	((status == 1 && SECONDS - begin < 20))
 	(($(grep -cE '^edge-[124678] +ready +ready +ready' <<<"$output") == 6))
-	grep -qE '^edge-3 +unknown +ready +ready .*network: holdfast-net status: no answer within 2 s' <<<"$output"
-	grep -qE '^edge-5 +ready +ready +unknown .*tpm: holdfast-tpm status: no answer within 2 s' <<<"$output"
+	grep -qE '^edge-3 +unknown +ready +ready .*network: holdfast-net status: no answer within 3 s' <<<"$output"
+	grep -qE '^edge-5 +ready +ready +unknown .*tpm: holdfast-tpm status: no answer within 3 s' <<<"$output"
 }
 
 @test "status: nodes are asked at the same time" {
@@ -387,10 +387,24 @@ explaining() {
 @test "revoke: a node that does not answer is not said to be revoked, nor not to be" {
 	healthy edge-1
 	says pod-edge-1 tpm <<<'exec sleep 30'
-	holdfast revoke edge-1 --yes --timeout 1s
-	refused 2 'it is not known whether node edge-1 has revoked: kubectl get tpmnodes edge-1 shows its hold counter: no answer within 1 s'
+	holdfast revoke edge-1 --yes --timeout 2s
+	refused 2 'it is not known whether node edge-1 has revoked: kubectl get tpmnodes edge-1 shows its hold counter: no answer within 2 s'
 	holdfast revoke edge-9 --yes
 	refused 2 'node edge-9: no pod of Holdfast is on it'
 	holdfast revoke
 	refused 2 'give the name of one node'
+}
+
+@test "completion offers the cluster's nodes and namespaces, and is silent where there is no cluster" {
+	printf 'node/edge-1\nnode/edge-2\nnode/other\n' >"$FAKE/get.nodes.json"
+	printf 'namespace/shop\nnamespace/data\n' >"$FAKE/get.namespaces.json"
+	[[ $(kubectl_complete-holdfast revoke e | xargs) == "edge-1 edge-2 :4" ]]
+	[[ $(kubectl_complete-holdfast explain --node o | xargs) == "other :4" ]]
+	[[ $(kubectl_complete-holdfast seal x --node '' | xargs) == "edge-1 edge-2 other :4" ]]
+	[[ $(kubectl_complete-holdfast graph -n s | xargs) == "shop :4" ]]
+	: >"$FAKE/calls"
+	[[ $(kubectl_complete-holdfast drops --since '' | xargs) == ":4" && ! -s $FAKE/calls ]]
+	echo 'Unable to connect to the server' >"$FAKE/get.nodes.error"
+	run --separate-stderr kubectl_complete-holdfast explain --node ''
+	[[ $status == 0 && $output == :4 && ! $stderr ]]
 }
