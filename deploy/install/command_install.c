@@ -34,14 +34,15 @@ static const char rollback_usage[] =
 	"  holdfast-node rollback\n";
 
 static const char uninstall_usage[] =
-	"usage: holdfast-node uninstall [--policies keep|stop] [--root DIRECTORY] [--settings FILE] [--wait SECONDS]\n"
+	"usage: holdfast-node uninstall [--policies keep|stop] [--force] [--root DIRECTORY] [--settings FILE] [--wait SECONDS]\n"
 	"\n"
 	"Takes away all of Holdfast and puts back what was there before, byte for byte, apart from what others changed meanwhile. The secrets\n"
 	"of pods that run are overwritten. After a power cut: run it again. Run it when the pods of the DaemonSet are gone.\n"
 	"Exit code 0: done; 1: not so, and why.\n"
 	"\n"
 	"  --policies keep     pods that run stay isolated as they are, until the node starts again; pods that start are not. The default\n"
-	"  --policies stop     the rules go too: every pod is open\n" NODE_OPTIONS_HELP
+	"  --policies stop     the rules go too: every pod is open\n"
+	"  --force             although pods run in VMs, which nobody could end any more\n" NODE_OPTIONS_HELP
 	"  --wait SECONDS      for another holdfast-node that is at work; default 60\n"
 	"\n"
 	"  holdfast-node uninstall --policies stop\n";
@@ -142,7 +143,7 @@ static int uninstall(const struct node_invocation *invocation, struct node *node
 	struct error err;
 
 	int r = node_open_locked(&invocation->options, "uninstall", false, node, &err);
-	r = r < 0 ? r : node_uninstall(node, invocation->policies, &err);
+	r = r < 0 ? r : node_uninstall(node, invocation->policies, invocation->force, &err);
 	if (r < 0)
 		return node_fail(&err);
 	puts(invocation->policies == NODE_POLICIES_STOP ? "uninstalled; no policy is enforced on this node any more"
@@ -177,7 +178,7 @@ int command_rollback(int argc, char **argv)
 
 int command_uninstall(int argc, char **argv)
 {
-	const struct node_invocation invocation = node_parse(argc, argv, "wp");
+	const struct node_invocation invocation = node_parse(argc, argv, "wpF");
 
 	return invocation.bad || invocation.help ? node_usage(&invocation, uninstall_usage) : run(uninstall, &invocation);
 }

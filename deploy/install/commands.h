@@ -21,7 +21,7 @@ struct node_invocation {
 	struct node_options options;
 	enum node_policies policies;
 	char *readiness; /* a list of parts; NULL: none */
-	bool json, print_config, help, bad;
+	bool force, json, print_config, help, bad;
 };
 
 #define NODE_OPTIONS_HELP                                                                                                                  \
@@ -30,7 +30,7 @@ struct node_invocation {
 
 /*
  * `taken`: the letters of the options that this command has besides --root, --settings and --help: "f" --from, "w" --wait, "o" --output,
- * "p" --policies, "P" --print-config, "r" --readiness.
+ * "p" --policies, "P" --print-config, "r" --readiness, "F" --force.
  */
 struct node_invocation node_parse(int argc, char **argv, const char *taken);
 

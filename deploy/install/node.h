@@ -84,7 +84,10 @@ int node_runtime_uninstall(struct node *node, struct error *err) must_check;
 /* Changes nothing. */
 int node_runtime_look(const struct node *node, struct containerd_outcome *ret, struct error *err) must_check;
 
-/* All of it away, what was there before back. After a power cut anywhere the next call goes on. */
-int node_uninstall(struct node *node, enum node_policies policies, struct error *err) must_check;
+/*
+ * All of it away, what was there before back. After a power cut anywhere the next call goes on. EBUSY: pods run in VMs, and not `force`; nothing
+ * was changed.
+ */
+int node_uninstall(struct node *node, enum node_policies policies, bool force, struct error *err) must_check;
 
 #endif

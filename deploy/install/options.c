@@ -61,6 +61,8 @@ static void take(struct node_invocation *invocation, int c, const char *taken)
 		invocation->bad |= !program_take_format("holdfast-node", optarg, &invocation->json);
 	else if (c == 'p')
 		take_policies(invocation, optarg);
+	else if (c == 'F')
+		invocation->force = true;
 	else if (c == 'r')
 		invocation->readiness = optarg;
 	else if (c == 'P')
@@ -76,6 +78,7 @@ struct node_invocation node_parse(int argc, char **argv, const char *taken)
 		{ "wait", required_argument, NULL, 'w' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "policies", required_argument, NULL, 'p' },
+		{ "force", no_argument, NULL, 'F' },
 		{ "readiness", required_argument, NULL, 'r' },
 		{ "print-config", no_argument, NULL, 'P' },
 		{ "help", no_argument, NULL, 'h' },

@@ -10,15 +10,22 @@
 
 #include "cni-plugin/nft/nft.h"
 #include "deploy/install/host/host.h"
+#include "deploy/install/host/run.h"
 #include "deploy/install/keep.h"
 #include "deploy/install/node.h"
+#include "deploy/install/running.h"
 #include "deploy/install/shred.h"
+#include "kata-shim/record/sandbox.h"
 
 #define RUN_DIRECTORY "/run/holdfast"
 #define VOLUMES RUN_DIRECTORY "/vol"
+#define UNMOUNT_MS 10000
 
-/* Below the state directory: whose names are ours. The directory itself goes if nothing else is in it. */
-static const char *const state_names[] = { "net", "tpm" };
+/* Whose names are ours, each with what is in it, below the state directory and below /run/holdfast. Those go if nothing else is in them. */
+static const char *const state_names[] = { "net", "tpm", NULL };
+static const char *const run_names[] = { "net", "net.sock", "tpm.sock", "readiness", NULL };
+/* And what must be empty: of pods. */
+static const char *const pods_names[] = { "vol", "vm", "sandboxes" };
 
 static int remove_entries(const struct node *node, struct error *err)
 {
@@ -72,25 +79,67 @@ static int remove_directories(const struct node *node, struct error *err)
 	return r;
 }
 
+static int remove_names(const char *directory, const char *const *names, struct error *err)
+{
+	char path[PATH_MAX];
+	int r = 0;
+
+	for (; r == 0 && *names; names++) {
+		if (snprintf(path, sizeof(path), "%s/%s", directory, *names) < (int)sizeof(path))
+			r = host_remove_tree(path, err);
+	}
+	return r;
+}
+
 static int remove_state(const struct node *node, struct error *err)
 {
-	char directory[PATH_MAX], path[PATH_MAX];
-	int r = 0;
+	char directory[PATH_MAX];
 
 	if (host_find(node->options->root, node->settings.state_directory, directory, NULL) < 0)
 		return 0;
-	for (size_t i = 0; r == 0 && i < sizeof(state_names) / sizeof(*state_names); i++) {
-		if (snprintf(path, sizeof(path), "%s/%s", directory, state_names[i]) < (int)sizeof(path))
-			r = host_remove_tree(path, err);
+	int r = remove_names(directory, state_names, err);
+	return r < 0 ? r : host_remove_empty(directory, err);
+}
+
+static int remove_run(const struct node *node, struct error *err)
+{
+	char directory[PATH_MAX], path[PATH_MAX];
+
+	if (host_find(node->options->root, RUN_DIRECTORY, directory, NULL) < 0)
+		return 0;
+	int r = remove_names(directory, run_names, err);
+	for (size_t i = 0; r == 0 && i < sizeof(pods_names) / sizeof(*pods_names); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", directory, pods_names[i]) < (int)sizeof(path))
+			r = host_remove_empty(path, err);
 	}
 	return r < 0 ? r : host_remove_empty(directory, err);
+}
+
+/* What we have unmounted is our container's mount. Whoever cannot be asked keeps an empty one until the node starts again. */
+static int unmount_on_node(const struct node *node, struct error *err)
+{
+	const struct host_script script = {
+		.root = node->options->root,
+		.text = "! mountpoint -q \"$1\" || umount -l \"$1\"",
+		.arguments = (const char *const[]){ VOLUMES, NULL },
+		.timeout_ms = UNMOUNT_MS,
+	};
+	struct host_answer answer;
+	struct error ignored;
+
+	if (host_run(&script, &answer, &ignored) < 0)
+		return 0;
+	return answer.code == 0 ? 0 : error_set(err, EBUSY, "cannot unmount %s on the node: %s", VOLUMES, answer.words);
 }
 
 static int shred(const struct node *node, struct error *err)
 {
 	char path[PATH_MAX];
 
-	return host_find(node->options->root, VOLUMES, path, NULL) < 0 ? 0 : shred_volumes(path, err);
+	if (host_find(node->options->root, VOLUMES, path, NULL) < 0)
+		return 0;
+	int r = shred_volumes(path, err);
+	return r < 0 || !*node->options->root ? r : unmount_on_node(node, err);
 }
 
 static int remove_journal(const struct node *node, struct error *err)
@@ -105,13 +154,15 @@ static int remove_journal(const struct node *node, struct error *err)
 	return r < 0 ? r : host_remove_empty(node->prefix, err);
 }
 
-int node_uninstall(struct node *node, enum node_policies policies, struct error *err)
+int node_uninstall(struct node *node, enum node_policies policies, bool force, struct error *err)
 {
-	int r = node_runtime_uninstall(node, err);
+	int r = force ? 0 : running_expect_none(node->options->root, RECORD_DEFAULT_DIRECTORY, err);
 
+	r = r < 0 ? r : node_runtime_uninstall(node, err);
 	r = r < 0 ? r : remove_entries(node, err);
 	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(err);
 	r = r < 0 ? r : shred(node, err);
+	r = r < 0 ? r : remove_run(node, err);
 	r = r < 0 ? r : remove_state(node, err); /* the settings, which say where it is, go afterwards */
 	r = r < 0 ? r : restore_files(node, err);
 	r = r < 0 || !*node->prefix ? r : version_drop_all(node->prefix, err);

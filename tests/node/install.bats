@@ -174,6 +174,22 @@ decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//
 	[[ $(cd "$HOST/var/lib/holdfast" && find . -type f) == ./theirs/file ]]
 }
 
+@test "what pods in VMs need is not taken away from them, unless the operator says so" {
+	local record
+	mkdir -p "$HOST/run/holdfast/sandboxes"
+	for record in a b c d; do
+		echo "{\"podUID\":\"1\",\"namespace\":\"shop\",\"name\":\"$record\",\"backend\":\"vm\"}" >"$HOST/run/holdfast/sandboxes/$record.json"
+	done
+	echo '{"namespace":"shop","name":"e","backend":"runc"}' >"$HOST/run/holdfast/sandboxes/e.json"
+	install one
+	snapshot >"$BATS_TEST_TMPDIR/before"
+	run -1 node uninstall
+	[[ $output =~ ^'holdfast-node: 4 pods run in VMs, which nobody could end any more ('(shop/[a-d], ){3}'…): delete them first, or say --force'$ ]]
+	snapshot | diff "$BATS_TEST_TMPDIR/before" -
+	node uninstall --force
+	[[ ! -e $HOST/opt/holdfast ]]
+}
+
 @test "a command line that makes no sense says what would, and exits 2" {
 	run -2 node install --policies stop
 	[[ $output == 'usage: holdfast-node install '* ]]

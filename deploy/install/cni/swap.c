@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -121,6 +122,7 @@ int swap_edit(const char *path, int (*edit)(struct slice text, struct buf *out, 
 	char aside[PATH_MAX];
 	bool done = false;
 
+	signal(SIGIO, SIG_IGN); /* what the kernel sends to who has a lease, when somebody else opens the file: it would end us */
 	int r = host_new_name(path, aside, err);
 	r = r < 0 ? r : host_remove(aside, err); /* what a power cut left */
 	for (unsigned i = 0; r >= 0 && i < ROUNDS_MAX; i++) {

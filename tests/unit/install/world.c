@@ -146,7 +146,7 @@ static int act(enum world_act what, struct node *node, struct node_outcome *ret,
 	case WORLD_ROLLBACK:
 		return node_rollback(node, ret, err);
 	case WORLD_UNINSTALL:
-		return node_uninstall(node, NODE_POLICIES_KEEP, err);
+		return node_uninstall(node, NODE_POLICIES_KEEP, false, err);
 	}
 	return -EINVAL;
 }

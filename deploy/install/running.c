@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deploy/install/running.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/show.h"
+#include "common/json/json.h"
+#include "deploy/install/host/host.h"
+#include "kata-shim/route/backend.h"
+
+#define RECORD_BYTES_MAX (16 * 1024)
+#define NAMED 3 /* in the message */
+
+struct pods {
+	size_t n;
+	struct buf names;
+};
+
+static const char *text_of(const struct json_view *record, const char *key)
+{
+	struct json_view member;
+	const char *text = "?";
+
+	if (json_member(record, key, &member) && json_expect_string(&member, &text, NULL) < 0)
+		return "?";
+	return text;
+}
+
+/* What is no record is nobody's pod. */
+static void count(const char *path, struct pods *pods)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(RECORD_BYTES_MAX);
+	_cleanup_(json_freep) cJSON *tree = NULL;
+
+	if (file_read(path, &text, NULL) < 0 || json_parse(buf_view(&text), &json_limits_object, &tree, NULL) < 0)
+		return;
+	const struct json_view record = json_root(tree);
+	if (!cJSON_IsObject(tree) || strcmp(text_of(&record, "backend"), backend_names[BACKEND_RUNC]) == 0)
+		return;
+	if (pods->n++ < NAMED)
+		buf_printf(&pods->names, "%s%s/%s", pods->n > 1 ? ", " : "", SHOW(slice_string(text_of(&record, "namespace"))),
+			   SHOW(slice_string(text_of(&record, "name"))));
+}
+
+int running_expect_none(const char *root, const char *records, struct error *err)
+{
+	char directory[PATH_MAX], path[PATH_MAX];
+	struct pods pods = { .names = BUF_MAX(1024) };
+	struct dirent *entry;
+
+	DIR *dir = host_find(root, records, directory, NULL) == 0 ? opendir(directory) : NULL;
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		const char *end = strstr(entry->d_name, ".json");
+		if (end && !end[5] && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
+			count(path, &pods);
+	}
+	closedir(dir);
+	int r = pods.n == 0 ? 0
+			    : error_set(err, EBUSY, "%zu pods run in VMs, which nobody could end any more (%s%s): delete them first, or say --force",
+					pods.n, buf_text(&pods.names), pods.n > NAMED ? ", …" : "");
+	buf_free(&pods.names);
+	return r;
+}
