@@ -15,12 +15,24 @@
 
 #include "common/base/cleanup.h"
 
+#define TRIES_MAX 10000
+
 static int open_in_root(const char *root, const char *path)
 {
 	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	_cleanup_close_ int fd = open(*root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? -1 : (int)syscall(SYS_openat2, fd, path, &how, sizeof(how));
+	int found = -1;
+
+	if (fd < 0)
+		return -1;
+	/* EAGAIN: something on this machine was renamed while a ".." was followed (openat2(2)); our own links have some. */
+	for (unsigned i = 0; i < TRIES_MAX && found < 0; i++) {
+		found = (int)syscall(SYS_openat2, fd, path, &how, sizeof(how));
+		if (found < 0 && errno != EAGAIN)
+			break;
+	}
+	return found;
 }
 
 int host_find(const char *root, const char *path, char ret[static PATH_MAX], struct error *err)
