@@ -19,6 +19,7 @@
 #include "kata-shim/vm/sandbox/sandbox.h"
 
 #define ID "holdfast-self-test"
+#define CONFIG "config.json"
 
 static const char config[] = "{\"ociVersion\":\"1.0.2\",\"hostname\":\"self-test\",\"root\":{\"path\":\"rootfs\"},"
 			     "\"process\":{\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"/pause\"]},"
@@ -105,25 +106,27 @@ static const struct vm_listener listener = { on_exited, on_oom, on_lost, on_star
 
 static int write_bundle(const char *directory, struct error *err)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + sizeof(CONFIG)];
 
-	snprintf(path, sizeof(path), "%s/config.json", directory);
+	snprintf(path, sizeof(path), "%s/" CONFIG, directory);
 	return file_write_atomic(path, slice_string(config), 0600, err);
 }
 
 static void remove_bundle(const char *directory)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + sizeof(CONFIG)];
 
-	snprintf(path, sizeof(path), "%s/config.json", directory);
+	snprintf(path, sizeof(path), "%s/" CONFIG, directory);
 	unlink(path);
 	rmdir(directory);
 }
 
 static int make_vm(struct trial *trial, const struct vm_settings *settings, struct error *err)
 {
-	char directory[] = "/tmp/holdfast-self-test.XXXXXX";
+	char directory[PATH_MAX];
 
+	if (snprintf(directory, sizeof(directory), "%s.self-test.XXXXXX", settings->state) >= (int)sizeof(directory))
+		return error_set(err, ENAMETOOLONG, "sandbox.vm.state %s is too long", settings->state);
 	if (!mkdtemp(directory))
 		return error_errno(err, errno, "cannot make the directory %s", directory);
 	int r = write_bundle(directory, err);

@@ -37,7 +37,6 @@ put_on_node() {
 	node "$1" start containerd
 	node "$1" exec cp /opt/holdfast/bin/holdfast /opt/cni/bin/
 	node "$1" exec sh -c 'cd /etc/cni/net.d && jq ".plugins += [{type: \"holdfast\"}]" 10-lab.conflist >/run/new && mv /run/new 10-lab.conflist'
-	k label node "$LAB-$1" holdfast/vm=ready
 }
 
 teardown_file() {
@@ -54,7 +53,7 @@ what_is_wrong() {
 	k get nodes --show-labels
 	k get pods -A -o wide
 	k describe pod -n holdfast-system -l app.kubernetes.io/name=holdfast | sed -n '/^Events/,$p'
-	for container in net tpm; do
+	for container in net tpm node; do
 		echo "── $container"
 		k logs -n holdfast-system -l app.kubernetes.io/name=holdfast -c $container --tail=30 || true
 	done
@@ -82,6 +81,15 @@ pod_on() { k get pod -n holdfast-system -l app.kubernetes.io/name=holdfast --fie
 	k diff -k "$BATS_FILE_TMPDIR"
 	for i in 1 2; do put_on_node $i; done
 	k wait node --all --for=condition=Ready --timeout=60s
+}
+
+ready_for() { (($(k get nodes -l "$1" -o name | wc -l) == 2)); }
+
+@test "each node says what it is ready for, and why not for the rest" {
+	PATIENCE=170 before_long ready_for holdfast/network=ready,holdfast/vm=ready,!holdfast/tpm
+	k get node "$LAB-1" -o json | jq -e '.status.conditions[] | select(.type == "HoldfastReady") | .status == "False" and .reason == "TPMNotReady" and
+		(.message | startswith("network is ready; vm is ready; tpm is NOT READY: "))'
+	k events -n default --for "node/$LAB-1" | grep VMReady
 }
 
 @test "a policy is enforced for pods that start from then on" {

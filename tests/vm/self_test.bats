@@ -33,7 +33,7 @@ expect_nothing_left() {
 	[[ -z $(find "$there/vm" -mindepth 1 -maxdepth 1 ! -name '.*') ]]
 	[[ -z $(ls -A "$there/vm/.ids") ]]
 	[[ -z $(find /sys/fs/cgroup -type d -name holdfast-self-test) ]]
-	[[ -z $(find /tmp -maxdepth 1 -name 'holdfast-self-test.*') ]]
+	[[ -z $(find "$there" -maxdepth 1 -name 'vm.self-test.*') ]]
 }
 
 booted() { [[ $output =~ ^ok\ +vm\ +"a VM booted in "[0-9]+" ms with tcg"$ ]]; }
