@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/array.h"
@@ -20,13 +21,16 @@
 
 #define ID "holdfast-self-test"
 #define CONFIG "config.json"
+#define CONFIG_MAX 4096
 
-static const char config[] = "{\"ociVersion\":\"1.0.2\",\"hostname\":\"self-test\",\"root\":{\"path\":\"rootfs\"},"
-			     "\"process\":{\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"/pause\"]},"
-			     "\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"" ID "\","
-			     "\"io.kubernetes.cri.sandbox-memory\":\"67108864\"},"
-			     "\"linux\":{\"cgroupsPath\":\"/" ID "\",\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"},{\"type\":\"ipc\"},"
-			     "{\"type\":\"uts\"},{\"type\":\"network\"}]}}\n";
+/* The cgroup is named as the bundle is, lest it be another node's where several share a machine. */
+static const char config_format[] =
+	"{\"ociVersion\":\"1.0.2\",\"hostname\":\"self-test\",\"root\":{\"path\":\"rootfs\"},"
+	"\"process\":{\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"/pause\"]},"
+	"\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"" ID "\","
+	"\"io.kubernetes.cri.sandbox-memory\":\"67108864\"},"
+	"\"linux\":{\"cgroupsPath\":\"/" ID "%s\",\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"},{\"type\":\"ipc\"},"
+	"{\"type\":\"uts\"},{\"type\":\"network\"}]}}\n";
 
 struct trial {
 	uv_loop_t loop;
@@ -106,10 +110,13 @@ static const struct vm_listener listener = { on_exited, on_oom, on_lost, on_star
 
 static int write_bundle(const char *directory, struct error *err)
 {
+	_cleanup_(buf_free) struct buf text = BUF_MAX(CONFIG_MAX);
 	char path[PATH_MAX + sizeof(CONFIG)];
 
 	snprintf(path, sizeof(path), "%s/" CONFIG, directory);
-	return file_write_atomic(path, slice_string(config), 0600, err);
+	buf_printf(&text, config_format, strrchr(directory, '.'));
+	int r = buf_check(&text, path, err);
+	return r < 0 ? r : file_write_atomic(path, buf_view(&text), 0600, err);
 }
 
 static void remove_bundle(const char *directory)

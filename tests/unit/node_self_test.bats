@@ -59,10 +59,16 @@ self_test() { holdfast-node self-test --programs "$BATS_TEST_TMPDIR" "$@"; }
 	touch node/here
 	program node/opt/holdfast/bin/containerd-shim-holdfast-v2 <<<'[[ -e /here && $(</proc/$$/comm) == containerd-shim* ]] && unshare -U true &&
 		echo "{\"findings\":[{\"check\":\"x\",\"level\":\"ok\",\"cause\":\"in there\",\"cure\":\"\"}]}"'
+	in_container >said || true
+	jq -re '.findings | map(.cause) | join("|")' said | grep -E '^seen by .*holdfast-net self-test -o json\|in there\|seen by'
+	rm node/opt/holdfast/bin/containerd-shim-holdfast-v2
+	in_container >said 2>/dev/null || true
+	jq -re '.findings[1] | .cause + .cure' said | grep -Fx 'the node has no containerd-shim-holdfast-v2 that can be run in /opt/holdfast/bininstall it: holdfast-node install'
+}
+in_container() {
 	unshare -m -p -f bash -c '
 		mount --bind node node && cd "$PWD" && for d in bin lib lib64 usr; do mount --rbind "/$d" "node/$d"; done
-		exec "$0" self-test --programs "$PWD" --root "$PWD/node" -o json' "$(command -v holdfast-node)" >said || true
-	jq -re '.findings | map(.cause) | join("|")' said | grep -E '^seen by .*holdfast-net self-test -o json\|in there\|seen by'
+		exec "$0" self-test --programs "$PWD" --root "$PWD/node" -o json' "$(command -v holdfast-node)"
 }
 
 @test "an unknown part, format or option is refused" {

@@ -32,7 +32,7 @@ expect_nothing_left() {
 	run -1 pgrep -f "$there"
 	[[ -z $(find "$there/vm" -mindepth 1 -maxdepth 1 ! -name '.*') ]]
 	[[ -z $(ls -A "$there/vm/.ids") ]]
-	[[ -z $(find /sys/fs/cgroup -type d -name holdfast-self-test) ]]
+	[[ -z $(find /sys/fs/cgroup -type d -name 'holdfast-self-test*') ]]
 	[[ -z $(find "$there" -maxdepth 1 -name 'vm.self-test.*') ]]
 }
 

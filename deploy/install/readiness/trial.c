@@ -23,6 +23,7 @@
 #define ROOM 4096
 #define END_PATIENCE_MS 20000 /* a VM is taken down in less */
 #define PROGRAMS_OF_NODE "/opt/holdfast/bin"
+#define CANNOT_RUN 127 /* as of a shell, and of in-root */
 
 struct trial {
 	enum part part;
@@ -58,6 +59,9 @@ static struct part_result judge(const struct trial *trial)
 	if (trial->signal)
 		return part_failed("run it by hand: holdfast-node self-test", "%s self-test was ended by signal %d", program_of(trial),
 				   trial->signal);
+	if (trial->status == CANNOT_RUN)
+		return part_failed("install it: holdfast-node install", "the node has no %s that can be run in " PROGRAMS_OF_NODE,
+				   program_of(trial));
 	if (buf_check(&trial->text, "the output", &err) < 0 || part_result_read(buf_view(&trial->text), &result, &err) < 0)
 		return part_failed("are all of Holdfast's programs of one version? run it by hand: holdfast-node self-test",
 				   "%s self-test ends with %lld and does not say what came of it: %s", program_of(trial),
@@ -239,10 +243,12 @@ int command_in_root(int argc, char **argv)
 		fputs("usage: holdfast-node in-root ROOT PROGRAM [ARGUMENT]...\n", help ? stdout : stderr);
 		return help ? EXIT_SUCCESS : EXIT_USAGE;
 	}
+	int code = EXIT_FAILURE;
 	if (enter_root(argv[1], &err) == 0) {
 		execv(argv[2], argv + 2);
 		error_errno(&err, errno, "cannot run %s in %s", argv[2], argv[1]);
+		code = CANNOT_RUN;
 	}
 	fprintf(stderr, "holdfast-node: %s\n", err.message);
-	return EXIT_FAILURE;
+	return code;
 }
