@@ -60,7 +60,7 @@ static void expect_none_on_host(const char *path)
 
 /* ── The host, and the attack ── */
 
-/* Some kernels let everybody set it on a file of their own (Debian's 6.1 does): then the guest's root, who is nobody on the host, may too. */
+/* Some kernels let everybody set it on a file of their own (Debian's 6.1 does): then the guest's root may, who is nobody on the host. */
 static const char *ask_as_a_user(void)
 {
 	char path[] = "/tmp/holdfast-attribute.XXXXXX";

@@ -9,8 +9,8 @@
  *	virtiofsd hangs        the guest's answer to a Check says that the share does not answer (ours asks it, Kata's does not); sooner if
  *	                       a container's first process does not end when it is killed: it waits in the kernel for the share
  *
- * A host under load can hold up a guest for seconds, and a pod that is killed for that is worse than one that is found dead a little later. So can a
- * slow disk hold up virtiofsd, which has one thread for all that it is asked: as long as it waits for the kernel it does not hang.
+ * A host under load can hold up a guest for seconds, and a pod that is killed for that is worse than one that is found dead a little later.
+ * So can a slow disk hold up virtiofsd, which has one thread for all that it is asked: as long as it waits in the kernel it does not hang.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -58,7 +58,8 @@ static void judge_share(struct vm *vm, bool answers)
 		vm->share_silent_since = uv_now(vm->loop);
 	if (uv_now(vm->loop) - vm->share_silent_since < limit_ms)
 		return;
-	error_set(&why, ETIMEDOUT, "its virtiofsd has not answered the guest for %" PRIu64 " s, waits for no disk, and was ended with the VM",
+	error_set(&why, ETIMEDOUT,
+		  "its virtiofsd has not answered the guest for %" PRIu64 " s, waits for no disk, and was ended with the VM",
 		  limit_ms / 1000);
 	vm_lose(vm, &why);
 }
