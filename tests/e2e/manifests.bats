@@ -61,9 +61,9 @@ no_pod_is_left() { [[ ! $(k get pods,daemonset -n holdfast-system -o name) ]]; }
 }
 
 # What a container may that another may not is said in daemonset.yaml; here is that it is no more.
-@test "the network agent has two capabilities and no privilege; the TPM's daemon and the node's tester have" {
+@test "the network agent has two capabilities and no privilege; the TPM's daemon and the installer have" {
 	objects "$MANIFESTS" -e '.. | objects | select(.kind == "DaemonSet").spec.template.spec | .containers |
-		(map(select(.securityContext.privileged) | .name) == ["tpm", "node"]) and
+		(map(select(.securityContext.privileged) | .name) == ["tpm", "watch"]) and
 		(map(select(.name == "net"))[0].securityContext | .capabilities == {drop: ["ALL"], add: ["NET_ADMIN", "SETPCAP"]} and
 			.allowPrivilegeEscalation == false and .seccompProfile.type == "RuntimeDefault") and
 		all(.[]; .securityContext.readOnlyRootFilesystem and .resources.requests.memory)'
@@ -72,7 +72,7 @@ no_pod_is_left() { [[ ! $(k get pods,daemonset -n holdfast-system -o name) ]]; }
 @test "a variant is what its name says" {
 	objects "$MANIFESTS/overlays/no-tpm" -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec | .containers[].name, .volumes[].name] |
 		all(. != "tpm" and . != "dev" and . != "kubelet")'
-	objects "$MANIFESTS/overlays/no-tpm" -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec.containers[] | select(.name == "node").command[-1]] == ["network,vm"]'
+	objects "$MANIFESTS/overlays/no-tpm" -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec.containers[] | select(.name == "watch").command[-1]] == ["network,vm"]'
 	objects "$MANIFESTS/overlays/tcg" -e '[.. | objects | select(.kind == "RuntimeClass")][0].overhead.podFixed.memory == "256Mi"'
 	objects "$MANIFESTS/overlays/kubeedge" -e '[.. | objects | select(.kind == "RuntimeClass")] == []'
 	for variant in kairos starlingx; do

@@ -1,8 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Holdfast as it comes to a cluster: a plain Kubernetes that has never heard of it, the image imported, kubectl apply -k. The nodes have no KVM, so it is the
-# variant with a software CPU; and no TPM, which must keep nothing else from working. What a node must have in its own directories is copied out of the image
-# by hand (put_on_node), as long as holdfast-node does not do that.
+# variant with a software CPU; and no TPM, which must keep nothing else from working. Nothing is done on a node by hand, but in the end, to take it all away.
 #
 #   tests/run install; or: deploy/image/build --vm && bats tests/install      E2E_KEEP=1: leaves the lab up
 bats_require_minimum_version 1.5.0
@@ -19,24 +18,12 @@ setup_file() {
 	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure || return
 	for i in 1 2; do node $i exec ctr -n k8s.io images import "$(readlink -e "$image")" >/dev/null || return; done
 	world 2
+	for i in 1 2; do node_state $i >"$BATS_FILE_TMPDIR/before$i"; done
 }
 
-# put_on_node I: programs, guest and QEMU, the CNI plugin with its entry, containerd's handlers.
-put_on_node() {
-	local image=/run/image
-	node "$1" exec mkdir -p $image /opt/holdfast
-	node "$1" exec ctr -n k8s.io images mount "$(node "$1" exec ctr -n k8s.io images list -q | grep /holdfast-vm:)" $image
-	node "$1" exec cp -a $image/opt/holdfast/. /opt/holdfast/
-	node "$1" exec ctr -n k8s.io images unmount $image
-	node "$1" exec mkdir /opt/holdfast/etc
-	node "$1" exec tee /opt/holdfast/etc/holdfast.yaml <<-END
-	sandbox: {vm: {accelerator: tcg, qemu: /opt/holdfast/bin/qemu-system-x86_64, virtiofsd: /opt/holdfast/bin/virtiofsd}}
-	END
-	node "$1" exec /opt/holdfast/bin/holdfast-node containerd-config --apply
-	node "$1" stop containerd
-	node "$1" start containerd
-	node "$1" exec cp /opt/holdfast/bin/holdfast /opt/cni/bin/
-	node "$1" exec sh -c 'cd /etc/cni/net.d && jq ".plugins += [{type: \"holdfast\"}]" 10-lab.conflist >/run/new && mv /run/new 10-lab.conflist'
+# node_state I: all that an installer might touch, byte for byte, and the kernel's tables.
+node_state() {
+	node "$1" exec sh -c 'find /etc/cni /etc/containerd /opt/cni /opt/holdfast /var/lib/holdfast -type f -exec sha256sum {} + -o -type l -printf "%l %p\n" | sort; nft list tables | grep holdfast || true'
 }
 
 teardown_file() {
@@ -53,19 +40,38 @@ what_is_wrong() {
 	k get nodes --show-labels
 	k get pods -A -o wide
 	k describe pod -n holdfast-system -l app.kubernetes.io/name=holdfast | sed -n '/^Events/,$p'
-	for container in net tpm node; do
+	for container in net tpm watch; do
 		echo "── $container"
 		k logs -n holdfast-system -l app.kubernetes.io/name=holdfast -c $container --tail=30 || true
 	done
 }
 
-# One kustomization, as a person writes it who needs two of the options.
+# A kustomization as a person writes it who needs two of the options and a holdfast.yaml of his own, which comes last. The lab's nodes have no init system, so it
+# says how containerd is restarted; and their own QEMU is passed over for that of the image.
 write_kustomization() {
 	local manifests
 	manifests=$(realpath --relative-to="$1" "$DEPLOY/manifests")
+	mkdir -p "$1/own"
 	cat >"$1/kustomization.yaml" <<-END
 	resources: [$manifests/api, $manifests/node]
-	components: [$manifests/options/tcg, $manifests/options/vm-image]
+	components: [$manifests/options/tcg, $manifests/options/vm-image, own]
+	END
+	cat >"$1/own/kustomization.yaml" <<-END
+	apiVersion: kustomize.config.k8s.io/v1alpha1
+	kind: Component
+	configMapGenerator: [{name: holdfast, namespace: holdfast-system, behavior: replace, files: [holdfast.yaml]}]
+	patches:
+	- patch: |-
+	    {apiVersion: apps/v1, kind: DaemonSet, metadata: {name: holdfast, namespace: holdfast-system}, spec: {template: {spec: {hostPID: true}}}}
+	END
+	cat >"$1/own/holdfast.yaml" <<-'END'
+	sandbox: {vm: {accelerator: tcg, bootTimeout: 120s, qemu: /opt/holdfast/bin/qemu-system-x86_64, virtiofsd: /opt/holdfast/bin/virtiofsd}}
+	install:
+	  containerd:
+	    restartCommand: |-
+	      pid=$(pgrep -xo containerd) && path=$(tr '\0' '\n' </proc/$pid/environ | sed -n s/^PATH=//p) && set -- $(tr '\0' ' ' </proc/$pid/cmdline) && kill $pid
+	      while kill -0 $pid 2>/dev/null; do sleep 0.1; done
+	      PATH=$path setsid "$@" </dev/null >>/var/log/containerd-again 2>&1 &
 	END
 }
 
@@ -79,8 +85,8 @@ pod_on() { k get pod -n holdfast-system -l app.kubernetes.io/name=holdfast --fie
 	k rollout status daemonset/holdfast -n holdfast-system --timeout=170s
 	echo "# ready on two nodes $((SECONDS - begin)) s after kubectl apply" >&3
 	k diff -k "$BATS_FILE_TMPDIR"
-	for i in 1 2; do put_on_node $i; done
 	k wait node --all --for=condition=Ready --timeout=60s
+	for i in 1 2; do node $i exec /opt/holdfast/bin/holdfast-node status; done
 }
 
 ready_for() { (($(k get nodes -l "$1" -o name | wc -l) == 2)); }
@@ -163,4 +169,26 @@ plugin() {
 	jq -e '[.nodes[] | .exitCode] == [0, 0]' <<<"$output"
 	plugin revoke "$LAB-1" --yes
 	[[ $status == 1 && $stderr == *TPM* ]]
+}
+
+nothing_of_ours_runs() { ! node 1 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node" && ! node 2 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node"; }
+
+@test "after kubectl delete and holdfast-node uninstall a node is byte for byte what it was, and its pods run on" {
+	local i before
+	before=$(k get pods -A -o json | jq -r '.items[] | select(.metadata.namespace != "holdfast-system" and .metadata.name != "vm") | "\(.metadata.uid) \(.status.containerStatuses[0].restartCount)"' | sort)
+	k delete pod -n green vm --wait --timeout=60s >/dev/null
+	for i in 1 2; do in_pod $i watch holdfast-node readiness --withdraw; done
+	k delete --wait=false -k "$BATS_FILE_TMPDIR" >/dev/null
+	PATIENCE=60 before_long nothing_of_ours_runs
+	for i in 1 2; do
+		node $i exec /opt/holdfast/bin/holdfast-node uninstall --policies stop
+		diff "$BATS_FILE_TMPDIR/before$i" <(node_state $i)
+	done
+	k wait node --all --for=condition=Ready --timeout=60s
+	[[ ! $(k get nodes -o json | jq -r '.items[] | .metadata.labels + (.status.conditions | map({(.type): true}) | add) | keys[] | select(test("holdfast"; "i"))') ]]
+	start_pod green/after 1
+	eventually <<-END
+	red/a -> green/after:80         yes
+	END
+	[[ $(k get pods -A -o json | jq -r '.items[] | select(.metadata.name != "after") | "\(.metadata.uid) \(.status.containerStatuses[0].restartCount)"' | sort) == "$before" ]]
 }
