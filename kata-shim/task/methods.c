@@ -46,6 +46,8 @@ static struct work *begin(struct service *service, struct ttrpc_call *call, cons
 	if (!process)
 		return NULL;
 	int r = process_begin(&process->state, verb, &err);
+	if (r < 0 && verb == VERB_START && service->why.code) /* it has ended with the VM, and never ran */
+		r = error_set(&err, ECONNRESET, "%s", service->why.message);
 	if (r == 0 && !service_has_vm(service)) {
 		process_end(&process->state, verb, false);
 		r = error_set(&err, ECONNRESET, "%s", service->why.message);

@@ -34,12 +34,13 @@ static bool wait_for_reason(struct op *op, const struct error *err)
 {
 	struct vm *vm = op->vm;
 
-	if (!err || err->code != ECONNRESET || vm->state != VM_RUNS || op->err)
+	if (!err || err->code != ECONNRESET || vm->state != VM_RUNS || op->held)
 		return false;
-	op->err = malloc(sizeof(*op->err));
-	if (!op->err)
+	if (!op->err && !(op->err = malloc(sizeof(*op->err))))
 		return false;
-	*op->err = *err;
+	if (op->err != err)
+		*op->err = *err;
+	op->held = true;
 	op->next = vm->held;
 	vm->held = op;
 	health_suspect(vm, err);

@@ -72,7 +72,8 @@ struct op {
 	void (*then)(struct op *op);    /* of one that waits for the loop or the pause container: instead of its end */
 	void (*failed)(struct op *op, const struct error *err);
 	struct op *next;   /* that waits */
-	struct error *err; /* of one that waits for the loop */
+	struct error *err; /* of one that waits for the loop, or for the VM's reason */
+	bool held;	   /* it has waited for that */
 };
 
 struct vm {

@@ -406,6 +406,7 @@ static void test_with_the_vm_all_processes_end_and_are_there_until_they_are_dele
 	add_exec("c1", "e1", RPC_OK);
 	start("c1", "e1");
 	wait_for_event("TaskExecStarted");
+	add_exec("c1", "late", RPC_OK);
 	events();
 	double_lose("QEMU has ended by signal 9");
 	wait_for_event("TaskExit " SANDBOX);
@@ -419,6 +420,10 @@ static void test_with_the_vm_all_processes_end_and_are_there_until_they_are_dele
 	wait_for(&refused);
 	assert_int_equal(refused.status, RPC_FAILED_PRECONDITION);
 	assert_non_null(strstr(refused.words, "QEMU has ended by signal 9"));
+	begin_ask(&refused, "Start", "c1", "late");
+	wait_for(&refused);
+	if (!strstr(refused.words, "QEMU has ended by signal 9"))
+		fail_msg("%s", refused.words);
 	ask("Shutdown", SANDBOX, "", RPC_OK);
 	assert_int_equal(world.n_shutdowns, 0);
 	double_fail("remove c2", ECONNRESET, "the VM is no more");
