@@ -150,7 +150,7 @@ learn() {
 }
 
 # As this machine counts, not the node: the control groups are the same.
-pid_of() { cat /sys/fs/cgroup{,/*}/holdfast-lab/"$2"/kubepods/besteffort/pod"$1"/*/cgroup.procs 2>/dev/null | head -n 1; }
+pid_of() { cat /sys/fs/cgroup{,/*}/holdfast-lab/"$2"/kubepods/{besteffort,burstable}/pod"$1"/*/cgroup.procs 2>/dev/null | head -n 1; }
 
 # The machines of the lab, in the lab's own words.
 learn_machines() (
@@ -196,6 +196,27 @@ targets() {
 
 # For `knock fire` and `knock watch`: the words for all of these.
 all_targets() { local to; for to; do targets "$to"; done; }
+
+# watch N FROM TO…: probes all the time, in the background.
+watch() {
+	local targets
+	mapfile -t targets < <(all_targets "${@:3}")
+	nsenter --target "$(where "$2" pid)" --net -- "$E2E_STATE/knock" watch "$ANSWER_MS" "${targets[@]}" >"$E2E_STATE/watch-$1" 3>&- &
+	echo $! >"$E2E_STATE/watch-$1.pid"
+}
+
+# end_watch N: lines "TRIED OPEN TARGET" in watch-N. The last attempts are waited for.
+end_watch() {
+	local pid
+	[[ -e $E2E_STATE/watch-$1.pid ]] || return 0
+	pid=$(cat "$E2E_STATE/watch-$1.pid")
+	kill "$pid" 2>/dev/null || true
+	wait "$pid" || true
+	rm "$E2E_STATE/watch-$1.pid"
+}
+
+never_open() { awk '{ print } $2 > 0 || $1 < 20 { bad = 1 } END { exit bad || NR != 4 }' "$E2E_STATE/watch-$1"; }
+always_open() { awk '{ print } $1 != $2 || $1 < 20 { bad = 1 } END { exit bad || NR != 4 }' "$E2E_STATE/watch-$1"; }
 
 # ask FROM TARGET…: asks all at once; knock's lines, the source before each.
 ask() { inside "$1" "$E2E_STATE/knock" to "$ANSWER_MS" "${@:2}" | sed "s|^|$1 |"; }

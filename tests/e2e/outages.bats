@@ -31,27 +31,6 @@ in_force() {
 	END
 }
 
-# watch N FROM TO…: probes all the time, in the background.
-watch() {
-	local targets
-	mapfile -t targets < <(all_targets "${@:3}")
-	nsenter --target "$(where "$2" pid)" --net -- "$E2E_STATE/knock" watch "$ANSWER_MS" "${targets[@]}" >"$E2E_STATE/watch-$1" 3>&- &
-	echo $! >"$E2E_STATE/watch-$1.pid"
-}
-
-# end_watch N: lines "TRIED OPEN TARGET" in watch-N. The last attempts are waited for.
-end_watch() {
-	local pid
-	[[ -e $E2E_STATE/watch-$1.pid ]] || return 0
-	pid=$(cat "$E2E_STATE/watch-$1.pid")
-	kill "$pid" 2>/dev/null || true
-	wait "$pid" || true
-	rm "$E2E_STATE/watch-$1.pid"
-}
-
-never_open() { awk '{ print } $2 > 0 || $1 < 20 { bad = 1 } END { exit bad || NR != 4 }' "$E2E_STATE/watch-$1"; }
-always_open() { awk '{ print } $1 != $2 || $1 < 20 { bad = 1 } END { exit bad || NR != 4 }' "$E2E_STATE/watch-$1"; }
-
 agents() { for i in 1 2; do node $i "$1"; done; }
 
 @test "while the agents restart, what is closed stays closed and what is open stays open" {
