@@ -155,7 +155,7 @@ static void an_empty_dir_on_disk_is_the_hosts(void **state)
 
 static void a_sub_path_of_a_secret_is_one_file(void **state)
 {
-	char place[PATH_MAX];
+	char place[PATH_MAX + 2];
 
 	make_place("volumes/kubernetes.io~secret/other");
 	snprintf(place, sizeof(place), "%s/0", make_place("volume-subpaths/other/main"));

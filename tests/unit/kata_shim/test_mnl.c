@@ -39,7 +39,7 @@ static unsigned chance(unsigned below)
 		for (unsigned n = chance(20); n > 0; n--) {                                                                                \
 			struct nlattr *nest = chance(2) ? own##mnl_attr_nest_start(message, (uint16_t)chance(100)) : NULL;                 \
 			char some[41] = "";                                                                                                \
-			snprintf(some, 1 + chance(sizeof(text)), "%.*s", (int)sizeof(text), text);                                         \
+			memcpy(some, text, chance(sizeof(text)));                                                                          \
 			own##mnl_attr_put_u8(message, (uint16_t)chance(100), (uint8_t)random());                                           \
 			own##mnl_attr_put_u32(message, (uint16_t)chance(100), (uint32_t)random());                                         \
 			own##mnl_attr_put_strz(message, (uint16_t)chance(100), some);                                                      \
