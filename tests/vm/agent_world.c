@@ -16,7 +16,7 @@ static struct {
 	char directory[64], socket[128];
 	pid_t agent;
 	struct ttrpc_client *client;
-	struct answer *answers;
+	struct answer *answers, *sandbox;
 	bool ours, controllers;
 	char made[256][32]; /* containers of this test; "": removed */
 	size_t n_made;
@@ -36,6 +36,7 @@ static void on_end(void *context, enum rpc_status status, const char *words)
 	struct answer *answer = context;
 
 	answer->ended = true;
+	answer->ended_ns = uv_hrtime();
 	answer->status = status;
 	snprintf(answer->words, sizeof(answer->words), "%s", words);
 }
@@ -49,6 +50,7 @@ static struct answer *begin_within(const char *service, const char *method, stru
 	assert_non_null(answer);
 	*answer = (struct answer){ .next = world.answers, .method = method, .bytes = BUF_MAX(TTRPC_MESSAGE_MAX) };
 	world.answers = answer;
+	answer->began_ns = uv_hrtime();
 	const struct ttrpc_request request = { .service = service, .method = method, .message = message, .timeout_ms = ms };
 	const struct ttrpc_receiver receiver = { on_message, on_end, answer };
 	if (ttrpc_client_call(world.client, &request, &receiver, &call, &err) < 0)
@@ -182,6 +184,11 @@ pid_t agent_pid(void)
 	return world.agent;
 }
 
+struct answer *agent_sandbox_answer(void)
+{
+	return world.sandbox;
+}
+
 bool agent_is_ours(void)
 {
 	return world.ours;
@@ -238,7 +245,7 @@ static void create_sandbox(void)
 
 	request.sandbox_id = (char *)AGENT_SANDBOX;
 	request.hostname = (char *)AGENT_HOSTNAME;
-	agent_do("CreateSandbox", &request.base);
+	world.sandbox = agent_do("CreateSandbox", &request.base);
 }
 
 /* Only ours has a service of this name. Kata's says INVALID_ARGUMENT of one that it has not. */

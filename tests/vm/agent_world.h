@@ -41,6 +41,7 @@ void agent_keep(void);
 void agent_note(const char *id, bool made);
 
 const char *agent_stuck(void);      /* a path whose file system does not answer; only on this machine */
+struct answer *agent_sandbox_answer(void); /* CreateSandbox's */
 pid_t agent_pid(void);              /* of ours on this machine; else 0 */
 bool agent_is_ours(void);           /* wherever it runs */
 void agent_needs_controllers(void); /* skips the test if no limit can be set */
@@ -56,6 +57,7 @@ struct answer {
 	char words[1200];
 	struct buf bytes;
 	const char *method;
+	uint64_t began_ns, ended_ns;
 };
 
 /* Begins a call of AgentService; the answer lives until the end of the program. */
