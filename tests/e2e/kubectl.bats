@@ -4,6 +4,7 @@
 # the programs of the node, whose daemon they ask: so what comes back by `kubectl exec` is the real thing.
 bats_require_minimum_version 1.5.0
 load lib
+export LAB
 
 setup_file() {
 	local i
