@@ -36,11 +36,13 @@ sandbox_node
 for handler in "${HANDLERS[@]}"; do
 	fill "$handler" 1 1
 	tell "$handler" 1
-	fill "$handler" 2 "$sandboxes"
-	tell "$handler" "$sandboxes"
+	if ((sandboxes > 1)); then
+		fill "$handler" 2 "$sandboxes"
+		tell "$handler" "$sandboxes"
+	fi
 	pods_remove
 done | tee "$NODE/result"
-jq -cs --argjson kernel "$(stat -c %s "$GUEST/vmlinuz")" 'map(select(.sandboxes > 1)) | (map({key: .what, value: .}) | from_entries) as $m
+jq -cs --argjson n "$sandboxes" --argjson kernel "$(stat -c %s "$GUEST/vmlinuz")" 'map(select(.sandboxes == $n)) | (map({key: .what, value: .}) | from_entries) as $m
 	| def mib: . / 102.4 | round / 10;
 	  {bench: "sandbox_memory", shim_private_mib: ($m["holdfast-kata"].shim.private_kib | mib), runc_shim_private_mib: ($m.runc.shim.private_kib | mib),
 	   sandbox_pss_mib: ($m["holdfast-kata"].sandbox.pss_kib | mib), runc_sandbox_pss_mib: ($m.runc.sandbox.pss_kib | mib),
