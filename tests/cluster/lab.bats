@@ -137,6 +137,18 @@ eventually() {
 	eventually connect web1 "$(pod_ip web2 0)" 8080
 }
 
+@test "a node loses its power: what it keeps on disk is there afterwards, and its pods start anew" {
+	"$HERE/node" "$NAME-1" exec sh -c 'echo kept >/opt/holdfast/kept; echo lost >/run/lost'
+	"$HERE/node" "$NAME-1" reboot
+	[[ $("$HERE/node" "$NAME-1" exec cat /opt/holdfast/kept) == kept ]]
+	run "$HERE/node" "$NAME-1" exec cat /run/lost
+	((status != 0))
+	k wait pod web1 --for=jsonpath='{.status.containerStatuses[0].restartCount}'=1 --timeout=60s
+	k wait pod web1 --for=condition=Ready --timeout=60s
+	eventually connect web2 "$(pod_ip web1 0)" 8080
+	"$HERE/node" "$NAME-1" exec rm /opt/holdfast/kept
+}
+
 @test "up again says that it is up already" {
 	run "$HERE/up" --name "$NAME"
 	((status == 0))

@@ -153,3 +153,81 @@ wait_daemon() {
 done_or_dead() { "${@:3}" || ! running "$1" "$2"; }
 
 kubectl() { in_net control "$(lab)/bin/kubectl" --kubeconfig "$(lab)/control/admin.kubeconfig" "$@"; }
+
+# --- machines, which are ended by their process 1, and made again ---
+
+hold() {
+	local dir
+	dir=$(machine "$1")
+	mkdir -p "$dir/log" "$dir/pid"
+	(
+		close_inherited
+		setsid unshare --mount --net --pid --uts --fork -- \
+			"$HERE/machine-init" "$dir" "$2" "$(readlink -e "$(lab)/bin/pause")" </dev/null >"$dir/log/machine" 2>&1 &
+	)
+}
+
+held() { wait_for 10 "the machine $1 stands" "$(machine "$1")/log/machine" test -e "$(machine "$1")/ready"; }
+
+# wire I: node I's eth0, with the same MAC after a reboot; its routes, and the way to its pods from everywhere.
+wire() {
+	local i=$1 other
+	in_net control ip link add "node$i" type veth peer name eth0 address "02:00:00:00:09:1$i" netns "$(holder "node$i")"
+	in_net control ip -batch - <<-END
+	link set node$i master lan up
+	route replace $(pods4 "$i") via $(node4 "$i")
+	route replace $(pods6 "$i") via $(node6 "$i")
+	END
+	{
+		echo "link set eth0 up"
+		echo "address add $(node4 "$i")/24 dev eth0"
+		echo "address add $(node6 "$i")/64 dev eth0 nodad"
+		echo "route add default via $CONTROL4"
+		echo "route add default via $CONTROL6"
+		for other in $(seq "$(cat "$(lab)/nodes")"); do
+			((other != i)) || continue
+			echo "route add $(pods4 "$other") via $(node4 "$other")"
+			echo "route add $(pods6 "$other") via $(node6 "$other")"
+		done
+	} | in_net "node$i" ip -batch -
+}
+
+# cgroup v1: a cpuset is unusable until it has CPUs and memory nodes. cgroup v2: controllers are passed down by name.
+cgroups() {
+	local hierarchy group
+	for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
+		[[ -e $hierarchy/cgroup.procs ]] || continue
+		mountpoint -q "$hierarchy" || continue
+		for group in "$hierarchy/holdfast-lab" "$hierarchy/holdfast-lab/$NAME-$1"; do
+			if [[ -e $hierarchy/cgroup.subtree_control && $hierarchy == /sys/fs/cgroup ]]; then
+				sed 's/\b\([a-z]\)/+\1/g' "${group%/*}/cgroup.controllers" >"${group%/*}/cgroup.subtree_control"
+			fi
+			mkdir -p "$group"
+			if [[ -e $group/cpuset.cpus && ! -e $hierarchy/cgroup.subtree_control ]]; then
+				cat "${group%/*}/cpuset.cpus" >"$group/cpuset.cpus"
+				cat "${group%/*}/cpuset.mems" >"$group/cpuset.mems"
+			fi
+		done
+	done
+}
+
+gone() { ! alive "$1/holder"; }
+
+end_machine() {
+	local pid
+	alive "$1/holder" || return 0
+	read -r pid _ <"$1/holder"
+	kill -KILL "$pid"
+	wait_for 30 "${1##*/} ends" "$1/log/machine" gone "$1"
+}
+
+remove_cgroup() {
+	[[ -d $1 ]] || return 0
+	wait_for 10 "the cgroup $1 is empty" "" remove_tree "$1"
+	rmdir --ignore-fail-on-non-empty "${1%/*}"
+}
+
+remove_tree() {
+	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+	[[ ! -d $1 ]]
+}

@@ -91,10 +91,14 @@ pod_on() { k get pod -n holdfast-system -l app.kubernetes.io/name=holdfast --fie
 
 ready_for() { (($(k get nodes -l "$1" -o name | wc -l) == 2)); }
 
-@test "each node says what it is ready for, and why not for the rest" {
-	PATIENCE=170 before_long ready_for holdfast/network=ready,holdfast/vm=ready,!holdfast/tpm
+names_the_tpm() {
 	k get node "$LAB-1" -o json | jq -e '.status.conditions[] | select(.type == "HoldfastReady") | .status == "False" and .reason == "TPMNotReady" and
 		(.message | startswith("network is ready; vm is ready; tpm is NOT READY: "))'
+}
+
+@test "each node says what it is ready for, and why not for the rest" {
+	PATIENCE=170 before_long ready_for holdfast/network=ready,holdfast/vm=ready,!holdfast/tpm
+	before_long names_the_tpm
 	k events -n default --for "node/$LAB-1" | grep VMReady
 }
 
@@ -221,6 +225,29 @@ one_cannot_start() {
 	never_open 1
 	always_open 2
 	diff <(restarts) <(echo "$before")
+	k delete networkpolicy -n green only-green >/dev/null
+}
+
+runs_again() { [[ $(k get pod -n "${1%/*}" "${1#*/}" -o json | jq -r '.status | .containerStatuses[0].restartCount > 0 and (.conditions | any(.type == "Ready" and .status == "True"))') == true ]]; }
+
+# What starts there starts before the network agent, and waits for it: a pod without its rules would be open.
+@test "a node that has lost its power comes back by itself: the same policy, and pods in VMs" {
+	policy green only-green '{podSelector: {matchLabels: {pod: server}}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {}}]}]}'
+	node 1 reboot
+	PATIENCE=170 before_long runs_again green/server
+	learn_machines >"$E2E_STATE/where"
+	for i in red blue green; do ready $i; done
+	at_once <<-END
+	blue/a -> green/server:80       no
+	green/friend -> green/server:80 yes
+	END
+	node 1 exec /opt/holdfast/bin/holdfast-node status
+	PATIENCE=170 before_long runs_again green/vm
+	learn green
+	eventually <<-END
+	red/a -> green/vm:80            yes
+	END
+	PATIENCE=170 before_long ready_for holdfast/network=ready,holdfast/vm=ready
 	k delete networkpolicy -n green only-green >/dev/null
 }
 
