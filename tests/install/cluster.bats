@@ -13,13 +13,26 @@ DEPLOY=$E2E/../../deploy
 setup_file() {
 	local i
 	local image=${HOLDFAST_IMAGE:-$E2E/../../build/release/image/holdfast-vm.oci.tar}
+	local next=$BATS_FILE_TMPDIR/next.oci.tar
+	next_image "$(readlink -e "$image")" "$next" >/dev/null || return
 	"$CLUSTER/down" --name "$LAB"
 	build_knock
 	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure || return
-	for i in 1 2; do node $i exec ctr -n k8s.io images import "$(readlink -e "$image")" >/dev/null || return; done
+	for i in 1 2; do
+		node $i exec ctr -n k8s.io images import "$(readlink -e "$image")" >/dev/null || return
+		node $i exec ctr -n k8s.io images import "$next" >/dev/null || return
+	done
 	world 2
 	for i in 1 2; do node_state $i >"$BATS_FILE_TMPDIR/before$i"; done
 }
+
+# next_image FROM TO: the version after it, whose programs say that they are 0.1.1.
+next_image() (
+	on_buildah() { buildah --root "$BATS_FILE_TMPDIR/storage" --runroot "$BATS_FILE_TMPDIR/storage-run" --storage-driver vfs "$@"; }
+	container=$(on_buildah from "oci-archive:$1") && root=$(on_buildah mount "$container") || return
+	grep -rlzaxF 0.1.0 "$root/opt/holdfast/bin" | tr '\0' '\n' | sort -u | xargs sed -i 's/\x000\.1\.0\x00/\x000.1.1\x00/g' || return
+	on_buildah commit --format oci "$container" "oci-archive:$2:ghcr.io/holdfast/holdfast-vm:0.1.1" && on_buildah rm "$container"
+)
 
 # node_state I: all that an installer might touch, byte for byte, and the kernel's tables.
 node_state() {
@@ -204,6 +217,32 @@ restarts() {
 	eventually <<-END
 	red/a -> green/vm:80            yes
 	END
+}
+
+version_on() { node "$1" exec /opt/holdfast/bin/holdfast-net version; }
+
+@test "another version goes out node by node under load: the same, and every program on the node is the new one" {
+	local i before
+	for i in 1 2; do [[ $(version_on $i) == *0.1.0* ]]; done
+	before=$(restarts)
+	watch 1 blue/a green/server:80{,/udp}
+	watch 2 green/friend green/server:80{,/udp}
+	echo 'images: [{name: ghcr.io/holdfast/holdfast-vm, newTag: 0.1.1}]' >>"$BATS_FILE_TMPDIR/own/kustomization.yaml"
+	k apply -k "$BATS_FILE_TMPDIR" >/dev/null
+	k rollout status daemonset/holdfast -n holdfast-system --timeout=170s
+	for i in 1 2; do end_watch $i; done
+	never_open 1
+	always_open 2
+	for i in 1 2; do
+		[[ $(version_on $i) == *0.1.1* ]]
+		node $i exec /opt/holdfast/bin/holdfast-node status
+	done
+	diff <(restarts) <(echo "$before")
+	# A VM of the version before, which nobody has told of it.
+	[[ $(k exec -n green vm -- cat /proc/sys/kernel/osrelease) == *-cloud-amd64 ]]
+	SPEC="  runtimeClassName: holdfast-kata" pod green/next 2 | k apply -f - >/dev/null
+	k wait pod -n green next --for=condition=Ready --timeout=170s >/dev/null
+	k delete pod -n green next >/dev/null
 }
 
 one_cannot_start() {
