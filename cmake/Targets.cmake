@@ -13,7 +13,9 @@ target_compile_definitions(holdfast_options INTERFACE _GNU_SOURCE)
 target_compile_options(holdfast_options INTERFACE
 	-std=gnu17 -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wundef
 	-Wwrite-strings -Wvla -Wimplicit-fallthrough -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
-	-fno-strict-aliasing -fvisibility=hidden)
+	-fno-strict-aliasing -fvisibility=hidden
+	# A failed assertion names a file of the tree, and nothing that we ship the directory where it was built.
+	-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 # gcc cannot see that a negative return is what leaves an output unset; the sanitizers and clang watch over those.
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 	target_compile_options(holdfast_options INTERFACE -Wno-maybe-uninitialized)
