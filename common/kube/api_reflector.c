@@ -13,7 +13,8 @@
  *	                              └───┘ ends, fails: again from the last version
  *
  * 410 Gone, an ERROR event, or many fruitless watches mean "expired". A failed request waits for the back-off, or for as long as the
- * server asks, and is then tried again in its state; a server that answers again after it was away does not pay for that time. A list
+ * server asks, and is then tried again in its state; a server that answers again after it was away does not pay for that time, nor one
+ * that was restarted and has forgotten our version: until the new list is here, no new policy is in force. A list
  * that was cut twice is asked for in pages. Nothing is lost between list and watch: the watch begins at the list's version.
  * Old objects stay until a list has come to its end (kube_store_begin, _end).
  */
@@ -111,12 +112,11 @@ static void try_after(struct reflector *reflector, uint64_t delay_ms)
 	uv_timer_start(&reflector->timer, timer_due, delay_ms, 0);
 }
 
-static void fail(struct reflector *reflector, const struct error *problem, bool was_answered, uint64_t retry_after_ms)
+static void fail(struct reflector *reflector, const struct error *problem, struct backoff *backoff, uint64_t retry_after_ms)
 {
-	struct backoff *backoff = was_answered ? &reflector->refused : &reflector->unreachable;
 	uint64_t delay_ms = backoff_next_ms(backoff, reflector_random());
 
-	if (was_answered)
+	if (backoff != &reflector->unreachable)
 		backoff_reset(&reflector->unreachable);
 	/* What the server asks for is a minimum: the jitter is added, so that not every node returns in the same second. */
 	if (retry_after_ms > 0)
@@ -131,7 +131,7 @@ static void page_complete(struct reflector *reflector)
 	struct error problem;
 
 	if (json_stream_finish(reflector->stream, &problem) < 0) {
-		fail(reflector, &problem, true, 0);
+		fail(reflector, &problem, &reflector->refused, 0);
 		return;
 	}
 	memcpy(reflector->token, reflector->next_token, sizeof(reflector->token));
@@ -156,7 +156,7 @@ static void watch_complete(struct reflector *reflector)
 	if (reflector->state == REFLECTOR_STREAMING_LIST || (was_short && !reflector->progress)) {
 		error_set(&problem, EPIPE, "the server ended the watch early");
 		note_cut_list(reflector);
-		fail(reflector, &problem, true, 0);
+		fail(reflector, &problem, &reflector->refused, 0);
 		return;
 	}
 	try_after(reflector, 0);
@@ -216,18 +216,21 @@ static bool speaks_of_version(unsigned status)
 static void request_failed(struct reflector *reflector, const struct api_result *result)
 {
 	struct error problem = result->err;
+	struct backoff *backoff = result->status ? &reflector->refused : &reflector->unreachable;
 
 	if (heed_status(reflector, result->status, &problem)) {
 		try_after(reflector, 0);
 		return;
 	}
+	if (reflector->expired && !reflector->absent)
+		backoff = &reflector->outdated;
 	if (reflector->state == REFLECTOR_WATCH && !reflector->progress && speaks_of_version(result->status) &&
 	    ++reflector->fruitless >= FRUITLESS_MAX)
 		reflector->expired = true;
 	if (reflector->expired)
 		list_anew(reflector);
 	note_cut_list(reflector);
-	fail(reflector, &problem, result->status != 0, result->retry_after_ms);
+	fail(reflector, &problem, backoff, result->retry_after_ms);
 }
 
 static void request_finished(void *context, const struct api_result *result)
@@ -236,8 +239,10 @@ static void request_finished(void *context, const struct api_result *result)
 
 	reflector->request = NULL;
 	reflector->restarts += reflector->state != REFLECTOR_LIST;
-	if (reflector->open && uv_now(reflector->timer.loop) - reflector->opened_ms >= reflector->tuning->stable_ms)
+	if (reflector->open && uv_now(reflector->timer.loop) - reflector->opened_ms >= reflector->tuning->stable_ms) {
 		backoff_reset(&reflector->refused);
+		backoff_reset(&reflector->outdated);
+	}
 	if (result->err.code)
 		request_failed(reflector, result);
 	else if (reflector->state == REFLECTOR_LIST)
@@ -280,12 +285,12 @@ static void send_request(struct reflector *reflector)
 	reflector->progress = false;
 	reflector->next_token[0] = 0;
 	if (try_request(reflector, &problem) < 0)
-		fail(reflector, &problem, false, 0);
+		fail(reflector, &problem, &reflector->unreachable, 0);
 }
 
 void reflector_start(struct reflector *reflector, uv_loop_t *loop)
 {
-	reflector->unreachable = reflector->refused =
+	reflector->unreachable = reflector->refused = reflector->outdated =
 		(struct backoff){ .first_ms = reflector->tuning->first_backoff_ms, .cap_ms = reflector->tuning->backoff_cap_ms };
 	uv_timer_init(loop, &reflector->timer);
 	reflector->timer.data = reflector;

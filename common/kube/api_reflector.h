@@ -40,8 +40,10 @@ struct reflector {
 
 	struct api_request *request;
 	struct json_stream *stream;
-	uv_timer_t timer;                    /* runs while it waits to try again */
-	struct backoff unreachable, refused; /* no answer at all; an answer that did not help */
+	uv_timer_t timer;           /* runs while it waits to try again */
+	struct backoff unreachable; /* no answer at all */
+	struct backoff refused;     /* an answer that did not help */
+	struct backoff outdated;    /* an answer that only says that our version is too old */
 	uint64_t opened_ms;
 
 	uint64_t heard_ms, restarts;

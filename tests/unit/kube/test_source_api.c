@@ -269,6 +269,27 @@ static void test_a_server_that_comes_back_does_not_pay_for_its_absence(void **st
 	fixture_close(&f);
 }
 
+/* Each restart cuts the watch, and the last one forgets the version too: what it was refused before does not delay the list. */
+static void test_a_server_that_was_restarted_often_is_listed_at_once(void **state)
+{
+	static const struct step steps[] = {
+		{ STREAMS, OK(LIST_END("7"), CUT) },        { WATCHES("7"), OK(ADDED("a", "8"), CUT) },
+		{ WATCHES("8"), OK(ADDED("b", "9"), CUT) }, { WATCHES("9"), OK(ADDED("c", "10"), CUT) },
+		{ WATCHES("10"), OK(GONE, HOLD) },          { STREAMS, OK(ADDED("a", "11") LIST_END("11"), HOLD) },
+	};
+	struct api_tuning tuning = quick;
+	struct source_fixture f = {};
+
+	tuning.first_backoff_ms = 64;
+	tuning.backoff_cap_ms = 4096;
+	start_with(&f, POD_KIND, steps, ELEMENTS_OF(steps), (struct kube_source_options){}, &tuning);
+	fixture_wait_requests(&f, ELEMENTS_OF(steps));
+	uint64_t restarted = server_request_time(f.server, 4) - server_request_time(f.server, 3);
+	assert_true(restarted >= 256);
+	assert_true(server_request_time(f.server, 5) - server_request_time(f.server, 4) < restarted);
+	fixture_close(&f);
+}
+
 static void test_a_page_cut_in_the_middle_is_asked_for_again(void **state)
 {
 	static const struct step steps[] = {
@@ -796,6 +817,7 @@ int main(void)
 		cmocka_unit_test(test_a_list_cut_before_its_end_is_streamed_again),
 		cmocka_unit_test(test_a_list_that_is_cut_twice_is_asked_for_in_pages),
 		cmocka_unit_test(test_a_server_that_comes_back_does_not_pay_for_its_absence),
+		cmocka_unit_test(test_a_server_that_was_restarted_often_is_listed_at_once),
 		cmocka_unit_test(test_a_page_cut_in_the_middle_is_asked_for_again),
 		cmocka_unit_test(test_survives_garbage_and_says_so),
 		cmocka_unit_test(test_waits_as_long_as_the_server_asks),
