@@ -6,19 +6,29 @@ load lib
 
 MANIFESTS=$E2E/../../deploy/manifests
 
+own_kustomization() {
+	local from option
+	mkdir "$1"
+	from=$(realpath --relative-to="$1" "$MANIFESTS")
+	printf 'resources: [%s/api, %s/node]\ncomponents:\n' "$from" "$from" >"$1/kustomization.yaml"
+	for option in "${@:2}"; do echo "- $from/options/$option"; done >>"$1/kustomization.yaml"
+}
+
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	mkdir all
-	# Whatever can be combined: one kustomization of a person's own.
-	cat >all/kustomization.yaml <<-END
-	resources: [$(realpath --relative-to=all "$MANIFESTS")/api, $(realpath --relative-to=all "$MANIFESTS")/node]
-	components: [$(for option in no-tpm vm-image monitoring; do echo "$(realpath --relative-to=all "$MANIFESTS")/options/$option,"; done)]
-	END
+	# Whatever can be combined, and what one has who does nothing but look: kustomizations of a person's own.
+	own_kustomization all no-tpm vm-image monitoring
+	own_kustomization monitored monitoring
+	CRDS=$("$CLUSTER/build" --print-path crds) || return
+	k apply --server-side -f "$CRDS" >/dev/null || return
+	k wait crd/podmonitors.monitoring.coreos.com --for=condition=Established --timeout=20s >/dev/null
 }
+
+teardown_file() { k delete crd/podmonitors.monitoring.coreos.com >/dev/null; }
 
 setup() { lib_setup && cd "$BATS_FILE_TMPDIR"; }
 
-variants() { echo "$MANIFESTS" "$MANIFESTS"/overlays/* "$BATS_FILE_TMPDIR/all"; }
+variants() { echo "$MANIFESTS" "$MANIFESTS"/overlays/* "$BATS_FILE_TMPDIR"/{all,monitored}; }
 kustomize() { "$CLUSTER/kubectl" --name "$LAB" kustomize "$@"; }
 
 # objects DIRECTORY FILTER: of what is made there, as JSON
@@ -27,9 +37,30 @@ objects() { kustomize "$1" | k create --dry-run=client -o json -f - | jq -s "${@
 @test "the API server takes every variant, field by field" {
 	local variant
 	for variant in $(variants); do
-		kustomize "$variant" | sed -n '/^apiVersion: monitoring.coreos.com/,/^---/!p' >variant.yaml
+		kustomize "$variant" >variant.yaml
 		k apply --server-side --force-conflicts --dry-run=server --validate=strict -f variant.yaml >log 2>&1 || { echo "$variant"; cat log; return 1; }
 	done
+}
+
+# By the operator's own definition, and not by a lenient one.
+@test "the PodMonitor asks the two daemons, by ports that the DaemonSet has; a field that the operator does not know is refused" {
+	objects monitored '[.. | objects | select(.kind == "PodMonitor")][0]' >monitor.json
+	objects monitored '[.. | objects | select(.kind == "DaemonSet")][0].spec.template' >pods.json
+	jq -e -s '.[1].metadata.labels as $labels | .[0].spec.selector.matchLabels | to_entries | length > 0 and all(.[]; $labels[.key] == .value)' monitor.json pods.json
+	jq -e -s '[.[0].spec.podMetricsEndpoints[].port] == ["metrics-net", "metrics-tpm"] and
+		[.[0].spec.podMetricsEndpoints[].port] - [.[1].spec.containers[].ports[]?.name] == []' monitor.json pods.json
+	jq '.spec.podMetricsEndpoints[0].relabelings[0].sourceLabel = "x"' monitor.json >changed.json
+	run k apply --server-side --dry-run=server --validate=strict -f changed.json
+	[[ $status != 0 && $output == *sourceLabel* ]] || { echo "$output"; return 1; }
+	jq '.spec.podMetricsEndpoints[0].relabelings[0].action = "rename"' monitor.json >changed.json
+	run k apply --server-side --dry-run=server -f changed.json
+	[[ $status != 0 && $output == *'Unsupported value: "rename"'* ]] || { echo "$output"; return 1; }
+}
+
+@test "the dashboards are there for Grafana's sidecar, each with its panels" {
+	objects all -e '[.. | objects | select(.kind == "ConfigMap" and .metadata.labels.grafana_dashboard == "1").data] |
+		length == 1 and (.[0] | keys == ["holdfast-net.json", "holdfast-tpm.json"] and
+		all(.[]; fromjson | (.uid | length > 0) and (.panels | length > 3) and ([.templating.list[].name] | index("node"))))'
 }
 
 @test "what is applied is what is there: kubectl diff finds nothing, and nothing is left after kubectl delete" {
