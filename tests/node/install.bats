@@ -212,6 +212,7 @@ until_true() {
 
 # watch TREE: returns when it answers
 watch() {
+	rm -f "$BATS_TEST_TMPDIR/log"
 	holdfast-node watch --root "$HOST" --from "$BATS_TEST_TMPDIR/$1" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 	WATCH=$!
 	until_true 20 grep -q ' port=' "$BATS_TEST_TMPDIR/log"
@@ -253,6 +254,73 @@ watch_settings() {
 	kill "$WATCH"
 	wait "$WATCH"
 	unset WATCH
+}
+
+# write_list WAY FILE: as their installers do, and in ways that theirs may have one day
+write_list() {
+	case $1 in
+	copied) cp -f "$2" "$LIST" ;; # flannel's init container
+	truncated) cat "$2" >"$LIST" ;; # k3s and Calico: os.WriteFile
+	slowly) { head -c 40 "$2"; sleep 0.1; tail -c +41 "$2"; } >"$LIST" ;;
+	renamed) cp "$2" "$LIST.tmp" && mv "$LIST.tmp" "$LIST" ;;
+	replaced) rm "$LIST" && cp "$2" "$LIST" ;;
+	esac
+}
+
+is_chained() { cmp "$LIST" "$1.expected"; }
+
+# rewritten NAME DIRECTORY FILE: golden NAME is what the main plugin's installer writes to DIRECTORY/FILE, again and again
+rewritten() {
+	local way golden=$BATS_TEST_DIRNAME/../golden/conflist/$1.conflist
+	LIST=$HOST$2/$3
+	mkdir -p "$HOST$2"
+	cp "$golden" "$LIST"
+	watch one
+	until_true 20 ready
+	is_chained "$golden"
+	for way in copied truncated slowly renamed replaced copied; do
+		write_list $way "$golden"
+		until_true 10 is_chained "$golden"
+	done
+	until_true 10 ready
+	kill "$WATCH"
+	wait "$WATCH"
+	unset WATCH
+}
+
+@test "however flannel, k3s, Calico and kindnet write their lists anew, ours is the last plugin again, and every other byte is theirs" {
+	watch_settings
+	sed -i 's/1s/1h/' "$BATS_TEST_TMPDIR/holdfast.yaml"
+	rewritten flannel /etc/cni/net.d 10-flannel.conflist
+	rm "$LIST"
+	# What Calico keeps there too is not looked at.
+	echo 'kind: Config' >"$HOST/etc/cni/net.d/calico-kubeconfig"
+	rewritten calico /etc/cni/net.d 10-calico.conflist
+	[[ $(<"$HOST/etc/cni/net.d/calico-kubeconfig") == 'kind: Config' ]]
+	rm "$LIST"
+	rewritten kindnet /etc/cni/net.d 10-kindnet.conflist
+	rm -r "$HOST/etc/cni"
+	mkdir -p "$HOST"/var/lib/rancher/k3s/{data/cni,agent/etc/containerd}
+	touch "$HOST/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
+	rewritten k3s /var/lib/rancher/k3s/agent/etc/cni/net.d 10-flannel.conflist
+	[[ -x $HOST/var/lib/rancher/k3s/data/cni/holdfast ]]
+}
+
+@test "a single plugin that comes first is said and left alone, and the list behind it keeps its entry" {
+	local single='{"cniVersion": "0.3.1", "name": "multus", "type": "multus"}'
+	watch_settings
+	sed -i 's/1s/1h/' "$BATS_TEST_TMPDIR/holdfast.yaml"
+	watch one
+	until_true 20 ready
+	echo "$single" >"$HOST/etc/cni/net.d/00-multus.conf"
+	until_true 10 why_not '00-multus.conf holds a single plugin, to which nothing can be chained'
+	[[ $(<"$HOST/etc/cni/net.d/00-multus.conf") == "$single" ]]
+	has_entry
+	rm "$HOST/etc/cni/net.d/00-multus.conf"
+	until_true 10 ready
+	echo "$single" >"$HOST/etc/cni/net.d/99-other.conf"
+	ready
+	[[ $(<"$HOST/etc/cni/net.d/99-other.conf") == "$single" ]]
 }
 
 @test "watch waits for the main plugin's list, says so, and takes the one that comes first by name" {
