@@ -9,12 +9,12 @@ HERE=$(dirname "$(readlink -f "$BATS_TEST_FILENAME")")
 k() { "$HERE/kubectl" --name "$NAME" "$@"; }
 
 setup_file() {
-	export PLUGIN=${LAB_PLUGIN:-ptp}
-	export NAME=self-$PLUGIN
+	export PLUGIN=${LAB_PLUGIN:-ptp} CONTAINERD=${LAB_CONTAINERD:-2} PROXY=${LAB_KUBE_PROXY:-nftables}
+	export NAME=self-$PLUGIN-${CONTAINERD/./-}-$PROXY
 	[[ $EUID -eq 0 ]] || skip "needs root"
 	"$HERE/down" --name "$NAME"
 	leftovers >"$BATS_FILE_TMPDIR/before"
-	"$HERE/up" --name "$NAME" --nodes 2 --main-plugin "$PLUGIN" --clean-on-failure >&2
+	"$HERE/up" --name "$NAME" --nodes 2 --main-plugin "$PLUGIN" --containerd "$CONTAINERD" --kube-proxy "$PROXY" --clean-on-failure >&2
 	pods
 }
 
@@ -85,6 +85,25 @@ eventually() {
 	[[ $output == *'"10.244.2.0/24","fd44:0:0:2::/64"'* ]]
 }
 
+@test "what runs is what was asked for" {
+	local i
+	run k get nodes -o 'jsonpath={range .items[*]}{.status.nodeInfo.containerRuntimeVersion} {end}'
+	[[ $output =~ ^"containerd://$CONTAINERD."[^\ ]+" containerd://$CONTAINERD."[^\ ]+" "$ ]]
+	for i in 1 2; do
+		[[ $("$HERE/node" "$NAME-$i" exec curl -fsS http://127.0.0.1:10249/proxyMode) == "$PROXY" ]]
+		"$HERE/node" "$NAME-$i" exec grep -q "\"type\": \"$PLUGIN\"" /etc/cni/net.d/10-lab.conflist
+	done
+}
+
+@test "what is not there is refused before anything is made" {
+	local words
+	for words in "--containerd 1.5" "--main-plugin flannel" "--kube-proxy ipvs" "--nodes 3"; do
+		# shellcheck disable=SC2086
+		run "$HERE/up" --name "$NAME-not" $words
+		[[ $status == 1 && $output == *"${words##* }"* && ! -e /var/tmp/holdfast-lab/$NAME-not ]]
+	done
+}
+
 @test "a pod reaches a pod of the other node by IPv4 and IPv6" {
 	connect web1 "$(pod_ip web2 0)" 8080
 	connect web1 "$(pod_ip web2 1)" 8080
@@ -114,6 +133,7 @@ eventually() {
 }
 
 @test "a pod starts without waiting for duplicate addresses" {
+	[[ $CONTAINERD != 1.6 ]] || skip "containerd 1.6 runs loopback, which turns that off, and the chain at the same time"
 	[[ $(k exec web1 -- cat /proc/sys/net/ipv6/conf/eth0/accept_dad) == 0 ]]
 }
 

@@ -74,7 +74,8 @@ in_machine() {
 	nsenter --target "$pid" --mount --net --pid --uts --wdns=/ -- env -i "PATH=$(machine_path)" HOME=/root TERM="${TERM:-dumb}" "$@"
 }
 
-machine_path() { echo "$(lab)/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; }
+# containerd's own first: its shim and ctr must be of its version.
+machine_path() { echo "$(lab)/containerd:$(lab)/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; }
 
 close_inherited() {
 	local fd

@@ -4,6 +4,7 @@
 # variant with a software CPU; and no TPM, which must keep nothing else from working. Nothing is done on a node by hand, but in the end, to take it all away.
 #
 #   tests/run install; or: deploy/image/build --vm && bats tests/install      E2E_KEEP=1: leaves the lab up
+#   tests/run install-matrix: what has the tag "matrix", with other versions and other programs beside us. INSTALL_LAB has the options of tests/cluster/up for that.
 bats_require_minimum_version 1.5.0
 export LAB=${LAB:-install}
 load ../e2e/lib
@@ -17,7 +18,8 @@ setup_file() {
 	next_image "$(readlink -e "$image")" "$next" >/dev/null || return
 	"$CLUSTER/down" --name "$LAB"
 	build_knock
-	"$CLUSTER/up" --name "$LAB" --nodes 2 --clean-on-failure || return
+	# shellcheck disable=SC2086
+	"$CLUSTER/up" --name "$LAB" --nodes 2 ${INSTALL_LAB:-} --clean-on-failure || return
 	for i in 1 2; do
 		node $i exec ctr -n k8s.io images import "$(readlink -e "$image")" >/dev/null || return
 		node $i exec ctr -n k8s.io images import "$next" >/dev/null || return
@@ -91,6 +93,7 @@ write_kustomization() {
 in_pod() { k exec -n holdfast-system "$(pod_on "$1")" -c "$2" -- "${@:3}"; }
 pod_on() { k get pod -n holdfast-system -l app.kubernetes.io/name=holdfast --field-selector "spec.nodeName=$LAB-$1" -o 'jsonpath={.items[0].metadata.name}'; }
 
+# bats test_tags=matrix
 @test "kubectl apply -k: the pods are ready on both nodes" {
 	local begin=$SECONDS
 	write_kustomization "$BATS_FILE_TMPDIR"
@@ -109,12 +112,14 @@ names_the_tpm() {
 		(.message | startswith("network is ready; vm is ready; tpm is NOT READY: "))'
 }
 
+# bats test_tags=matrix
 @test "each node says what it is ready for, and why not for the rest" {
 	PATIENCE=170 before_long ready_for holdfast/network=ready,holdfast/vm=ready,!holdfast/tpm
 	before_long names_the_tpm
 	k events -n default --for "node/$LAB-1" | grep VMReady
 }
 
+# bats test_tags=matrix
 @test "a policy is enforced for pods that start from then on" {
 	start_pod green/guarded 1
 	start_pod green/friend 2
@@ -132,6 +137,7 @@ names_the_tpm() {
 	k delete networkpolicy -n green deny >/dev/null
 }
 
+# bats test_tags=matrix
 @test "a pod with runtimeClassName: holdfast-kata runs in a VM, of the QEMU and the guest in the image" {
 	SPEC="  runtimeClassName: holdfast-kata" pod green/vm 1 | k apply -f - >/dev/null
 	k wait pod -n green vm --for=condition=Ready --timeout=170s >/dev/null
@@ -292,6 +298,7 @@ runs_again() { [[ $(k get pod -n "${1%/*}" "${1#*/}" -o json | jq -r '.status | 
 
 nothing_of_ours_runs() { ! node 1 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node" && ! node 2 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node"; }
 
+# bats test_tags=matrix
 @test "after kubectl delete and holdfast-node uninstall a node is byte for byte what it was, and its pods run on" {
 	local i before
 	k delete pod -n green vm --wait --timeout=60s >/dev/null
