@@ -9,16 +9,19 @@
 #define CONFIG_TEXT_MAX (16 * 1024)
 
 static const char usage[] =
-	"usage: holdfast-node install [--root DIRECTORY] [--settings FILE] [--from DIRECTORY] [--wait SECONDS] [-o json]\n"
+	"usage: holdfast-node install [--root DIRECTORY] [--settings FILE] [--from DIRECTORY] [--wait SECONDS] [--force] [-o json]\n"
 	"       holdfast-node install --print-config\n"
 	"\n"
 	"Puts this version of Holdfast on the node, beside the one that runs, and switches to it in one step; then the CNI plugin, and its\n"
 	"entry in the configuration list that containerd takes. What is there already is left alone. After a power cut: run it again.\n"
 	"Last, containerd gets the handlers of the sandboxes, and is restarted if it must read them.\n"
+	"Before the switch the new version is tried where no pod meets it: one of whose programs does not start, or that boots no VM where\n"
+	"the one before does, is refused, and that one stays.\n"
 	"Exit code 0: done; 1: not so, and why; 3: done, but there is no CNI configuration yet, or containerd does not run, or is to be\n"
 	"restarted by a person.\n"
 	"\n" NODE_OPTIONS_HELP "  --from DIRECTORY    the tree to put there; default: the one that this program is in\n"
 	"  --wait SECONDS      for another holdfast-node that is at work; default 60\n"
+	"  --force             also a version that would be refused\n"
 	"  --print-config      the section install of holdfast.yaml, every key with its default\n"
 	"\n"
 	"  holdfast-node install --root /host --settings /etc/holdfast/holdfast.yaml\n";
@@ -116,7 +119,7 @@ static int install(const struct node_invocation *invocation, struct node *node)
 	const char *lists = node->settings.cni_lists;
 	if (r == 0 && invocation->json)
 		print_json(&outcome, lists);
-	else if (*outcome.id && !invocation->json)
+	else if (*outcome.id && !outcome.refused && !invocation->json)
 		print_version(&outcome);
 	if (r < 0)
 		return node_fail(&err);
@@ -162,8 +165,9 @@ static int run(int (*command)(const struct node_invocation *, struct node *), co
 
 int command_install(int argc, char **argv)
 {
-	const struct node_invocation invocation = node_parse(argc, argv, "fwoP");
+	struct node_invocation invocation = node_parse(argc, argv, "fwoPF");
 
+	invocation.options.prove = !invocation.force;
 	if (invocation.bad || invocation.help)
 		return node_usage(&invocation, usage);
 	return invocation.print_config ? print_config() : run(install, &invocation);

@@ -20,8 +20,8 @@ static const char usage[] =
 	"\n"
 	"Installs as `holdfast-node install` does, and sees to it that it stays so: puts the entry back when somebody rewrites the CNI list,\n"
 	"all of it when it has been wiped, and new settings when FILE changes. What fails is tried again. A version to which a person has\n"
-	"gone back with `holdfast-node rollback` stays until this program starts again. SIGHUP installs anew; SIGTERM ends it, with exit\n"
-	"code 0.\n"
+	"gone back with `holdfast-node rollback` stays until this program starts again. A version that is refused (holdfast-node install\n"
+	"--help) is tried again every ten minutes, and the one before is watched over. SIGHUP installs anew; SIGTERM ends it, with exit code 0.\n"
 	"/readyz on install.healthAddress says whether all is as it should be, and why not; /healthz whether this program lives.\n"
 	"\n" NODE_OPTIONS_HELP "  --from DIRECTORY    the tree to put there; default: the one that this program is in\n"
 	"  --readiness LIST    also test network, vm and tpm, or some of them, and tell the API server: see holdfast-node readiness --help\n"
@@ -48,6 +48,15 @@ static void test_all(struct watching *watching)
 static void on_change(void *context)
 {
 	test_all(context);
+}
+
+/* The pod is not ready, but only who looks into it learns why: so the node's events say it too. */
+static void on_refused(void *context, const char *why)
+{
+	struct watching *watching = context;
+
+	if (watching->readiness)
+		readiness_tell(watching->readiness, "VersionRefused", why);
 }
 
 static void end(struct watching *watching)
@@ -116,7 +125,7 @@ static int start_readiness(struct watching *watching, const struct node_invocati
 
 static int run(struct watching *watching, const struct node_invocation *invocation)
 {
-	const struct watch_options options = { .node = invocation->options, .changed = on_change, .context = watching };
+	const struct watch_options options = { .node = invocation->options, .changed = on_change, .refused = on_refused, .context = watching };
 	struct error err;
 
 	uv_loop_init(&watching->loop);
@@ -143,6 +152,7 @@ int command_watch(int argc, char **argv)
 	if (invocation.bad || invocation.help)
 		return node_usage(&invocation, usage);
 	invocation.options.wait_s = 0; /* what does not go now is tried again */
+	invocation.options.prove = true;
 	signal(SIGPIPE, SIG_IGN);
 	return run(&watching, &invocation);
 }

@@ -11,6 +11,7 @@
 #include "deploy/install/host/host.h"
 #include "deploy/install/keep.h"
 #include "deploy/install/node.h"
+#include "deploy/install/readiness/prove.h"
 
 #define PLUGIN "holdfast"
 #define MODE_PROGRAM 0755
@@ -116,11 +117,31 @@ static int put_outside(struct node *node, struct node_outcome *outcome, struct e
 	return first < 0 ? first : r;
 }
 
+/* Files of a version that is refused do not stay, unless they are those of the one before. */
+static int prove(struct node *node, struct node_outcome *outcome, struct error *err)
+{
+	const struct prove_options options = { .root = node->options->root, .prefix = node->prefix };
+	struct error ignored;
+
+	if (!node->options->prove || !*outcome->before || strcmp(outcome->before, outcome->id) == 0)
+		return 0;
+	int r = prove_version(&options, outcome->id, err);
+	if (r == -ENOTSUP)
+		fprintf(stderr, "holdfast-node: version %s is installed untried: %s\n", outcome->id, err->message);
+	if (r != -ENOEXEC)
+		return r == -ENOTSUP ? 0 : r;
+	outcome->refused = true;
+	if (version_drop_others(node->prefix, &ignored) < 0)
+		fprintf(stderr, "holdfast-node: %s\n", ignored.message);
+	return error_wrap(err, "version %s is refused and %s stays", outcome->id, outcome->before);
+}
+
 int node_install(struct node *node, struct node_outcome *ret, struct error *err)
 {
 	*ret = (struct node_outcome){ .entry = CNI_ENTRY_NO_LIST };
 	version_read(node->prefix, "current", ret->before);
 	int r = put_version(node, ret, err);
+	r = r < 0 ? r : prove(node, ret, err);
 	r = r < 0 ? r : version_switch(node->prefix, ret->id, err);
 	r = r < 0 ? r : put_links(node, err);
 	r = r < 0 ? r : put_plugin(node, err);

@@ -26,6 +26,7 @@ struct node_options {
 	const char *settings; /* ours: the holdfast.yaml to be put there; NULL: the node's own counts */
 	const char *from;     /* ours: the tree to be put there; NULL: the one that we are a part of */
 	unsigned wait_s;      /* for another installer */
+	bool prove;           /* what is not as good as the version that is there does not take its place (readiness/prove.h) */
 };
 
 struct node {
@@ -48,6 +49,7 @@ void node_close(struct node *node);
 int node_open_locked(const struct node_options *options, const char *who, bool make, struct node *ret, struct error *err) must_check;
 
 struct node_outcome {
+	bool refused;                /* by prove: the version that was there stays, and all is as it was */
 	bool placed;                  /* the version is the current one, with its links and the CNI plugin */
 	char id[LISTING_ID_MAX];     /* the current version */
 	char before[LISTING_ID_MAX]; /* and what it was; "": none */
@@ -61,7 +63,7 @@ bool node_waits(const struct node_outcome *outcome);
 
 /*
  * All steps, each of which is nothing if it was done before. After a power cut anywhere the next call goes on. What the CNI lists or
- * containerd refuse is said last, when all else is done. `ret` is filled also after an error, as far as it came.
+ * containerd refuse is said last, when all else is done. `ret` is filled also after an error, as far as it came. ENOEXEC: refused.
  */
 int node_install(struct node *node, struct node_outcome *ret, struct error *err) must_check;
 

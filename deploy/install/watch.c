@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/array.h"
 #include "common/base/log.h"
 #include "common/http/endpoint.h"
 #include "deploy/install/host/host.h"
 
 #define AGAIN_MS 1000 /* after which another holdfast-node may be done */
-#define STUCK_MS (10 * 60 * 1000) /* longer than containerd's patience there and back */
+#define STUCK_MS (20 * 60 * 1000) /* longer than containerd's patience there and back, and than a VM's that does not boot */
+#define REFUSED_MS (10 * 60 * 1000) /* until a version that was refused is tried again: it may have been the node's fault */
 
 enum job { JOB_NONE, JOB_ENTRY, JOB_KEEP, JOB_INSTALL };
 
@@ -32,12 +34,13 @@ struct watch {
 	unsigned open; /* handles that are not closed yet */
 
 	enum job job, next; /* what the worker does, and what it is to do then: the greater of what was asked for */
-	uint64_t begun_ms;
+	uint64_t begun_ms, refused_ms; /* when the version was refused; 0: it is not */
 	int result;
 	struct node_outcome outcome;
 	struct error error;
 
-	char whole[ERROR_MESSAGE_MAX], entry[ERROR_MESSAGE_MAX]; /* what is wrong; "": nothing */
+	/* What is wrong; "": nothing. With the version that is to be there, with what is on the node, with the list. */
+	char refused[ERROR_MESSAGE_MAX], whole[ERROR_MESSAGE_MAX], entry[ERROR_MESSAGE_MAX];
 };
 
 /* ── In the worker thread: nothing but job, own, placed, and what it writes is touched ── */
@@ -109,8 +112,23 @@ static const char *waiting_for(const struct node_outcome *outcome)
 static void follow_lists(struct watch *watch);
 static void on_poll(uv_timer_t *poll);
 
+/* The version before is watched over until then. */
+static void note_refused(struct watch *watch)
+{
+	watch->refused_ms = uv_now(watch->loop);
+	watch->placed = true;
+	memcpy(watch->own, watch->outcome.id, sizeof(watch->own));
+	say_problem(watch->refused, watch->error.message, "the version is not refused any more");
+	if (watch->options.refused)
+		watch->options.refused(watch->options.context, watch->refused);
+}
+
 static void judge(struct watch *watch)
 {
+	if (watch->outcome.refused) {
+		note_refused(watch);
+		return;
+	}
 	const char *now = watch->result < 0 ? watch->error.message : waiting_for(&watch->outcome);
 
 	if (watch->job == JOB_ENTRY) {
@@ -121,6 +139,8 @@ static void judge(struct watch *watch)
 	watch->entry[0] = 0;
 	say_problem(watch->whole, now, "all is as it should be");
 	if (watch->outcome.placed && watch->job == JOB_INSTALL) {
+		say_problem(watch->refused, "", "the version is not refused any more");
+		watch->refused_ms = 0;
 		watch->placed = true;
 		memcpy(watch->own, watch->outcome.id, sizeof(watch->own));
 	}
@@ -203,7 +223,10 @@ static void follow_lists(struct watch *watch)
 
 static void on_poll(uv_timer_t *poll)
 {
-	begin(poll->data, JOB_KEEP);
+	struct watch *watch = poll->data;
+	bool retries = watch->refused_ms && uv_now(watch->loop) - watch->refused_ms >= REFUSED_MS;
+
+	begin(watch, retries ? JOB_INSTALL : JOB_KEEP);
 }
 
 /* ── What others see ── */
@@ -212,11 +235,15 @@ bool watch_is_good(const struct watch *watch, struct buf *why)
 {
 	if (!watch->placed && !*watch->whole)
 		buf_string(why, "it is being installed\n");
-	if (*watch->whole)
-		buf_printf(why, "%s\n", watch->whole);
-	if (*watch->entry)
-		buf_printf(why, "%s\n", watch->entry);
-	return watch->placed && !*watch->whole && !*watch->entry;
+	const char *const wrong[] = { watch->refused, watch->whole, watch->entry };
+	bool good = watch->placed;
+
+	for (size_t i = 0; i < ELEMENTS_OF(wrong); i++) {
+		if (*wrong[i])
+			buf_printf(why, "%s\n", wrong[i]);
+		good &= !*wrong[i];
+	}
+	return good;
 }
 
 static bool is_ready(void *context, struct buf *why)

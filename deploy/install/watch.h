@@ -12,6 +12,7 @@
  *	the lists' directory changes ─► the entry            at once
  *	every watchInterval          ─► all that is missing  a reboot may have wiped it, a person removed it
  *	watch_again                  ─► install anew
+ *	every ten minutes            ─► a version that was refused
  *
  * What is done is done in libuv's worker thread, one thing at a time, so that the loop always answers. Where another holdfast-node is at
  * work it is tried again at the next turn.
@@ -22,6 +23,8 @@ struct watch_options {
 	struct node_options node; /* its texts must outlive the watch */
 	/* A new version is there, or containerd was restarted: who tests the node tests it anew. From the loop; may be NULL. */
 	void (*changed)(void *context);
+	/* The version is not as good as the one that is there, which stays; once for each time that it is tried. From the loop; may be NULL. */
+	void (*refused)(void *context, const char *why);
 	void *context;
 };
 

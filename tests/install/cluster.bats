@@ -14,8 +14,9 @@ DEPLOY=$E2E/../../deploy
 setup_file() {
 	local i
 	local image=${HOLDFAST_IMAGE:-$E2E/../../build/release/image/holdfast-vm.oci.tar}
-	local next=$BATS_FILE_TMPDIR/next.oci.tar
+	local next=$BATS_FILE_TMPDIR/next.oci.tar lesser=$BATS_FILE_TMPDIR/lesser.oci.tar
 	next_image "$(readlink -e "$image")" "$next" >/dev/null || return
+	lesser_image "$next" "$lesser" >/dev/null || return
 	"$CLUSTER/down" --name "$LAB"
 	build_knock
 	# shellcheck disable=SC2086
@@ -23,18 +24,26 @@ setup_file() {
 	for i in 1 2; do
 		node $i exec ctr -n k8s.io images import "$(readlink -e "$image")" >/dev/null || return
 		node $i exec ctr -n k8s.io images import "$next" >/dev/null || return
+		node $i exec ctr -n k8s.io images import "$lesser" >/dev/null || return
 	done
 	world 2
 	for i in 1 2; do node_state $i >"$BATS_FILE_TMPDIR/before$i"; done
 }
 
-# next_image FROM TO: the version after it, whose programs say that they are 0.1.1.
-next_image() (
+# changed_image FROM TO TAG CMD…: CMD has the image's root as its last argument.
+changed_image() (
 	on_buildah() { buildah --root "$BATS_FILE_TMPDIR/storage" --runroot "$BATS_FILE_TMPDIR/storage-run" --storage-driver vfs "$@"; }
-	container=$(on_buildah from "oci-archive:$1") && root=$(on_buildah mount "$container") || return
-	grep -rlzaxF 0.1.0 "$root/opt/holdfast/bin" | tr '\0' '\n' | sort -u | xargs sed -i 's/\x000\.1\.0\x00/\x000.1.1\x00/g' || return
-	on_buildah commit --format oci "$container" "oci-archive:$2:ghcr.io/holdfast/holdfast-vm:0.1.1" && on_buildah rm "$container"
+	container=$(on_buildah from "oci-archive:$1") && root=$(on_buildah mount "$container") && "${@:4}" "$root" || return
+	on_buildah commit --format oci "$container" "oci-archive:$2:ghcr.io/holdfast/holdfast-vm:$3" && on_buildah rm "$container"
 )
+
+# next_image FROM TO: the version after it, whose programs say that they are 0.1.1.
+next_image() { changed_image "$1" "$2" 0.1.1 name_next; }
+name_next() { grep -rlzaxF 0.1.0 "$1/opt/holdfast/bin" | tr '\0' '\n' | sort -u | xargs sed -i 's/\x000\.1\.0\x00/\x000.1.1\x00/g'; }
+
+# lesser_image FROM TO: it starts, and boots no VM.
+lesser_image() { changed_image "$1" "$2" 0.1.2 take_guest; }
+take_guest() { rm "$1/opt/holdfast/share/holdfast/guest/initramfs.zst"; }
 
 # node_state I: all that an installer might touch, byte for byte, and the kernel's tables.
 node_state() {
@@ -271,6 +280,24 @@ one_cannot_start() {
 	always_open 2
 	diff <(restarts) <(echo "$before")
 	k delete networkpolicy -n green only-green >/dev/null
+}
+
+refused() { [[ $(k get events -n default --field-selector "reason=VersionRefused,involvedObject.name=$LAB-$1" -o 'jsonpath={.items[*].message}') == *'it boots no VM here'* ]]; }
+is_refused() { for on in 1 2; do ! refused $on || return 0; done; return 1; }
+current_on() { node "$1" exec readlink /opt/holdfast/current; }
+
+@test "a version that boots no VM is refused by the first node: it keeps the one before, starts pods in VMs, and its events say why" {
+	local on before
+	before=$(current_on 1)
+	k set image daemonset/holdfast -n holdfast-system '*=ghcr.io/holdfast/holdfast-vm:0.1.2' >/dev/null
+	PATIENCE=120 before_long is_refused
+	k get pods -n holdfast-system -o json | jq -e '[.items[].status.conditions[] | select(.type == "Ready").status] | sort == ["False", "True"]'
+	for i in 1 2; do [[ $(current_on $i) == "$before" ]]; done
+	SPEC="  runtimeClassName: holdfast-kata" pod green/kept "$on" | k apply -f - >/dev/null
+	k wait pod -n green kept --for=condition=Ready --timeout=120s >/dev/null
+	k delete pod -n green kept >/dev/null
+	k rollout undo daemonset/holdfast -n holdfast-system >/dev/null
+	k rollout status daemonset/holdfast -n holdfast-system --timeout=170s
 }
 
 runs_again() { [[ $(k get pod -n "${1%/*}" "${1#*/}" -o json | jq -r '.status | .containerStatuses[0].restartCount > 0 and (.conditions | any(.type == "Ready" and .status == "True"))') == true ]]; }

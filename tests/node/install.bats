@@ -5,7 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
-	HOST=$BATS_TEST_TMPDIR/host
+	HOST=$BATS_TEST_TMPDIR/host ON=()
 	PATH=$HOLDFAST_BUILD/bin:$PATH
 	mkdir -p "$HOST/etc/cni/net.d" "$HOST/opt/cni/bin"
 	cp "$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist" "$HOST/etc/cni/net.d/10-flannel.conflist"
@@ -25,7 +25,7 @@ tree() {
 	echo "$2" >>"$to/bin/holdfast"
 }
 
-node() { holdfast-node "$1" --root "$HOST" "${@:2}"; }
+node() { "${ON[@]}" holdfast-node "$1" --root "$HOST" "${@:2}"; }
 install() { node install --from "$BATS_TEST_TMPDIR/$1" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" "${@:2}"; }
 snapshot() { (cd "$HOST" && find . -printf '%P %m %l\n' | sort && find . -type f ! -name lock -exec sha256sum {} + | sort -k2); }
 
@@ -213,16 +213,18 @@ until_true() {
 # watch TREE: returns when it answers
 watch() {
 	rm -f "$BATS_TEST_TMPDIR/log"
-	holdfast-node watch --root "$HOST" --from "$BATS_TEST_TMPDIR/$1" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	"${ON[@]}" holdfast-node watch --root "$HOST" --from "$BATS_TEST_TMPDIR/$1" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 	WATCH=$!
 	until_true 20 grep -q ' port=' "$BATS_TEST_TMPDIR/log"
 	PORT=$(sed -n 's/.* port=//p' "$BATS_TEST_TMPDIR/log")
 }
 
 teardown() {
-	[[ ${WATCH:-} ]] || return 0
-	kill "$WATCH"
-	wait "$WATCH" || true
+	if [[ ${WATCH:-} ]]; then
+		kill "$WATCH"
+		wait "$WATCH" || true
+	fi
+	! mountpoint -q "$HOST" || umount -l "$HOST" "$BATS_TEST_TMPDIR/layer"
 }
 
 ready() { curl -fsS "http://127.0.0.1:$PORT/readyz"; }
@@ -365,4 +367,79 @@ rewritten() {
 	cmp "$BATS_TEST_TMPDIR/good.yaml" "$HOST/opt/holdfast/etc/holdfast.yaml"
 	cp "$BATS_TEST_TMPDIR/good.yaml" "$BATS_TEST_TMPDIR/holdfast.yaml"
 	until_true 20 ready
+}
+
+# ── a version that is not as good as the one before ──
+
+# as_root: HOST is this machine's root with a layer of its own, so that programs can be run in there
+as_root() {
+	local layer=$BATS_TEST_TMPDIR/layer
+	mkdir "$layer" && mount -t tmpfs tmpfs "$layer" && mkdir "$layer/upper" "$layer/work" && cp -a "$HOST/." "$layer/upper"
+	mount -t overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" overlay "$HOST"
+}
+
+# has_passed PART…: on this node, these self-tests, for all that is run from here on
+has_passed() { ON=(unshare --mount bash -c 'mount -t tmpfs tmpfs /run && mkdir /run/holdfast && echo "True 1 $0" >/run/holdfast/readiness && exec "$@"' "$*"); }
+
+# shim TREE LEVEL: its self-test says that
+shim() {
+	local file=$BATS_TEST_TMPDIR/$1/bin/containerd-shim-holdfast-v2
+	printf '#!/bin/sh\n[ "$1" != self-test ] || cat <<END\n{"findings": [{"check": "vm", "level": "%s", "cause": "the guest %s", "cure": "build it anew"}]}\nEND\n' "$2" "$2" >"$file"
+	chmod 755 "$file"
+}
+
+is_at() { [[ $(readlink "$HOST/opt/holdfast/current") == versions/$1-* ]]; }
+
+@test "a version with a program that does not start is refused, and nothing of it is left; --force takes it all the same" {
+	as_root
+	has_passed network
+	install one
+	printf '\177ELF of another machine' >"$BATS_TEST_TMPDIR/two/bin/holdfast-tpm"
+	chmod 755 "$BATS_TEST_TMPDIR/two/bin/holdfast-tpm"
+	(cd "$HOST/opt/holdfast" && find . ! -name lock | sort) >"$BATS_TEST_TMPDIR/before"
+	run -1 install two
+	[[ $output == *'version 2.0.0-'*' is refused and 1.0.0-'*' stays: its bin/holdfast-tpm does not start'* ]]
+	is_at 1.0.0
+	(cd "$HOST/opt/holdfast" && find . ! -name lock | sort) | diff "$BATS_TEST_TMPDIR/before" -
+	install two --force
+	is_at 2.0.0
+}
+
+@test "a version that boots no VM is refused where the one before did, and only there; its shim is tried as if it were the node's" {
+	as_root
+	shim one ok
+	shim two fail
+	install one
+	has_passed network vm
+	run -1 install two
+	[[ $output == *'is refused and 1.0.0-'*' stays: it boots no VM here, as the other does: the guest fail -> build it anew'* ]]
+	is_at 1.0.0
+	shim two ok
+	install two
+	is_at 2.0.0
+	shim one fail
+	has_passed network
+	install one
+	is_at 1.0.0
+}
+
+@test "watch goes on with the version before when the new one is refused, says so, and takes the new one when it starts" {
+	as_root
+	has_passed network
+	watch_settings
+	install one
+	printf '\177ELF of another machine' >"$BATS_TEST_TMPDIR/two/bin/holdfast-net"
+	chmod 755 "$BATS_TEST_TMPDIR/two/bin/holdfast-net"
+	watch two
+	until_true 20 why_not 'is refused and 1.0.0-'
+	cp "$BATS_TEST_DIRNAME/../golden/conflist/flannel.conflist" "$LIST"
+	until_true 20 has_entry
+	rm "$HOST/opt/cni/bin/holdfast"
+	until_true 20 test -e "$HOST/opt/cni/bin/holdfast"
+	why_not 'is refused and 1.0.0-'
+	is_version 1.0.0
+	rm "$BATS_TEST_TMPDIR/two/bin/holdfast-net"
+	kill -HUP "$WATCH"
+	until_true 20 ready
+	is_version 2.0.0
 }

@@ -135,6 +135,15 @@ static void tell(struct readiness_follower *follower, const struct decided_event
 	kube_source_tell(follower->source, &notice);
 }
 
+void readiness_tell(struct readiness_follower *follower, const char *reason, const char *message)
+{
+	struct decided_event event = { .good_news = false };
+
+	snprintf(event.reason, sizeof(event.reason), "%s", reason);
+	snprintf(event.message, sizeof(event.message), "%s", message);
+	tell(follower, &event);
+}
+
 /* ── Testing ── */
 
 static void on_due(uv_timer_t *timer);

@@ -33,6 +33,9 @@ int readiness_start(uv_loop_t *loop, const struct readiness_options *options, st
 /* At once, whatever was to be next: something has changed on which the part depends. */
 void readiness_test(struct readiness_follower *follower, enum part part);
 
+/* An event at the node, a warning, in the words of `reason` ("VersionRefused") and `message`. */
+void readiness_tell(struct readiness_follower *follower, const char *reason, const char *message);
+
 /* Each wanted part has been tested, and the API server knows what came of it. */
 bool readiness_is_told(const struct readiness_follower *follower);
 /* All of them have passed. */

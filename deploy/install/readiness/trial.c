@@ -22,8 +22,6 @@
 #define OUTPUT_MAX (16 * 1024)
 #define ROOM 4096
 #define END_PATIENCE_MS 20000 /* a VM is taken down in less */
-#define PROGRAMS_OF_NODE "/opt/holdfast/bin"
-#define CANNOT_RUN 127 /* as of a shell, and of in-root */
 
 struct trial {
 	enum part part;
@@ -59,8 +57,8 @@ static struct part_result judge(const struct trial *trial)
 	if (trial->signal)
 		return part_failed("run it by hand: holdfast-node self-test", "%s self-test was ended by signal %d", program_of(trial),
 				   trial->signal);
-	if (trial->status == CANNOT_RUN)
-		return part_failed("install it: holdfast-node install", "the node has no %s that can be run in " PROGRAMS_OF_NODE,
+	if (trial->status == TRIAL_CANNOT_RUN)
+		return part_failed("install it: holdfast-node install", "the node has no %s that can be run in " TRIAL_PROGRAMS_OF_NODE,
 				   program_of(trial));
 	if (buf_check(&trial->text, "the output", &err) < 0 || part_result_read(buf_view(&trial->text), &result, &err) < 0)
 		return part_failed("are all of Holdfast's programs of one version? run it by hand: holdfast-node self-test",
@@ -164,27 +162,38 @@ static void find_programs(char ret[static PATH_MAX])
 		*slash = 0;
 }
 
+size_t trial_enter_words(const char *root, const char *version, const char *words[static TRIAL_WORDS])
+{
+	size_t n = 0;
+
+	words[n++] = "holdfast-node";
+	words[n++] = "in-root";
+	if (version) {
+		words[n++] = "--version";
+		words[n++] = version;
+	}
+	words[n++] = root ? root : "/";
+	return n;
+}
+
 static int spawn(struct trial *trial, const struct trial_options *options)
 {
-	char own[PATH_MAX], program[PATH_MAX + NAME_MAX], in_root[] = "in-root", self_test[] = "self-test", o[] = "-o", json[] = "json";
-	char *words[8];
-	const bool enters = options->root && trial->part == PART_VM;
+	char own[PATH_MAX], program[PATH_MAX + NAME_MAX];
+	const char *words[TRIAL_WORDS + 5];
+	const bool enters = (options->root || options->version) && trial->part == PART_VM;
 	size_t n = 0;
 
 	if (options->programs)
 		snprintf(own, sizeof(own), "%s", options->programs);
 	else
 		find_programs(own);
-	snprintf(program, sizeof(program), "%s/%s", enters ? PROGRAMS_OF_NODE : own, program_of(trial));
-	if (enters) {
-		words[n++] = in_root;
-		words[n++] = in_root;
-		words[n++] = (char *)options->root;
-	}
+	snprintf(program, sizeof(program), "%s/%s", enters ? TRIAL_PROGRAMS_OF_NODE : own, program_of(trial));
+	if (enters)
+		n = trial_enter_words(options->root, options->version, words);
 	words[n++] = program;
-	words[n++] = self_test;
-	words[n++] = o;
-	words[n++] = json;
+	words[n++] = "self-test";
+	words[n++] = "-o";
+	words[n++] = "json";
 	words[n] = NULL;
 	uv_stdio_container_t stdio[] = {
 		{ .flags = UV_IGNORE },
@@ -194,7 +203,7 @@ static int spawn(struct trial *trial, const struct trial_options *options)
 	const uv_process_options_t what = {
 		.exit_cb = on_ended,
 		.file = enters ? "/proc/self/exe" : program,
-		.args = words,
+		.args = (char **)words,
 		.stdio_count = 3,
 		.stdio = stdio,
 	};
@@ -237,17 +246,22 @@ struct trial *trial_start(uv_loop_t *loop, enum part part, const struct trial_op
 int command_in_root(int argc, char **argv)
 {
 	const bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
+	const char *version = argc > 2 && strcmp(argv[1], "--version") == 0 ? argv[2] : NULL;
+	char **rest = version ? argv + 3 : argv + 1;
 	struct error err;
 
-	if (help || argc < 3) {
-		fputs("usage: holdfast-node in-root ROOT PROGRAM [ARGUMENT]...\n", help ? stdout : stderr);
+	if (help || argc - (rest - argv) < 2) {
+		fputs("usage: holdfast-node in-root [--version ID] ROOT PROGRAM [ARGUMENT]...\n", help ? stdout : stderr);
 		return help ? EXIT_SUCCESS : EXIT_USAGE;
 	}
-	int code = EXIT_FAILURE;
-	if (enter_root(argv[1], &err) == 0) {
-		execv(argv[2], argv + 2);
-		error_errno(&err, errno, "cannot run %s in %s", argv[2], argv[1]);
-		code = CANNOT_RUN;
+	int code = TRIAL_CANNOT_ENTER;
+	int r = enter_root(rest[0], &err);
+	if (r == 0 && version)
+		r = enter_version(version, &err);
+	if (r == 0) {
+		execv(rest[1], rest + 1);
+		error_errno(&err, errno, "cannot run %s in %s", rest[1], rest[0]);
+		code = TRIAL_CANNOT_RUN;
 	}
 	fprintf(stderr, "holdfast-node: %s\n", err.message);
 	return code;
