@@ -107,6 +107,11 @@ static const char *read_watch_option(const cJSON *pod, const char *option)
 	return value ? value : read_option(watch, "args", option);
 }
 
+static const cJSON *condition(const cJSON *item, const char *type)
+{
+	return find_by(member(member(item, "status"), "conditions"), "type", type);
+}
+
 static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 {
 	const char *name = TEXT_AT(item, "metadata", "name"), *phase = TEXT_AT(item, "status", "phase");
@@ -115,17 +120,13 @@ static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 		.name = name ? name : "",
 		.node = TEXT_AT(item, "spec", "nodeName"),
 		.leaving = member(member(item, "metadata"), "deletionTimestamp") || is(phase, "Failed") || is(phase, "Succeeded"),
+		.ready = is(TEXT_AT(condition(item, "Ready"), "status"), "True"),
 		.init = read_init(item),
 		.node_root = read_watch_option(item, "--root"),
 		.node_config = read_watch_option(item, "--settings"),
 	};
 	for (int i = 0; i < PARTS; i++)
 		ret->parts[i] = read_container(item, part_names[i]);
-}
-
-static const cJSON *condition(const cJSON *item, const char *type)
-{
-	return find_by(member(member(item, "status"), "conditions"), "type", type);
 }
 
 static void read_node(const cJSON *item, struct node *ret)

@@ -18,6 +18,7 @@ struct container {
 
 struct holdfast_pod {
 	const char *name, *node; /* node NULL: on none yet */
+	bool ready;
 	bool leaving; /* or over, as one that was evicted */
 	struct container parts[PARTS];
 	struct container init;               /* the init container that has not ended well, if there is one: the others wait for it */

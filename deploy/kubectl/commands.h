@@ -14,5 +14,6 @@ int command_drops(int argc, char **argv);
 int command_graph(int argc, char **argv);
 int command_seal(int argc, char **argv);
 int command_revoke(int argc, char **argv);
+int command_upgrade(int argc, char **argv);
 
 #endif

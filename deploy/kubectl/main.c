@@ -19,6 +19,7 @@ static const struct program_command commands[] = {
 	{ "graph", "who may talk to whom, as Graphviz, Mermaid, SVG or JSON", command_graph },
 	{ "seal", "seal files for the TPMs of some nodes", command_seal },
 	{ "revoke", "make everything that was sealed for a node so far useless, for ever", command_revoke },
+	{ "upgrade", "apply another version or other settings, and go back if a node does not become ready", command_upgrade },
 };
 
 static const struct program program = {

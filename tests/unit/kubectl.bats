@@ -408,3 +408,68 @@ explaining() {
 	run --separate-stderr kubectl_complete-holdfast explain --node ''
 	[[ $status == 0 && $output == :4 && ! $stderr ]]
 }
+
+# ── upgrade ──
+
+# daemonset GENERATION UPDATED AVAILABLE: of 2 nodes
+daemonset() {
+	jq -n --argjson generation "$1" --argjson updated "$2" --argjson available "$3" '{metadata: {generation: $generation}, status: {
+		observedGeneration: $generation, desiredNumberScheduled: 2, updatedNumberScheduled: $updated, numberAvailable: $available}}' >"$FAKE/get.daemonset.new"
+	mv "$FAKE/get.daemonset.new" "$FAKE/get.daemonset.json"
+}
+
+# when COMMAND: what is said and done then, as a script on standard input
+when() {
+	{ printf '#!/bin/bash\nFAKE=%q\n%s\n' "$FAKE" "$(declare -f daemonset)"; cat; } >"$FAKE/$1"
+	chmod +x "$FAKE/$1"
+}
+
+@test "upgrade: applies, waits for node after node, and says when all have it" {
+	daemonset 1 2 2
+	when apply <<<'echo "daemonset.apps/holdfast configured"; daemonset 2 1 1; { sleep 1; daemonset 2 2 1; sleep 1; daemonset 2 2 2; } >/dev/null 2>&1 &'
+	holdfast upgrade -k manifests --patience 4s --context lab
+	[[ $status == 0 && $output == $'daemonset.apps/holdfast configured\nnode 1 of 2\nnode 2 of 2\nall 2 nodes have it' ]]
+	called '--context=lab apply -k manifests'
+	! grep -q rollout "$FAKE/calls"
+}
+
+@test "upgrade: a node that refuses the version is named with its reason, and the DaemonSet goes back" {
+	daemonset 1 2 2
+	pod pod-edge-1 edge-1 net watch
+	jq '.items[0].status.conditions = [{type: "Ready", status: "False"}]' "$FAKE/get.pods.json" >"$FAKE/p" && mv "$FAKE/p" "$FAKE/get.pods.json"
+	echo '{"items": [{"message": "version 2 is refused and 1 stays: it boots no VM here"}]}' >"$FAKE/get.events.json"
+	when apply <<<'daemonset 2 1 1'
+	when rollout <<<'echo "daemonset.apps/holdfast rolled back"; daemonset 3 2 2'
+	holdfast upgrade -f new.yaml --patience 1s
+	((status == 1))
+	[[ $stderr == *'node edge-1: version 2 is refused and 1 stays: it boots no VM here'*'1 of 2 nodes have it, and no further one within 1 s (--patience): going back'*'all nodes have again what they had before'* ]]
+	called 'rollout undo daemonset/holdfast -n holdfast-system'
+	called 'reason=VersionRefused\,involvedObject.name=edge-1'
+}
+
+@test "upgrade: a container that cannot start is named, and if what was before does not come back that is said" {
+	daemonset 1 2 2
+	pod pod-edge-2 edge-2 net watch='ImagePullBackOff: no such image'
+	when apply <<<'daemonset 2 1 1'
+	when rollout <<<'daemonset 3 1 1'
+	holdfast upgrade -k manifests --patience 1s
+	((status == 2))
+	[[ $stderr == *'node edge-2: container watch: ImagePullBackOff: no such image'*'neither does what was before: kubectl holdfast status'* ]]
+}
+
+@test "upgrade: without a way back, and without a DaemonSet, nothing is applied; what changes nothing is said" {
+	daemonset 1 2 1
+	holdfast upgrade -k manifests
+	refused 2 'nothing was changed: what is there now is ready on 1 of 2 nodes'
+	echo 'Error from server (NotFound): daemonsets.apps "holdfast" not found' >"$FAKE/get.daemonset.error"
+	holdfast upgrade -k manifests
+	refused 2 'nothing was changed: cannot read the DaemonSet holdfast in namespace holdfast-system: kubectl: Error from server (NotFound)'
+	! grep -q apply "$FAKE/calls"
+	rm "$FAKE/get.daemonset.error"
+	daemonset 1 2 2
+	when apply <<<':'
+	holdfast upgrade -k manifests
+	[[ $status == 0 && $output == 'the DaemonSet is as it was' ]]
+	holdfast upgrade
+	refused 2 'say which manifests'
+}
