@@ -98,8 +98,8 @@ static void test_what_is_no_decision_is_refused(void **state)
 		"{\"backend\":\"runc\",\"shim\":\"bin/shim\"}",
 		"{\"backend\":\"runc\",\"shim\":7}",
 		"{\"backend\":\"kata\",\"kataConfig\":\"../x\"}",
-		"{\"backend\":\"runc\",\"why\":"
-		"\"012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345\"}",
+		("{\"backend\":\"runc\",\"why\":"
+		 "\"012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345\"}"),
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(texts); i++) {
