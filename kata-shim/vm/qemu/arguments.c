@@ -54,6 +54,17 @@ static int check_mac(const char *mac, struct error *err)
 /* With its NUL. */
 #define word(out, ...) (buf_printf(&(out)->text, __VA_ARGS__), buf_byte(&(out)->text, 0), (void)(out)->n++)
 
+/*
+ * Software CPUs take turns: side by side, one translates code while another patches it (a kernel does, at any time), and QEMU 7.2 can keep
+ * what is no longer there. Then they trap on the breakpoint that stood there for a moment, for good.
+ */
+static const char *accelerator(const struct qemu *qemu)
+{
+	if (qemu->accelerator == VM_KVM)
+		return "kvm";
+	return qemu->size.cpus_maximum == 1 ? "tcg,tb-size=" TRANSLATIONS_MIB : "tcg,thread=single,tb-size=" TRANSLATIONS_MIB;
+}
+
 static void add_machine(const struct qemu *qemu, struct qemu_arguments *out)
 {
 	static const char *const machines[] = {
@@ -64,7 +75,7 @@ static void add_machine(const struct qemu *qemu, struct qemu_arguments *out)
 	word(out, "-machine");
 	word(out, "%s,memory-backend=ram", machines[qemu->machine]);
 	word(out, "-accel");
-	word(out, qemu->accelerator == VM_KVM ? "kvm" : "tcg,tb-size=" TRANSLATIONS_MIB);
+	word(out, "%s", accelerator(qemu));
 	word(out, "-cpu");
 	word(out, "%s", qemu->accelerator == VM_KVM ? "host,pmu=off" : "max");
 	word(out, "-smp");

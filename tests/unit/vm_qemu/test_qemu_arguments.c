@@ -66,6 +66,16 @@ static void test_a_microvm_on_a_software_cpu_is_told_how_fast_it_counts(void **s
 	expect_golden(&qemu, "microvm-tcg-port");
 }
 
+static void test_software_cpus_take_turns(void **state)
+{
+	struct qemu qemu = sample();
+
+	qemu.accelerator = VM_TCG;
+	qemu.size.cpus_maximum = 2;
+	qemu.share = -1;
+	expect_golden(&qemu, "microvm-tcg-cpus");
+}
+
 static void test_a_q35_that_can_grow_with_vsock_and_two_taps(void **state)
 {
 	struct qemu qemu = sample();
@@ -153,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_microvm_with_kvm_a_port_and_a_share),
 		cmocka_unit_test(test_a_microvm_on_a_software_cpu_is_told_how_fast_it_counts),
+		cmocka_unit_test(test_software_cpus_take_turns),
 		cmocka_unit_test(test_a_q35_that_can_grow_with_vsock_and_two_taps),
 		cmocka_unit_test(test_kata_s_image_is_a_read_only_disk_by_descriptor),
 		cmocka_unit_test(test_no_id_can_add_an_option),
