@@ -70,6 +70,7 @@ static void print_json(const struct node_outcome *outcome, const char *lists)
 	buf_json_member(&out, "cniEntry", names[outcome->entry]);
 	buf_json_member(&out, "cniConfDir", lists);
 	buf_json_member(&out, "cniList", outcome->list);
+	buf_json_bool(&out, "bridgeSet", outcome->bridge_set);
 	buf_json_member(&out, "containerd", outcome->containerd.message);
 	buf_json_bool(&out, "containerdRestarted", outcome->containerd.restarted);
 	buf_json_bool(&out, "waits", node_waits(outcome));
@@ -103,6 +104,8 @@ static void print_entry(const struct node_outcome *outcome, const char *lists)
 static void print_rest(const struct node_outcome *outcome, const char *lists)
 {
 	print_entry(outcome, lists);
+	if (outcome->bridge_set)
+		puts("set net.bridge.bridge-nf-call-iptables and -ip6tables to 1, without which packets between pods of a bridge pass no rules");
 	if (*outcome->containerd.message)
 		printf("%s\n", outcome->containerd.message);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deploy/install/bridge.h"
 #include "deploy/install/host/host.h"
 #include "deploy/install/keep.h"
 #include "deploy/install/node.h"
@@ -96,7 +97,10 @@ static int put_entry(struct node *node, struct node_outcome *outcome, struct err
 	const char *lists = node->settings.cni_lists;
 
 	int r = journal_add(&node->journal, (struct journal_item){ JOURNAL_LISTS, (char *)lists, NULL, false }, err);
-	return r < 0 ? r : cni_entry_put(node->options->root, lists, &outcome->entry, outcome->list, err);
+	r = r < 0 ? r : cni_entry_put(node->options->root, lists, &outcome->entry, outcome->list, err);
+	r = r < 0 ? r : bridge_put(node->options->root, lists, err);
+	outcome->bridge_set = r == 1;
+	return r < 0 ? r : 0;
 }
 
 bool node_waits(const struct node_outcome *outcome)

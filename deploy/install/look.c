@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/base/array.h"
+#include "deploy/install/bridge.h"
 #include "deploy/install/host/host.h"
 
 #define INSTALL_CURE "holdfast-node install"
@@ -116,6 +117,27 @@ static void look_at_entry(struct checkup *checkup)
 	}
 }
 
+static void look_at_bridge(struct checkup *checkup)
+{
+	const char *lists = look_of(checkup)->node->settings.cni_lists;
+	enum bridge_state state;
+	struct error err;
+
+	if (bridge_look(checkup->root, lists, &state, &err) < 0)
+		return; /* look_at_entry has said it */
+	switch (state) {
+	case BRIDGE_NONE:
+		checkup_ok(checkup, "pods are not on a bridge");
+		return;
+	case BRIDGE_ON:
+		checkup_ok(checkup, "packets between pods of a bridge pass the rules");
+		return;
+	case BRIDGE_OFF:
+		checkup_fail(checkup, INSTALL_CURE "; holdfast-node watch does it by itself", "%s", err.message);
+		return;
+	}
+}
+
 static void look_at_containerd(struct checkup *checkup)
 {
 	struct containerd_outcome outcome = { 0 };
@@ -139,6 +161,7 @@ const struct checkup_row look_rows[] = {
 	{ "journal", look_at_journal, false },
 	{ "cni-plugin", look_at_plugin, false },
 	{ "cni-entry", look_at_entry, false },
+	{ "bridge", look_at_bridge, false },
 	{ "containerd", look_at_containerd, false },
 };
 const size_t look_rows_n = ELEMENTS_OF(look_rows);

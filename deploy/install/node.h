@@ -21,6 +21,10 @@
 #define NODE_JOURNAL "install/journal"
 #define NODE_LOCK "install/lock"
 
+/* What goes when the node starts again; on the node. */
+#define NODE_RUN "/run/holdfast"
+#define NODE_RUN_BRIDGE "bridge" /* bridge.h */
+
 struct node_options {
 	const char *root;     /* where the node's files stand for us: "" or "/host" */
 	const char *settings; /* ours: the holdfast.yaml to be put there; NULL: the node's own counts */
@@ -55,6 +59,7 @@ struct node_outcome {
 	char before[LISTING_ID_MAX]; /* and what it was; "": none */
 	enum cni_entry entry;
 	char list[NAME_MAX + 1];
+	bool bridge_set; /* the kernel shows a bridge's packets to the rules, and did not before */
 	struct containerd_outcome containerd;
 };
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cni-plugin/nft/nft.h"
+#include "deploy/install/bridge.h"
 #include "deploy/install/host/host.h"
 #include "deploy/install/host/run.h"
 #include "deploy/install/keep.h"
@@ -17,8 +18,7 @@
 #include "deploy/install/shred.h"
 #include "kata-shim/record/sandbox.h"
 
-#define RUN_DIRECTORY "/run/holdfast"
-#define VOLUMES RUN_DIRECTORY "/vol"
+#define VOLUMES NODE_RUN "/vol"
 #define UNMOUNT_MS 10000
 
 /* Whose names are ours, each with what is in it, below the state directory and below /run/holdfast. Those go if nothing else is in them. */
@@ -40,7 +40,7 @@ static int remove_entries(const struct node *node, struct error *err)
 }
 
 /* They are the network namespace's that we are in: the node's. */
-static int stop_policies(struct error *err)
+static int stop_rules(struct error *err)
 {
 	_cleanup_(nft_closep) struct nft *nft = NULL;
 
@@ -50,6 +50,14 @@ static int stop_policies(struct error *err)
 	if (r == -EPERM || r == -EBUSY)
 		return error_wrap(err, "the rules are the agent's as long as it runs: end holdfast-net first");
 	return r < 0 ? error_wrap(err, "cannot stop the policies") : 0;
+}
+
+/* Rules that stay need what shows them the packets. */
+static int stop_policies(const struct node *node, struct error *err)
+{
+	int r = stop_rules(err);
+
+	return r < 0 ? r : bridge_restore(node->options->root, err);
 }
 
 static int restore_files(const struct node *node, struct error *err)
@@ -105,7 +113,7 @@ static int remove_run(const struct node *node, struct error *err)
 {
 	char directory[PATH_MAX], path[PATH_MAX];
 
-	if (host_find(node->options->root, RUN_DIRECTORY, directory, NULL) < 0)
+	if (host_find(node->options->root, NODE_RUN, directory, NULL) < 0)
 		return 0;
 	int r = remove_names(directory, run_names, err);
 	for (size_t i = 0; r == 0 && i < sizeof(pods_names) / sizeof(*pods_names); i++) {
@@ -160,7 +168,7 @@ int node_uninstall(struct node *node, enum node_policies policies, bool force, s
 
 	r = r < 0 ? r : node_runtime_uninstall(node, err);
 	r = r < 0 ? r : remove_entries(node, err);
-	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(err);
+	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(node, err);
 	r = r < 0 ? r : shred(node, err);
 	r = r < 0 ? r : remove_run(node, err);
 	r = r < 0 ? r : remove_state(node, err); /* the settings, which say where it is, go afterwards */

@@ -97,6 +97,8 @@ static void say_changes(const struct watch *watch)
 		log_info("installed", "version", outcome->id, "before", outcome->before);
 	if (outcome->entry == CNI_ENTRY_PUT)
 		log_info("put the entry into the CNI list", "list", outcome->list);
+	if (outcome->bridge_set)
+		log_info("set net.bridge.bridge-nf-call-iptables and -ip6tables to 1");
 	if (outcome->containerd.wrote || outcome->containerd.restarted)
 		log_info("configured containerd", "outcome", outcome->containerd.message);
 }

@@ -159,6 +159,27 @@ decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//
 	' - "$BATS_TEST_TMPDIR"
 }
 
+# In a network namespace of its own, whose settings they are, with the kernel's own files.
+@test "where pods are on a bridge, install has the kernel show their packets to the rules; uninstall takes it back with the rules" {
+	[[ -d /proc/sys/net/bridge ]] || skip "this kernel has no br_netfilter"
+	run -0 unshare -n -m bash -e -c '
+		settings=/proc/sys/net/bridge/bridge-nf-call-ip
+		mkdir "$1/host/proc" && mount --rbind /proc "$1/host/proc"
+		echo 0 >${settings}tables && echo 1 >${settings}6tables
+		holdfast-node install --root "$1/host" --from "$1/one" --settings "$1/holdfast.yaml" | grep "set net.bridge.bridge-nf-call-iptables"
+		[[ $(cat ${settings}{,6}tables) == 1$'\''\n'\''1 ]]
+		holdfast-node check --root "$1/host" | grep "^ok  *bridge"
+		echo 0 >${settings}6tables
+		holdfast-node check --root "$1/host" | grep "^FAIL  *bridge .*bridge-nf-call-ip6tables is not 1" && echo 1 >${settings}6tables
+		cp -a --no-preserve=timestamps "$1/host/opt" "$1/again"
+		holdfast-node uninstall --root "$1/host"
+		[[ $(cat ${settings}tables) == 1 ]]
+		cp -a "$1/again/holdfast" "$1/host/opt/"
+		holdfast-node uninstall --root "$1/host" --policies stop
+		[[ $(cat ${settings}{,6}tables) == 0$'\''\n'\''1 && ! -e $1/host/run/holdfast ]]
+	' - "$BATS_TEST_TMPDIR"
+}
+
 @test "the secrets that pods have are overwritten and gone, and so is the state; what others keep there stays" {
 	mkdir -p "$HOST/run/holdfast/vol" "$HOST"/var/lib/holdfast/{net,tpm,theirs}
 	touch "$HOST"/var/lib/holdfast/{net/journal,theirs/file}

@@ -120,6 +120,21 @@ int cni_entry_put(const char *root, const char *lists, enum cni_entry *ret, char
 	return r < 0 ? r : 0;
 }
 
+int cni_entry_is_bridged(const char *root, const char *lists, bool *ret, struct error *err)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(CONFLIST_BYTES_MAX);
+	char name[NAME_MAX + 1], path[PATH_MAX];
+
+	*ret = false;
+	int r = find_active(root, lists, name, path, err);
+	if (r < 0 || !*name)
+		return r;
+	r = file_read(path, &text, err);
+	if (r == 0)
+		*ret = conflist_is_bridged(buf_view(&text));
+	return r;
+}
+
 struct removal {
 	const char *root, *lists;
 };

@@ -3,6 +3,7 @@
 #define HOLDFAST_INSTALL_CNI_ENTRY_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "common/base/error.h"
 
@@ -24,6 +25,9 @@ int cni_entry_put(const char *root, const char *lists, enum cni_entry *ret, char
 /* Whether it is there, as cni_entry_put would find it: CNI_ENTRY_PUT: it would be put. */
 int cni_entry_look(const char *root, const char *lists, enum cni_entry *ret, char ret_name[static NAME_MAX + 1],
 		   struct error *err) must_check;
+
+/* Whether that list puts pods on a bridge. False also if there is none, or what it says is no list. */
+int cni_entry_is_bridged(const char *root, const char *lists, bool *ret, struct error *err) must_check;
 
 /* Takes it out of every list that has it. A missing directory is no error. */
 int cni_entry_remove(const char *root, const char *lists, struct error *err) must_check;
