@@ -8,6 +8,7 @@
 int command_install(int argc, char **argv);
 int command_rollback(int argc, char **argv);
 int command_uninstall(int argc, char **argv);
+int command_leave(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_watch(int argc, char **argv);

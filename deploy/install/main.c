@@ -10,6 +10,7 @@ static const struct program_command commands[] = {
 	{ "rollback", "switch to the version before", command_rollback },
 	{ "watch", "install, and see to it that it stays so: the container of the DaemonSet", command_watch },
 	{ "uninstall", "take all of it away, and put back what was there before", command_uninstall },
+	{ "leave", "uninstall, and then stay quiet: the container of the DaemonSet when Holdfast is to go", command_leave },
 	{ "containerd-config", "what containerd's configuration lacks for Holdfast's sandboxes: show, write, check or remove it",
 	  command_containerd_config },
 	{ "self-test", "whether this node refuses a packet, boots a VM, and unseals a secret", command_self_test },

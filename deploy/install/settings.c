@@ -62,20 +62,25 @@ static const struct place *find_place(const char *root)
 	return place;
 }
 
-static int check_sandbox(struct slice text, struct error *err)
+static int read_sandbox(struct slice text, char ret_records[static PATH_MAX], struct error *err)
 {
 	_cleanup_(settings_clear) struct settings settings = { 0 };
 
-	return settings_parse(text, &settings, err);
+	int r = settings_parse(text, &settings, err);
+	if (r == 0)
+		snprintf(ret_records, PATH_MAX, "%s", settings.records);
+	return r;
 }
 
 int node_settings_parse(struct slice text, const char *root, struct node_settings *ret, struct error *err)
 {
-	int r = check_sandbox(text, err);
+	char records[PATH_MAX];
 
+	int r = read_sandbox(text, records, err);
 	r = r < 0 ? r : config_parse(text, &node_settings_section, ret, &ret->config, err);
 	if (r < 0)
 		return r;
+	memcpy(ret->records, records, sizeof(records));
 	const struct place *place = find_place(root);
 	ret->cni_lists = ret->cni_lists ? ret->cni_lists : place->lists;
 	ret->cni_plugins = ret->cni_plugins ? ret->cni_plugins : place->plugins;

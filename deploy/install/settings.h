@@ -2,12 +2,15 @@
 #ifndef HOLDFAST_INSTALL_SETTINGS_H
 #define HOLDFAST_INSTALL_SETTINGS_H
 
+#include <limits.h>
+
 #include "common/config/config.h"
 
 /* The section `install` of holdfast.yaml. */
 struct node_settings {
 	const char *state_directory;         /* on the node */
 	const char *cni_lists, *cni_plugins; /* on the node */
+	char records[PATH_MAX];              /* sandbox.records: of the pods that run */
 	uint64_t watch_interval_ms;
 	const char *health_address;
 	bool containerd, containerd_restart, default_runtime;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * containerd first, for who must be asked may say no, and then nothing has changed. Then from the side that pods see to the side that nobody sees: the entry in the list before the plugin that it names, the links before what
- * they lead to, the journal last. Every step finds out by itself whether it was done, so the whole can be begun again anywhere.
+ * containerd first, for who must be asked may say no, and then nothing has changed. Then from the side that pods see to the side that nobody
+ * sees: the entry in the list before the plugin that it names, the links before what they lead to, the journal last. Every step finds out by
+ * itself whether it was done, so the whole can be begun again anywhere.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@
 #include "deploy/install/node.h"
 #include "deploy/install/running.h"
 #include "deploy/install/shred.h"
-#include "kata-shim/record/sandbox.h"
 
 #define VOLUMES NODE_RUN "/vol"
 #define UNMOUNT_MS 10000
@@ -164,7 +164,7 @@ static int remove_journal(const struct node *node, struct error *err)
 
 int node_uninstall(struct node *node, enum node_policies policies, bool force, struct error *err)
 {
-	int r = force ? 0 : running_expect_none(node->options->root, RECORD_DEFAULT_DIRECTORY, err);
+	int r = force ? 0 : running_expect_none(node->options->root, node->settings.records, err);
 
 	r = r < 0 ? r : node_runtime_uninstall(node, err);
 	r = r < 0 ? r : remove_entries(node, err);

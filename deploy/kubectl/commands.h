@@ -15,5 +15,6 @@ int command_graph(int argc, char **argv);
 int command_seal(int argc, char **argv);
 int command_revoke(int argc, char **argv);
 int command_upgrade(int argc, char **argv);
+int command_uninstall(int argc, char **argv);
 
 #endif

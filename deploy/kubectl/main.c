@@ -20,6 +20,7 @@ static const struct program_command commands[] = {
 	{ "seal", "seal files for the TPMs of some nodes", command_seal },
 	{ "revoke", "make everything that was sealed for a node so far useless, for ever", command_revoke },
 	{ "upgrade", "apply another version or other settings, and go back if a node does not become ready", command_upgrade },
+	{ "uninstall", "take Holdfast away from every node, and then its objects", command_uninstall },
 };
 
 static const struct program program = {

@@ -4,8 +4,15 @@
 #include <errno.h>
 #include <time.h>
 
-#include "common/json/json.h"
+#include "common/base/show.h"
+#include "common/config/config.h"
+#include "deploy/kubectl/cluster.h"
+#include "deploy/kubectl/commands.h"
 
+#define PATIENCE_MAX_MS (60 * 60 * 1000)
+#define CALL_MS (2 * 60 * 1000) /* of an apply, which is many requests */
+#define ANSWER_MAX (1024 * 1024)
+#define REASON_MAX 640
 #define POLLS 20 /* within the patience, but not more often or seldom than */
 #define POLL_MIN_MS 100
 #define POLL_MAX_MS 2000
@@ -19,14 +26,26 @@ static int64_t number_at(const cJSON *tree, const char *object, const char *key)
 	return cJSON_IsNumber(member) ? (int64_t)member->valuedouble : 0;
 }
 
-static int take_answer(const struct kubectl *kubectl, const struct child *child, struct rollout *ret, struct error *err)
+int rollout_read_tree(const struct kubectl *kubectl, cJSON **ret, struct error *err)
+{
+	const char *const what[] = { "daemonset", ROLLOUT_DAEMONSET, "-n", kubectl->holdfast, NULL };
+	struct child child = CHILD(KUBECTL_OUTPUT_MAX);
+
+	kubectl_begin_get(kubectl, &child.words, what);
+	int r = children_run(&child, 1, kubectl->timeout_ms, err);
+	r = r < 0 ? r : kubectl_check(kubectl, &child, false, err);
+	r = r < 0 ? r : json_parse(buf_view(&child.out), &limits, ret, err);
+	child_clear(&child);
+	return r < 0 ? error_wrap(err, "cannot read the DaemonSet " ROLLOUT_DAEMONSET " in namespace %.63s", kubectl->holdfast) : 0;
+}
+
+int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct error *err)
 {
 	_cleanup_(json_freep) cJSON *tree = NULL;
 
-	int r = kubectl_check(kubectl, child, false, err);
-	r = r < 0 ? r : json_parse(buf_view(&child->out), &limits, &tree, err);
+	int r = rollout_read_tree(kubectl, &tree, err);
 	if (r < 0)
-		return error_wrap(err, "cannot read the DaemonSet " ROLLOUT_DAEMONSET " in namespace %.63s", kubectl->holdfast);
+		return r;
 	*ret = (struct rollout){
 		.generation = number_at(tree, "metadata", "generation"),
 		.observed = number_at(tree, "status", "observedGeneration"),
@@ -35,18 +54,6 @@ static int take_answer(const struct kubectl *kubectl, const struct child *child,
 		.available = number_at(tree, "status", "numberAvailable"),
 	};
 	return 0;
-}
-
-int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct error *err)
-{
-	const char *const what[] = { "daemonset", ROLLOUT_DAEMONSET, "-n", kubectl->holdfast, NULL };
-	struct child child = CHILD(KUBECTL_OUTPUT_MAX);
-
-	kubectl_begin_get(kubectl, &child.words, what);
-	int r = children_run(&child, 1, kubectl->timeout_ms, err);
-	r = r < 0 ? r : take_answer(kubectl, &child, ret, err);
-	child_clear(&child);
-	return r;
 }
 
 bool rollout_is_done(const struct rollout *rollout)
@@ -70,27 +77,150 @@ static void pause_within(uint64_t patience_ms)
 	nanosleep(&(struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 }, NULL);
 }
 
-int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, void (*on_node)(const struct rollout *rollout),
-		 struct rollout *ret, struct error *err)
+/* Of those that have the newest pod; some of them may be the ones that are not ready. */
+static int64_t nodes_done(const struct rollout *rollout)
+{
+	return rollout->updated < rollout->available ? rollout->updated : rollout->available;
+}
+
+static int give_up(bool answered, const struct rollout *rollout, uint64_t patience_ms, struct error *err)
+{
+	if (!answered)
+		return error_wrap(err, "the cluster does not answer any more");
+	return error_set(err, ETIMEDOUT, "of %lld nodes no further one has become ready within %llu s (--patience)",
+			 (long long)rollout->wanted, (unsigned long long)patience_ms / 1000);
+}
+
+static void say_nodes(const struct rollout *rollout, int64_t *said)
+{
+	if (nodes_done(rollout) <= *said)
+		return;
+	*said = nodes_done(rollout);
+	printf("%lld of %lld nodes\n", (long long)*said, (long long)rollout->wanted);
+	fflush(stdout);
+}
+
+int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, struct rollout *ret, struct error *err)
 {
 	uint64_t since = now_ms();
-	int64_t most = 0;
+	int64_t most = 0, said = 0;
 
 	for (;;) {
-		bool answered = rollout_read(kubectl, ret, err) == 0, current = answered && ret->observed >= ret->generation;
+		bool answered = rollout_read(kubectl, ret, err) == 0;
 
 		if (answered && rollout_is_done(ret))
 			return 0;
-		if (current && ret->updated > most) {
-			most = ret->updated;
+		/* Each step of a node is one more: its newest pod is there, it is ready. */
+		if (answered && ret->observed >= ret->generation && ret->updated + ret->available > most) {
+			most = ret->updated + ret->available;
 			since = now_ms();
-			on_node(ret);
+			say_nodes(ret, &said);
 		}
 		if (now_ms() - since > patience_ms)
-			return answered ? error_set(err, ETIMEDOUT, "%lld of %lld nodes have it, and no further one within %llu s (--patience)",
-						    (long long)(ret->updated < ret->available ? ret->updated : ret->available),
-						    (long long)ret->wanted, (unsigned long long)patience_ms / 1000)
-					: error_wrap(err, "the cluster does not answer any more");
+			return give_up(answered, ret, patience_ms, err);
 		pause_within(patience_ms);
 	}
+}
+
+/* What kubectl says goes where its words belong. */
+int rollout_run_kubectl(const struct kubectl *kubectl, const char *const *words, struct error *err)
+{
+	struct child child = CHILD(ANSWER_MAX);
+
+	kubectl_begin(kubectl, &child.words, words);
+	int r = children_run(&child, 1, CALL_MS, err);
+	r = r < 0 ? r : kubectl_check(kubectl, &child, false, err);
+	fputs(buf_text(&child.out), stdout);
+	if (r == 0)
+		kubectl_print_errors(&child, stderr);
+	fflush(stdout);
+	child_clear(&child);
+	return r;
+}
+
+/* ── Why not ── */
+
+/* The node's last word on the version; "" if it has none. */
+static void read_refusal(const struct kubectl *kubectl, const char *node, char ret[static REASON_MAX])
+{
+	char selector[512];
+	const char *const what[] = { "events", "--all-namespaces", "--sort-by=.lastTimestamp", selector, NULL };
+	_cleanup_(json_freep) cJSON *tree = NULL;
+	struct child child = CHILD(ANSWER_MAX);
+	const cJSON *event;
+	struct error ignored;
+
+	ret[0] = 0;
+	snprintf(selector, sizeof(selector), "--field-selector=reason=VersionRefused,involvedObject.name=%s", node);
+	kubectl_begin_get(kubectl, &child.words, what);
+	if (children_run(&child, 1, kubectl->timeout_ms, &ignored) == 0 && kubectl_check(kubectl, &child, false, &ignored) == 0 &&
+	    json_parse(buf_view(&child.out), &limits, &tree, &ignored) == 0) {
+		cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(tree, "items")) {
+			const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "message"));
+			if (message)
+				show_sentence(slice_string(message), ret, REASON_MAX);
+		}
+	}
+	child_clear(&child);
+}
+
+/* The last line of the container that installs and uninstalls. */
+static void read_last_words(const struct kubectl *kubectl, const char *pod, char ret[static REASON_MAX])
+{
+	const char *const logs[] = { "logs", "--tail=1", "-n", kubectl->holdfast, pod, "-c", part_names[PART_WATCH], NULL };
+	struct child child = CHILD(ANSWER_MAX);
+	struct error ignored;
+
+	kubectl_begin(kubectl, &child.words, logs);
+	if (children_run(&child, 1, kubectl->timeout_ms, &ignored) == 0 && kubectl_check(kubectl, &child, false, &ignored) == 0)
+		show_sentence(buf_view(&child.out), ret, REASON_MAX);
+	child_clear(&child);
+}
+
+static bool print_container(const struct holdfast_pod *pod, const struct container *container)
+{
+	char message[REASON_MAX] = "";
+
+	if (!container->name || container->running || !container->reason)
+		return false;
+	if (container->message)
+		show_sentence(slice_string(container->message), message, sizeof(message));
+	fprintf(stderr, "node %s: container %s: %s%s%s\n", pod->node, container->name, SHOW(slice_string(container->reason)),
+		*message ? ": " : "", message);
+	return true;
+}
+
+static void print_pod(const struct kubectl *kubectl, const struct holdfast_pod *pod)
+{
+	char refusal[REASON_MAX];
+	bool said = false;
+
+	for (int i = 0; i < PARTS; i++)
+		said |= print_container(pod, &pod->parts[i]);
+	if (said)
+		return;
+	read_refusal(kubectl, pod->node, refusal);
+	if (!*refusal)
+		read_last_words(kubectl, pod->name, refusal);
+	fprintf(stderr, "node %s: %s\n", pod->node, *refusal ? refusal : "its pod is not ready, and does not say why");
+}
+
+void rollout_print_reasons(const struct kubectl *kubectl)
+{
+	_cleanup_(cluster_clear) struct cluster cluster = { 0 };
+	struct error err;
+
+	if (cluster_read(kubectl, false, &cluster, &err) < 0)
+		fprintf(stderr, KUBECTL_NAME ": %s\n", err.message);
+	for (size_t i = 0; i < cluster.n_pods; i++) {
+		if (cluster.pods[i].node && !cluster.pods[i].ready && !cluster.pods[i].leaving)
+			print_pod(kubectl, &cluster.pods[i]);
+	}
+}
+
+int rollout_take_patience(const char *value, uint64_t *ret_ms, struct error *err)
+{
+	if (!config_parse_duration(value, ret_ms) || *ret_ms == 0 || *ret_ms > PATIENCE_MAX_MS)
+		return error_set(err, EINVAL, "--patience: \"%s\" is no duration up to 1h: write 5m", SHOW(slice_string(value)));
+	return 0;
 }

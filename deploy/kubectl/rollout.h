@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/json/json.h"
 #include "deploy/kubectl/kubectl.h"
 
 /* How far the DaemonSet has come, which changes one node after another. */
@@ -19,10 +20,22 @@ int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct erro
 bool rollout_is_done(const struct rollout *rollout);
 
 /*
- * Until it is done. ETIMEDOUT: no further node has come so far within patience_ms. An API server that does not answer is asked again.
- * `on_node` is called when a further node has the newest pod.
+ * Until it is done; prints how many nodes are. ETIMEDOUT: no further node has come so far within patience_ms. An API server that does not
+ * answer is asked again.
  */
-int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, void (*on_node)(const struct rollout *rollout),
-		 struct rollout *ret, struct error *err) must_check;
+int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, struct rollout *ret, struct error *err) must_check;
+
+/* On standard error, a line for each node whose pod is not ready, and why. */
+void rollout_print_reasons(const struct kubectl *kubectl);
+
+/* --patience DURATION, up to an hour. */
+#define ROLLOUT_PATIENCE_MS (5 * 60 * 1000)
+int rollout_take_patience(const char *value, uint64_t *ret_ms, struct error *err) must_check;
+
+/* One call of kubectl, whose output is printed. `words` ends in NULL. */
+int rollout_run_kubectl(const struct kubectl *kubectl, const char *const *words, struct error *err) must_check;
+
+/* The DaemonSet as it is; the caller's: json_free. */
+int rollout_read_tree(const struct kubectl *kubectl, cJSON **ret, struct error *err) must_check;
 
 #endif

@@ -18,7 +18,7 @@ setup_file() {
 
 teardown_file() {
 	k delete -k "$E2E/../../deploy/manifests/crd" >/dev/null
-	k delete namespace holdfast-system >/dev/null
+	k delete pod --all -n holdfast-system >/dev/null
 }
 
 # daemon_pod NODE: holdfast-net of the node, with the node's libraries.

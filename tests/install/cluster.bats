@@ -320,20 +320,24 @@ runs_again() { [[ $(k get pod -n "${1%/*}" "${1#*/}" -o json | jq -r '.status | 
 
 nothing_of_ours_runs() { ! node 1 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node" && ! node 2 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node"; }
 
+labels_and_conditions() { k get nodes -o json | jq -r '.items[] | .metadata.labels + (.status.conditions | map({(.type): true}) | add) | keys[] | select(test("holdfast"; "i"))'; }
+objects() { { k api-resources -o name; k get ns,clusterroles,clusterrolebindings,runtimeclasses,validatingadmissionpolicies -o name; } | grep holdfast; }
+no_objects() { [[ ! $(objects) ]]; }
+
 # bats test_tags=matrix
-@test "after kubectl delete and holdfast-node uninstall a node is byte for byte what it was, and its pods run on" {
+@test "kubectl holdfast uninstall waits for pods in VMs, and then every node is byte for byte what it was, and its pods run on" {
 	local i before
+	plugin uninstall -k "$BATS_FILE_TMPDIR" --policies stop --yes --patience 15s
+	[[ $status == 1 && $stderr == *'pods run in VMs, which nobody could end any more (green/vm)'*'nothing was deleted yet'* ]]
 	k delete pod -n green vm --wait --timeout=60s >/dev/null
 	before=$(restarts)
-	for i in 1 2; do in_pod $i watch holdfast-node readiness --withdraw; done
-	k delete --wait=false -k "$BATS_FILE_TMPDIR" >/dev/null
+	plugin uninstall -k "$BATS_FILE_TMPDIR" --policies stop --yes --patience 80s
+	[[ $status == 0 && $output == *'nothing of Holdfast is on the 2 nodes any more'* ]]
 	PATIENCE=60 before_long nothing_of_ours_runs
-	for i in 1 2; do
-		node $i exec /opt/holdfast/bin/holdfast-node uninstall --policies stop
-		diff "$BATS_FILE_TMPDIR/before$i" <(node_state $i)
-	done
+	for i in 1 2; do diff "$BATS_FILE_TMPDIR/before$i" <(node_state $i); done
 	k wait node --all --for=condition=Ready --timeout=60s
-	[[ ! $(k get nodes -o json | jq -r '.items[] | .metadata.labels + (.status.conditions | map({(.type): true}) | add) | keys[] | select(test("holdfast"; "i"))') ]]
+	[[ ! $(labels_and_conditions) ]]
+	PATIENCE=60 before_long no_objects
 	start_pod green/after 1
 	eventually <<-END
 	red/a -> green/after:80         yes

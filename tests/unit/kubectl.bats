@@ -414,7 +414,9 @@ explaining() {
 # daemonset GENERATION UPDATED AVAILABLE: of 2 nodes
 daemonset() {
 	jq -n --argjson generation "$1" --argjson updated "$2" --argjson available "$3" '{metadata: {generation: $generation}, status: {
-		observedGeneration: $generation, desiredNumberScheduled: 2, updatedNumberScheduled: $updated, numberAvailable: $available}}' >"$FAKE/get.daemonset.new"
+		observedGeneration: $generation, desiredNumberScheduled: 2, updatedNumberScheduled: $updated, numberAvailable: $available},
+		spec: {template: {spec: {containers: [{name: "net", image: "i"}, {name: "watch", image: "i", env: [{name: "A"}],
+			command: ["holdfast-node", "watch", "--root", "/host", "--readiness", "vm"], args: ["--settings", "/etc/h.yaml"]}]}}}}' >"$FAKE/get.daemonset.new"
 	mv "$FAKE/get.daemonset.new" "$FAKE/get.daemonset.json"
 }
 
@@ -428,7 +430,7 @@ when() {
 	daemonset 1 2 2
 	when apply <<<'echo "daemonset.apps/holdfast configured"; daemonset 2 1 1; { sleep 1; daemonset 2 2 1; sleep 1; daemonset 2 2 2; } >/dev/null 2>&1 &'
 	holdfast upgrade -k manifests --patience 4s --context lab
-	[[ $status == 0 && $output == $'daemonset.apps/holdfast configured\nnode 1 of 2\nnode 2 of 2\nall 2 nodes have it' ]]
+	[[ $status == 0 && $output == $'daemonset.apps/holdfast configured\n1 of 2 nodes\nall 2 nodes have it' ]]
 	called '--context=lab apply -k manifests'
 	! grep -q rollout "$FAKE/calls"
 }
@@ -442,7 +444,7 @@ when() {
 	when rollout <<<'echo "daemonset.apps/holdfast rolled back"; daemonset 3 2 2'
 	holdfast upgrade -f new.yaml --patience 1s
 	((status == 1))
-	[[ $stderr == *'node edge-1: version 2 is refused and 1 stays: it boots no VM here'*'1 of 2 nodes have it, and no further one within 1 s (--patience): going back'*'all nodes have again what they had before'* ]]
+	[[ $stderr == *'node edge-1: version 2 is refused and 1 stays: it boots no VM here'*'of 2 nodes no further one has become ready within 1 s (--patience): going back'*'all nodes have again what they had before'* ]]
 	called 'rollout undo daemonset/holdfast -n holdfast-system'
 	called 'reason=VersionRefused\,involvedObject.name=edge-1'
 }
@@ -472,4 +474,45 @@ when() {
 	[[ $status == 0 && $output == 'the DaemonSet is as it was' ]]
 	holdfast upgrade
 	refused 2 'say which manifests'
+}
+
+# ── uninstall ──
+
+@test "uninstall: the pods leave their nodes, with what they were told of them, and then all objects are deleted" {
+	daemonset 1 2 2
+	when patch <<<'echo "daemonset.apps/holdfast patched"; daemonset 2 2 2'
+	when delete <<<'echo "namespace holdfast-system deleted"'
+	holdfast uninstall -k manifests --policies stop --force --yes
+	[[ $status == 0 && $output == $'daemonset.apps/holdfast patched\nnothing of Holdfast is on the 2 nodes any more\nnamespace holdfast-system deleted' ]]
+	called 'delete -k manifests --ignore-not-found --wait=false'
+	eval "words=($(grep '^patch' "$FAKE/calls"))"
+	jq -e '.[0].value.rollingUpdate.maxUnavailable == "100%" and .[1].path == "/spec/template/spec/containers" and .[1].value == [{name: "watch", image: "i", env: [{name: "A"}],
+		command: ["holdfast-node", "leave", "--policies", "stop", "--force", "--root", "/host", "--settings", "/etc/h.yaml"]}]' <<<"${words[-1]}"
+}
+
+@test "uninstall: a node that cannot be left is named with its last words, and nothing is deleted" {
+	daemonset 1 2 2
+	pod pod-edge-1 edge-1 watch
+	jq '.items[0].status.conditions = [{type: "Ready", status: "False"}]' "$FAKE/get.pods.json" >"$FAKE/p" && mv "$FAKE/p" "$FAKE/get.pods.json"
+	echo '{"items": []}' >"$FAKE/get.events.json"
+	echo 'cannot leave this node yet: 2 pods run in VMs' >"$FAKE/logs.pod-edge-1"
+	when patch <<<'daemonset 2 2 1'
+	holdfast uninstall -f all.yaml --yes --patience 1s
+	((status == 1))
+	[[ $stderr == *'node edge-1: cannot leave this node yet: 2 pods run in VMs'*'nothing was deleted yet'* ]]
+	! grep -q '^delete' "$FAKE/calls"
+}
+
+@test "uninstall: without --yes, a DaemonSet or manifests nothing is changed" {
+	daemonset 1 2 2
+	holdfast uninstall -k manifests
+	refused 2 'this takes Holdfast from 2 nodes, say --yes if you mean it'
+	holdfast uninstall --yes
+	refused 2 'say what was applied'
+	holdfast uninstall -k manifests --policies maybe
+	refused 2 '--policies takes keep or stop, not "maybe"'
+	echo 'Error from server (NotFound): daemonsets.apps "holdfast" not found' >"$FAKE/get.daemonset.error"
+	holdfast uninstall -k manifests --yes
+	refused 2 'cannot read the DaemonSet holdfast'
+	! grep -q 'patch\|delete' "$FAKE/calls"
 }
