@@ -36,7 +36,7 @@ struct leaving {
 	uv_signal_t signals[2];
 	struct http_endpoint *http;
 	struct readiness_follower *readiness;
-	char node[NODE_NAME_SIZE];
+	char node[NODE_NAME_SIZE], api_server[NODE_API_SERVER_SIZE];
 	bool at_work, gone, ending;
 	int result;
 	struct error error;
@@ -135,7 +135,9 @@ static int start_readiness(struct leaving *leaving, struct error *err)
 		snprintf(leaving->node, sizeof(leaving->node), "%s", name);
 	else if (gethostname(leaving->node, sizeof(leaving->node) - 1) < 0)
 		return error_set(err, EINVAL, "the node's name is not known: set NODE_NAME");
-	int r = readiness_start(&leaving->loop, &options, &leaving->readiness, err);
+	int r = node_read_api_server(&leaving->invocation->options, leaving->api_server, err);
+	options.api.api_server = *leaving->api_server ? leaving->api_server : NULL;
+	r = r < 0 ? r : readiness_start(&leaving->loop, &options, &leaving->readiness, err);
 	if (r == 0)
 		readiness_withdraw(leaving->readiness);
 	return r;

@@ -34,7 +34,7 @@ struct watching {
 	struct watch *watch;
 	struct readiness_follower *readiness;
 	struct readiness_options options;
-	char node[NODE_NAME_SIZE];
+	char node[NODE_NAME_SIZE], api_server[NODE_API_SERVER_SIZE];
 };
 
 static void test_all(struct watching *watching)
@@ -118,7 +118,11 @@ static int start_readiness(struct watching *watching, const struct node_invocati
 	else if (gethostname(watching->node, sizeof(watching->node) - 1) < 0)
 		return error_set(err, EINVAL, "the node's name is not known: set NODE_NAME");
 	watching->options.node = watching->node;
+	int r = node_read_api_server(&invocation->options, watching->api_server, err);
+	if (r < 0)
+		return r;
 	watching->options.api.in_cluster = true;
+	watching->options.api.api_server = *watching->api_server ? watching->api_server : NULL;
 	watching->options.trial.root = *invocation->options.root ? invocation->options.root : NULL;
 	return readiness_start(&watching->loop, &watching->options, &watching->readiness, err);
 }

@@ -72,6 +72,18 @@ int node_open(const struct node_options *options, struct node *ret, bool *ret_br
 	return r < 0 ? r : load_journal(ret, ret_broken, err);
 }
 
+int node_read_api_server(const struct node_options *options, char room[static NODE_API_SERVER_SIZE], struct error *err)
+{
+	struct node node;
+	bool broken;
+
+	int r = node_open(options, &node, &broken, err);
+	if (r == 0 && snprintf(room, NODE_API_SERVER_SIZE, "%s", node.settings.api_server ? node.settings.api_server : "") >= NODE_API_SERVER_SIZE)
+		r = error_set(err, EINVAL, "install.apiServer: longer than %d bytes", NODE_API_SERVER_SIZE - 1);
+	node_close(&node);
+	return r;
+}
+
 void node_close(struct node *node)
 {
 	cleanup_close(&node->lock);

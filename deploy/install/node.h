@@ -20,6 +20,7 @@
 
 #define NODE_JOURNAL "install/journal"
 #define NODE_LOCK "install/lock"
+#define NODE_API_SERVER_SIZE 512
 
 /* What goes when the node starts again; on the node. */
 #define NODE_RUN "/run/holdfast"
@@ -48,6 +49,9 @@ struct node {
  */
 int node_open(const struct node_options *options, struct node *ret, bool *ret_broken, struct error *err) must_check;
 void node_close(struct node *node);
+
+/* install.apiServer into `room`, which a readiness_options may keep; "" if it is silent. */
+int node_read_api_server(const struct node_options *options, char room[static NODE_API_SERVER_SIZE], struct error *err) must_check;
 
 /* The same, for changing it: locked. `make`: the directories are made. A broken journal is set aside, with a line on standard error. */
 int node_open_locked(const struct node_options *options, const char *who, bool make, struct node *ret, struct error *err) must_check;

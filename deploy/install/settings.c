@@ -25,6 +25,9 @@ static const struct config_row rows[] = {
 	  .maximum = 3600 * 1000 },
 	{ "healthAddress", CONFIG_STRING, AT(health_address), "127.0.0.1:9472",
 	  "Where `holdfast-node watch` answers on /healthz and /readyz; off: nowhere." },
+	{ "apiServer", CONFIG_STRING, AT(api_server),
+	  .help = "Where labels, condition and events of the node go, instead of the address that the pod's environment gives: "
+		  "https://10.0.0.1:6443" },
 	{ "containerd.configure", CONFIG_BOOL, AT(containerd), "true",
 	  "Give containerd the handlers of the sandboxes. false: its configuration is left to somebody else, see holdfast-node "
 	  "containerd-config." },

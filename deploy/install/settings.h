@@ -13,6 +13,7 @@ struct node_settings {
 	char records[PATH_MAX];              /* sandbox.records: of the pods that run */
 	uint64_t watch_interval_ms;
 	const char *health_address;
+	const char *api_server; /* NULL: the service account's */
 	bool containerd, containerd_restart, default_runtime;
 	const char *containerd_layout, *containerd_config, *containerd_restart_command; /* NULL: found out */
 	struct config *config;               /* owns the texts */

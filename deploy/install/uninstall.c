@@ -123,6 +123,16 @@ static int remove_run(const struct node *node, struct error *err)
 	return r < 0 ? r : host_remove_empty(directory, err);
 }
 
+/* Where the settings have them elsewhere than below /run/holdfast. */
+static int remove_records(const struct node *node, struct error *err)
+{
+	char directory[PATH_MAX];
+
+	if (host_find(node->options->root, node->settings.records, directory, NULL) < 0)
+		return 0;
+	return host_remove_empty(directory, err);
+}
+
 /* What we have unmounted is our container's mount. Whoever cannot be asked keeps an empty one until the node starts again. */
 static int unmount_on_node(const struct node *node, struct error *err)
 {
@@ -170,6 +180,7 @@ int node_uninstall(struct node *node, enum node_policies policies, bool force, s
 	r = r < 0 ? r : remove_entries(node, err);
 	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(node, err);
 	r = r < 0 ? r : shred(node, err);
+	r = r < 0 ? r : remove_records(node, err);
 	r = r < 0 ? r : remove_run(node, err);
 	r = r < 0 ? r : remove_state(node, err); /* the settings, which say where it is, go afterwards */
 	r = r < 0 ? r : restore_files(node, err);

@@ -241,6 +241,7 @@ watch() {
 }
 
 teardown() {
+	[[ ! ${API:-} ]] || kill "$API"
 	if [[ ${WATCH:-} ]]; then
 		kill "$WATCH"
 		wait "$WATCH" || true
@@ -463,4 +464,44 @@ is_at() { [[ $(readlink "$HOST/opt/holdfast/current") == versions/$1-* ]]; }
 	kill -HUP "$WATCH"
 	until_true 20 ready
 	is_version 2.0.0
+}
+
+# ── leave ──
+
+# An API server that takes everything, and writes down which object was sent.
+api_server() {
+	python3 -u -c '
+import http.server, sys
+class Server(http.server.BaseHTTPRequestHandler):
+	def do_PATCH(self):
+		self.rfile.read(int(self.headers["Content-Length"]))
+		print(self.path.split("?")[0], file=sys.stderr)
+		self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"{}")
+	def log_message(self, *words): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Server)
+print(server.server_port)
+server.serve_forever()' >"$BATS_TEST_TMPDIR/api.port" 2>"$BATS_TEST_TMPDIR/api.sent" 3>&- &
+	API=$!
+	until_true 10 test -s "$BATS_TEST_TMPDIR/api.port"
+}
+
+@test "leave waits for pods in VMs and says so; then the node is what it was, and labels and condition are withdrawn at install.apiServer" {
+	snapshot >"$BATS_TEST_TMPDIR/before"
+	api_server
+	echo "install: {healthAddress: '127.0.0.1:9479', apiServer: 'http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/api.port")', containerd: {configure: false}}" >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	echo 'sandbox: {records: /run/records}' >>"$BATS_TEST_TMPDIR/holdfast.yaml"
+	install one
+	mkdir -p "$HOST/run/records"
+	echo '{"podUID":"1","namespace":"shop","name":"db","backend":"vm"}' >"$HOST/run/records/1.json"
+	NODE_NAME=edge-1 unshare --mount bash -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount && cd /run/secrets/kubernetes.io/serviceaccount &&
+		echo t >token && echo >ca.crt && exec "$@"' - holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	WATCH=$! PORT=9479
+	until_true 10 why_not '1 pods run in VMs, which nobody could end any more (shop/db)'
+	[[ -e $HOST/opt/holdfast/current ]]
+	rm "$HOST/run/records/1.json"
+	until_true 20 ready
+	until_true 10 grep -qx '/api/v1/nodes/edge-1' "$BATS_TEST_TMPDIR/api.sent"
+	grep -qx '/api/v1/nodes/edge-1/status' "$BATS_TEST_TMPDIR/api.sent"
+	rmdir "$HOST/run"
+	snapshot | diff "$BATS_TEST_TMPDIR/before" -
 }
