@@ -159,3 +159,21 @@ in_table() {
 	run -0 tests/run --preset "${HOLDFAST_BUILD##*/}" unit --only 'test_error'
 	[[ $output == *'# part unit'* && $output == *'unit/test_error '* && $(grep -c '^# part' <<<"$output") == 1 && $(grep -c '^# unit/' <<<"$output") == 1 ]]
 }
+
+@test "every metric of docs/operate.md is one of docs/metrics.md, and every link between pages leads to a page and a heading" {
+	local metric page target anchor bad=0
+	for metric in $(grep -oE 'holdfast_(net|tpm)_[a-z_]+' docs/operate.md); do
+		grep -q "\`$metric\`" docs/metrics.md || { echo "$metric is not in docs/metrics.md"; bad=1; }
+	done
+	while IFS=: read -r page target; do
+		anchor=${target#*#}
+		target=$(dirname "$page")/${target%%#*}
+		[[ $target != */ ]] || target=$page
+		[[ -e $target ]] || { echo "$page: there is no $target"; bad=1; continue; }
+		[[ $target != *.md || $anchor == *.* ]] || anchors "$target" | grep -qx -- "$anchor" || { echo "$page: $target has no heading #$anchor"; bad=1; }
+	done < <(grep -oE '\]\([^):]+\)' $PAGES | sed -E 's/\]\(//; s/\)$//')
+	((!bad))
+}
+
+# anchors PAGE: of its headings, as GitHub makes them.
+anchors() { sed -nE 's/^#+ (.*)/\L\1/p' "$1" | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'; }

@@ -34,7 +34,15 @@ own_tpm() {
 	unseal edge-1 <sealed.yaml
 }
 
-@test "nor when the thief enrols it anew: the wrapped key is the first TPM's" {
+@test "a node that has lost its disk, and not its TPM, opens what was sealed for it" {
+	enrol_and_seal
+	rm -rf state
+	on_node node-key --node edge-1 >again.yaml
+	diff edge-1.yaml again.yaml
+	unseal edge-1 <sealed.yaml | grep -qx "file password $(base64 <pw)"
+}
+
+@test "a disk opens nothing when the thief enrols another TPM with it: the wrapped key is the first TPM's" {
 	enrol_and_seal
 	another_tpm
 	rm -rf state
