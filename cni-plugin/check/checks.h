@@ -13,6 +13,8 @@ extern const struct checkup_row checks[];
 extern const size_t n_checks;
 
 /* ── kernel.c: tried out in a network namespace of its own ── */
+/* The cure if the kernel does not take the rules that policies become, and `err` says why; NULL: it does. */
+const char *check_rules(struct error *err);
 void check_nftables(struct checkup *checkup);
 void check_drop_log(struct checkup *checkup);
 void check_spoofing(struct checkup *checkup);

@@ -174,6 +174,19 @@ static int make_link(struct probe_link *link, struct error *err)
 	return r;
 }
 
+/* On a kernel that cannot have its rules the agent ends as soon as it starts, which says nothing to whoever reads that it does not answer. */
+static int look_deeper(struct trial *trial, int r, struct error *err)
+{
+	struct error kernel;
+
+	const char *cure = check_rules(&kernel);
+	if (!cure)
+		return r;
+	trial->cure = cure;
+	*err = kernel;
+	return -err->code;
+}
+
 static int run(struct trial *trial, const char *socket, struct error *err)
 {
 	struct error ignored;
@@ -187,7 +200,7 @@ static int run(struct trial *trial, const char *socket, struct error *err)
 	trial->cure = "holdfast-net status; kubectl -n holdfast-system get pods -o wide";
 	r = tell_agent(socket, "", err);
 	if (r < 0)
-		return r;
+		return look_deeper(trial, r, err);
 	trial->cure = "holdfast-net status; holdfast-net check";
 	r = test_families(trial, test_judged, err);
 	(void)!tell_agent(socket, PROBE_END, &ignored); /* it goes with its interface, too */

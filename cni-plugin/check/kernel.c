@@ -176,16 +176,22 @@ static const char *cure_of(const struct error *err, const char *cure)
 	return err->code == EPERM || err->code == EACCES ? run_as_root : cure;
 }
 
+const char *check_rules(struct error *err)
+{
+	if (try_in_namespace(try_policies, err) == 0)
+		return NULL;
+	error_wrap(err, "the kernel does not take the rules that policies become");
+	return cure_of(err, "use a kernel from 5.4 on with CONFIG_NF_TABLES_INET, NFT_CT, NFT_COUNTER, NF_CONNTRACK; install the "
+			    "package with the rest of its modules");
+}
+
 void check_nftables(struct checkup *checkup)
 {
 	struct error err;
 
-	if (try_in_namespace(try_policies, &err) < 0) {
-		checkup_fail(checkup,
-			     cure_of(&err,
-				     "use a kernel from 5.4 on with CONFIG_NF_TABLES_INET, NFT_CT, NFT_COUNTER, NF_CONNTRACK; install the "
-				     "package with the rest of its modules"),
-			     "the kernel does not take the rules that policies become: %s", err.message);
+	const char *cure = check_rules(&err);
+	if (cure) {
+		checkup_fail(checkup, cure, "%s", err.message);
 		return;
 	}
 	checkup_ok(checkup, "the kernel takes the rules that policies become");

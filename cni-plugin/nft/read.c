@@ -68,6 +68,8 @@ static int read_generation(struct nft *nft, uint32_t *ret, struct error *err)
 	struct nlmsghdr *request = nft_request(buffer, NFT_MSG_GETGEN, 0, AF_UNSPEC);
 	int r = nft_socket_request(&nft->socket, request, visit_generation, ret, err);
 
+	if (r == -EINVAL) /* nfnetlink's word for a subsystem that is not there; nf_tables has none for this question */
+		return error_set(err, ENOSYS, "this kernel has no nf_tables: `modprobe nf_tables`, or use one with CONFIG_NF_TABLES_INET");
 	return r < 0 ? error_wrap(err, "generation of nf_tables") : 0;
 }
 
