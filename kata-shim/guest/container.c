@@ -16,13 +16,18 @@
 #include "kata-shim/guest/cgroup.h"
 #include "kata-shim/guest/oom.h"
 
+#define AGAIN_MS 100
+#define TRIES_MAX 50
 #define END_WAIT_MS 2000 /* for all processes of all containers, at the sandbox's end */
 
 /* ── The table ── */
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct container *container = handle->data;
+
+	if (--container->handles == 0)
+		free(container);
 }
 
 int container_new(struct containers *all, const char *id, struct container **ret, struct error *err)
@@ -46,7 +51,9 @@ int container_new(struct containers *all, const char *id, struct container **ret
 	}
 	*container = (struct container){ .all = all, .next = all->first, .id = name, .watch = -1 };
 	uv_timer_init(all->agent->loop, &container->timer);
-	container->timer.data = container;
+	uv_timer_init(all->agent->loop, &container->again);
+	container->timer.data = container->again.data = container;
+	container->handles = 2;
 	all->first = container;
 	all->n++;
 	*ret = container;
@@ -99,6 +106,7 @@ void container_free(struct container *container)
 	sub_paths_clear(&container->sub_paths);
 	free(container->id);
 	uv_close((uv_handle_t *)&container->timer, on_closed);
+	uv_close((uv_handle_t *)&container->again, on_closed);
 }
 
 int container_find(struct containers *all, const char *id, struct container **ret, struct error *err)
@@ -237,8 +245,22 @@ static void kill_all(struct container *container)
 		kill(container->first->pid, SIGKILL);
 }
 
+static void on_again(uv_timer_t *timer)
+{
+	container_remove(timer->data);
+}
+
+/*
+ * Nobody tells of the end of a process that crun was killed before it told of: it is in the cgroup, has been killed, and needs a moment. The
+ * next RemoveContainer tries again, too.
+ */
 static void fail_removal(struct container *container, struct error *err)
 {
+	if (container->tries++ < TRIES_MAX) {
+		uv_timer_start(&container->again, on_again, AGAIN_MS, 0);
+		return;
+	}
+	container->tries = 0;
 	error_wrap(err, "container %s", container->id);
 	if (container->removal)
 		ttrpc_call_fail(TAKE_PTR(container->removal), err);
@@ -258,7 +280,7 @@ static void on_deleted(void *context, int r, pid_t pid, const struct error *crun
 		ttrpc_call_fail(TAKE_PTR(container->call), &container->failure);
 	container->failure.code = 0;
 	if (r < 0)
-		fail_removal(container, &err); /* the next RemoveContainer tries again */
+		fail_removal(container, &err);
 	else
 		container_free(container);
 }

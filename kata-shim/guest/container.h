@@ -30,7 +30,9 @@ enum container_state {
 };
 
 struct container {
-	uv_timer_t timer; /* the first: freed with it */
+	uv_timer_t timer; /* until a removal is too late */
+	uv_timer_t again; /* until what is left of it is tried again */
+	unsigned handles, tries;
 	struct containers *all;
 	struct container *next;
 	char *id;

@@ -198,6 +198,20 @@ static void test_a_mount_that_cannot_be_is_named(void **state)
 	agent_expect(sample_create(&sample), RPC_UNKNOWN, "nosuchfs"); /* and nothing of it is in the way of another */
 }
 
+/* As soon as what there was is gone: what was killed ends when it ends. */
+static struct answer *create_again(struct sample *sample)
+{
+	struct answer *answer = NULL;
+
+	for (int i = 0; i < 500; i++) {
+		answer = agent_begin_within("CreateContainer", &sample->request.base, 60000);
+		if (!agent_ends_within(answer, 300) || answer->status != RPC_ALREADY_EXISTS)
+			break;
+		agent_ends_within(NULL, 20);
+	}
+	return answer;
+}
+
 static void test_a_file_system_that_does_not_answer_holds_up_one_container_only(void **state)
 {
 	struct sample sample;
@@ -210,8 +224,7 @@ static void test_a_file_system_that_does_not_answer_holds_up_one_container_only(
 	agent_expect_output("web", "echo well", "well\n", 0);
 	assert_true(agent_ends_within(answer, AGENT_TIME_MS));
 	agent_expect(answer, RPC_DEADLINE_EXCEEDED, "container stuck: crun create did not end in 2.");
-	answer = agent_begin_within("CreateContainer", &sample.request.base, 60000);
-	agent_ends_within(NULL, 300);
+	answer = create_again(&sample);
 	agent_remove("stuck");
 	assert_true(agent_ends_within(answer, AGENT_TIME_MS));
 	agent_expect(answer, RPC_CANCELLED, "container stuck: crun create was given up, because the container is removed");
