@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # holdfast-node readiness with a real API server and the real network agent: labels, condition and events follow what the self-tests say, and the account
-# may write nothing else of a Node. The VM and the TPM are files that a test writes; theirs for real are tests/vm/self_test.bats and tests/tpm.
+# may write nothing else of a Node. The VM and the TPM are files that a test writes, unless it says otherwise; theirs for real are tests/vm/self_test.bats and tests/tpm.
 bats_require_minimum_version 1.5.0
 load lib
 
@@ -28,6 +28,8 @@ teardown_file() {
 }
 
 teardown() {
+	as_usual holdfast-net
+	as_usual containerd-shim-holdfast-v2
 	[[ ${BATS_TEST_COMPLETED:-} ]] || { k get node "$NODE" -o json | jq '.metadata.labels, .status.conditions'; tail -n 20 "$(node 1 log readiness)"; }
 	! lab running node1 readiness || node 1 stop readiness
 	control start-apiserver
@@ -90,6 +92,34 @@ told() { k get events -n default --field-selector "involvedObject.kind=Node,invo
 	before_long labelled "holdfast/network=ready holdfast/tpm=ready holdfast/vm=ready"
 	before_long says "True SelfTestsPassed: *"
 	[[ $(condition .lastTransitionTime) > $before ]]
+}
+
+# instead PROGRAM WORD…: the part's program is the real one, behind these words, for one test
+instead() {
+	mv "$THERE/$1" "$THERE/$1.usual"
+	printf '#!/bin/bash\nexec %s "$@"\n' "${*:2}" >"$THERE/$1"
+	chmod +x "$THERE/$1"
+}
+as_usual() { [[ ! -e $THERE/$1.usual ]] || mv "$THERE/$1.usual" "$THERE/$1"; }
+
+@test "a node without KVM says so, has no label for VMs, and those of the parts that work" {
+	mkdir -p "$THERE"/kvm/{bin,etc}
+	install "$HOLDFAST_BUILD/bin/containerd-shim-holdfast-v2" "$THERE/kvm/bin"
+	echo "sandbox: {vm: {state: $THERE/kvm/vm}}" >"$THERE/kvm/etc/holdfast.yaml"
+	# shellcheck disable=SC2016
+	instead containerd-shim-holdfast-v2 "unshare -m bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec \"\$0\" \"\$@\"' $THERE/kvm/bin/containerd-shim-holdfast-v2"
+	run -2 readiness --once
+	labelled "holdfast/network=ready holdfast/tpm=ready"
+	says "False VMNotReady: network is ready; vm is NOT READY: no VM boots: sandbox.vm.accelerator is kvm, but /dev/kvm cannot be opened: * → *; tpm is ready"
+	told VMNotReady "/dev/kvm cannot be opened"
+}
+
+@test "a node without nf_tables says so, has no label for network, and those of the parts that work" {
+	instead holdfast-net env LD_PRELOAD="$HOLDFAST_BUILD/tests/support/libno_nftables.so" /opt/holdfast/bin/holdfast-net
+	node 1 agent-stop
+	run -2 readiness --once
+	labelled "holdfast/tpm=ready holdfast/vm=ready"
+	says "False NetworkNotReady: network is NOT READY: the kernel does not take the rules that policies become: *Operation not supported → use a kernel *; vm is ready; tpm is ready"
 }
 
 @test "a part that the node is not to have is in no label and no sentence" {
