@@ -10,10 +10,18 @@
 /*
  * systemd ends every process of a service's cgroup, and so the pods' shims, unless the service says KillMode=process, as containerd's own
  * unit, k3s' and RKE2's do.
+ *
+ * As root systemctl asks process 1 itself, and wants to know its number: where that is a process above one's own namespace it has none
+ * ("No data available"). The bus of the system needs no number.
  */
 static const char script[] =
 	"for s in \"$@\"; do\n"
 	"	if [ -d /run/systemd/system ]; then\n"
+	"		if [ \"$0\" = foreign ]; then\n"
+	"			[ -S /run/dbus/system_bus_socket ] ||\n"
+	"				{ echo 'systemd without D-Bus must see the node: give the pod hostPID: true'; exit 78; }\n"
+	"			export SYSTEMCTL_FORCE_BUS=1\n"
+	"		fi\n"
 	"		systemctl is-active --quiet \"$s\" || systemctl is-enabled --quiet \"$s\" 2>/dev/null || continue\n"
 	"		mode=$(systemctl show --property=KillMode \"$s\")\n"
 	"		case ${mode#KillMode=} in\n"
