@@ -111,37 +111,15 @@ static int replace(int fd, const char *temporary, const char *path, struct slice
 	return file_sync_directory_of(path, err);
 }
 
-static int name_temporary(const char *path, const char *suffix, char ret[static PATH_MAX], struct error *err)
-{
-	if (snprintf(ret, PATH_MAX, "%s%s", path, suffix) >= PATH_MAX)
-		return error_set(err, ENAMETOOLONG, "path %.64s... is too long", path);
-	return 0;
-}
-
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *err)
 {
 	char temporary[PATH_MAX];
 
-	int r = name_temporary(path, ".XXXXXX", temporary, err);
-	if (r < 0)
-		return r;
+	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary))
+		return error_set(err, ENAMETOOLONG, "path %.64s... is too long", path);
 	_cleanup_close_ int fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot create a temporary file for %s", path);
-	return replace(fd, temporary, path, content, mode, err);
-}
-
-int file_write_atomic_as(const char *path, const char *suffix, struct slice content, mode_t mode, struct error *err)
-{
-	char temporary[PATH_MAX];
-
-	int r = name_temporary(path, suffix, temporary, err);
-	if (r < 0)
-		return r;
-	unlink(temporary);
-	_cleanup_close_ int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_errno(err, errno, "cannot create %s", temporary);
 	return replace(fd, temporary, path, content, mode, err);
 }
 

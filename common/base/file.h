@@ -27,12 +27,6 @@ int file_sync_directory_of(const char *path, struct error *err) must_check;
  */
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *err) must_check;
 
-/*
- * As file_write_atomic, but the temporary file is `path` with `suffix` behind it, and replaces what has that name: what a power cut has
- * left can be found. The caller sees to it that nobody else writes the file at the same time.
- */
-int file_write_atomic_as(const char *path, const char *suffix, struct slice content, mode_t mode, struct error *err) must_check;
-
 /* Creates the directory and its parents, all with `mode` (less the umask); an existing directory is no error. */
 int file_make_directory(const char *path, mode_t mode, struct error *err) must_check;
 

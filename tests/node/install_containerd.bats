@@ -82,20 +82,26 @@ restarts() { wc -l <"$NODE/restarts"; }
 is_as_before() { cmp "$NODE/containerd.toml" "$NODE/before.toml" && [[ ! -e $NODE/conf.d && $(handlers) == "runc site" ]]; }
 is_installed() { [[ $(handlers) == "holdfast-kata runc site untrusted" && ! -e $NODE/state/containerd/journal.json ]]; }
 
+is_theirs() { [[ $(stat -c '%u:%g %a' "$NODE/containerd.toml") == '1:2 640' ]]; }
+
 # comes_and_goes: what a person sees of an install and an uninstall, with a pod that must not notice
 comes_and_goes() {
 	local c pid
 	pod web >/dev/null
 	c=$(started web c "$FOREVER")
 	pid=$(pid_of "$c")
+	chown 1:2 "$NODE/containerd.toml"
+	chmod 640 "$NODE/containerd.toml"
 	config --apply
 	is_installed
+	is_theirs
 	run -0 config --apply
 	[[ $output == "containerd has Holdfast's handlers" && $(restarts) == 1 ]]
 	config --check
 	[[ $(inside "$c" echo yes) == yes ]]
 	config --remove
 	is_as_before
+	is_theirs
 	[[ $(restarts) == 2 && $(pid_of "$c") == "$pid" && $(inside "$c" echo yes) == yes ]]
 	crictl rmp --force "$(pod_id web)"
 }

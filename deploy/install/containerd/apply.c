@@ -12,10 +12,10 @@
 
 #include "common/base/file.h"
 #include "common/base/show.h"
+#include "deploy/install/host/host.h"
 
 #define PROC_STAT_MAX 4096 /* bytes: 52 numbers and a name of 64 */
 #define MODE_NEW 0644      /* as containerd's packages have it */
-#define TEMPORARY ".holdfast-new"
 
 static int parse_version(const char *text, struct containerd_site *ret, struct error *err)
 {
@@ -98,9 +98,7 @@ static void remove_folder_of(char path[static PATH_MAX])
 
 static int remove_file(char path[static PATH_MAX], struct error *err)
 {
-	if (unlink(path) < 0 && errno != ENOENT)
-		return error_errno(err, errno, "cannot remove %s", path);
-	int r = file_sync_directory_of(path, err);
+	int r = host_remove(path, err);
 	if (r == 0)
 		remove_folder_of(path);
 	return r;
@@ -110,7 +108,7 @@ void containerd_tidy(const char *root, const char *path)
 {
 	char real[PATH_MAX], temporary[PATH_MAX];
 
-	if (real_path(root, path, real, NULL) < 0 || snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, real) >= (int)sizeof(temporary))
+	if (real_path(root, path, real, NULL) < 0 || host_new_name(real, temporary, NULL) < 0)
 		return;
 	unlink(temporary);
 	if (access(real, F_OK) < 0)
@@ -127,9 +125,10 @@ static int apply_change(const char *root, const struct containerd_change *change
 		return r;
 	if (!change->text)
 		return remove_file(path, err);
-	mode_t mode = stat(path, &stat_now) == 0 ? stat_now.st_mode & 07777 : MODE_NEW;
+	const struct stat *like = stat(path, &stat_now) == 0 ? &stat_now : NULL;
 	r = make_folder_of(path, err);
-	return r < 0 ? r : file_write_atomic_as(path, TEMPORARY, slice_string(change->text), mode, err);
+	r = r < 0 ? r : host_prepare(path, slice_string(change->text), MODE_NEW, like, err);
+	return r < 0 ? r : host_commit(path, err);
 }
 
 int containerd_plan_apply(const char *root, const struct containerd_plan *plan, struct error *err)

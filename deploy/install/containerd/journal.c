@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/array.h"
 #include "common/base/file.h"
@@ -12,9 +11,9 @@
 #include "common/json/json.h"
 #include "deploy/install/containerd/apply.h"
 #include "deploy/install/containerd/own.h"
+#include "deploy/install/host/host.h"
 
 #define JOURNAL "containerd/journal.json"
-#define TEMPORARY ".new"
 #define JOURNAL_MAX (16 * CONTAINERD_FILE_MAX)
 
 static const struct json_limits limits = { .bytes = JOURNAL_MAX, .depth = 8, .values = 4096 };
@@ -47,15 +46,9 @@ static int remove_file(const char *directory, const char *name, struct error *er
 	char path[PATH_MAX], temporary[PATH_MAX];
 
 	int r = path_of(directory, name, path, err);
-	if (r < 0)
-		return r;
-	if (snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, path) < (int)sizeof(temporary))
-		unlink(temporary);
-	if (access(path, F_OK) < 0)
-		return 0;
-	if (unlink(path) < 0)
-		return error_errno(err, errno, "cannot remove %s", path);
-	return file_sync_directory_of(path, err);
+	r = r < 0 ? r : host_new_name(path, temporary, err);
+	r = r < 0 ? r : host_remove(temporary, err);
+	return r < 0 ? r : host_remove(path, err);
 }
 
 /* `*ret` NULL: there is no such file. */
@@ -79,7 +72,7 @@ static int write_file(const char *directory, const char *name, const struct buf 
 
 	int r = buf_check(text, name, err);
 	r = r < 0 ? r : path_of(directory, name, path, err);
-	return r < 0 ? r : file_write_atomic_as(path, TEMPORARY, buf_view(text), 0600, err);
+	return r < 0 ? r : host_put(path, buf_view(text), 0600, err);
 }
 
 static void print_files(const cJSON *files, struct buf *out)
