@@ -15,6 +15,8 @@
 #include "deploy/kubectl/rollout.h"
 
 #define WORD "uninstall" /* to go on */
+#define LOST_CURE                                                                                                                          \
+	"mend it, or kubectl delete node if it does not come back; should it afterwards, say on it /opt/holdfast/bin/holdfast-node uninstall"
 
 static const char usage[] =
 	"usage: kubectl holdfast uninstall (-k DIRECTORY | -f FILE) [--policies keep|stop] [--force] [--yes] [--patience DURATION] [OPTIONS]\n"
@@ -169,6 +171,7 @@ static cJSON *leave_command(const struct uninstall *uninstall, const cJSON *watc
 	for (int i = 0; words && i < 2; i++) {
 		keep_option(member(watch, i ? "args" : "command"), "--root", words);
 		keep_option(member(watch, i ? "args" : "command"), "--settings", words);
+		keep_option(member(watch, i ? "args" : "command"), "--readiness", words);
 	}
 	return words;
 }
@@ -225,7 +228,7 @@ static int leave_nodes(const struct uninstall *uninstall, struct error *err)
 	int r = make_leave(uninstall, err);
 	r = r < 0 ? r : rollout_wait(&uninstall->kubectl, uninstall->patience_ms, &rollout, err);
 	if (r == -ETIMEDOUT) {
-		rollout_print_reasons(&uninstall->kubectl);
+		rollout_print_reasons(&uninstall->kubectl, LOST_CURE);
 		error_wrap(err, "nothing was deleted yet");
 	}
 	if (r == 0)

@@ -74,7 +74,7 @@ static int go_back(const struct upgrade *upgrade, struct error *err)
 	const char *const undo[] = { "rollout", "undo", "daemonset/" ROLLOUT_DAEMONSET, "-n", upgrade->kubectl.holdfast, NULL };
 	struct rollout rollout;
 
-	rollout_print_reasons(&upgrade->kubectl);
+	rollout_print_reasons(&upgrade->kubectl, "mend it, or kubectl delete node if it does not come back");
 	fprintf(stderr, KUBECTL_NAME ": %s: going back\n", err->message);
 	int r = rollout_run_kubectl(&upgrade->kubectl, undo, err);
 	r = r < 0 ? r : rollout_wait(&upgrade->kubectl, upgrade->patience_ms, &rollout, err);

@@ -2,6 +2,7 @@
 #include "deploy/kubectl/rollout.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/base/show.h"
@@ -205,16 +206,50 @@ static void print_pod(const struct kubectl *kubectl, const struct holdfast_pod *
 	fprintf(stderr, "node %s: %s\n", pod->node, *refusal ? refusal : "its pod is not ready, and does not say why");
 }
 
-void rollout_print_reasons(const struct kubectl *kubectl)
+static const struct node *find_node(const struct cluster *cluster, const char *name)
+{
+	for (size_t i = 0; i < cluster->n_nodes; i++) {
+		if (strcmp(cluster->nodes[i].name, name) == 0)
+			return &cluster->nodes[i];
+	}
+	return NULL;
+}
+
+/* Its kubelet ends no pod and starts none, so what its pod says is of before. */
+static void print_lost(const struct node *node, const char *cure)
+{
+	char why[REASON_MAX] = "and does not say why";
+
+	if (node->why_not_ready)
+		show_sentence(slice_string(node->why_not_ready), why, sizeof(why));
+	fprintf(stderr, "node %s: Kubernetes has it as not ready: %s → %s\n", node->name, why, cure);
+}
+
+static void print_node(const struct kubectl *kubectl, const struct cluster *cluster, const struct holdfast_pod *pod, const char *cure)
+{
+	const struct node *node = find_node(cluster, pod->node);
+
+	if (pod->leaving && (!node || node->pod != pod))
+		return; /* another has begun there */
+	if (node && !node->ready)
+		print_lost(node, cure);
+	else if (pod->leaving)
+		fprintf(stderr, "node %s: its pod %s is ending, and no other has begun\n", pod->node, pod->name);
+	else if (!pod->ready)
+		print_pod(kubectl, pod);
+}
+
+/* Who may not read nodes learns of the pods all the same. */
+void rollout_print_reasons(const struct kubectl *kubectl, const char *cure)
 {
 	_cleanup_(cluster_clear) struct cluster cluster = { 0 };
 	struct error err;
 
-	if (cluster_read(kubectl, false, &cluster, &err) < 0)
+	if (cluster_read(kubectl, true, &cluster, &err) < 0 && cluster_read(kubectl, false, &cluster, &err) < 0)
 		fprintf(stderr, KUBECTL_NAME ": %s\n", err.message);
 	for (size_t i = 0; i < cluster.n_pods; i++) {
-		if (cluster.pods[i].node && !cluster.pods[i].ready && !cluster.pods[i].leaving)
-			print_pod(kubectl, &cluster.pods[i]);
+		if (cluster.pods[i].node)
+			print_node(kubectl, &cluster, &cluster.pods[i], cure);
 	}
 }
 

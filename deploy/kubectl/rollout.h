@@ -25,8 +25,8 @@ bool rollout_is_done(const struct rollout *rollout);
  */
 int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, struct rollout *ret, struct error *err) must_check;
 
-/* On standard error, a line for each node whose pod is not ready, and why. */
-void rollout_print_reasons(const struct kubectl *kubectl);
+/* On standard error, a line for each node whose pod is not ready, and why. `cure`: for a node that cannot be reached. */
+void rollout_print_reasons(const struct kubectl *kubectl, const char *cure);
 
 /* --patience DURATION, up to an hour. */
 #define ROLLOUT_PATIENCE_MS (5 * 60 * 1000)

@@ -487,7 +487,7 @@ when() {
 	called 'delete -k manifests --ignore-not-found --wait=false'
 	eval "words=($(grep '^patch' "$FAKE/calls"))"
 	jq -e '.[0].value.rollingUpdate.maxUnavailable == "100%" and .[1].path == "/spec/template/spec/containers" and .[1].value == [{name: "watch", image: "i", env: [{name: "A"}],
-		command: ["holdfast-node", "leave", "--policies", "stop", "--force", "--root", "/host", "--settings", "/etc/h.yaml"]}]' <<<"${words[-1]}"
+		command: ["holdfast-node", "leave", "--policies", "stop", "--force", "--root", "/host", "--readiness", "vm", "--settings", "/etc/h.yaml"]}]' <<<"${words[-1]}"
 }
 
 @test "uninstall: a node that cannot be left is named with its last words, and nothing is deleted" {
@@ -500,6 +500,27 @@ when() {
 	holdfast uninstall -f all.yaml --yes --patience 1s
 	((status == 1))
 	[[ $stderr == *'node edge-1: cannot leave this node yet: 2 pods run in VMs'*'nothing was deleted yet'* ]]
+	! grep -q '^delete' "$FAKE/calls"
+}
+
+# A pod on a node that is lost never ends, and no other begins there; one that another has followed is over.
+@test "uninstall: a node that cannot be reached is named, with what to do there, and so is one whose pod does not end" {
+	daemonset 1 2 2
+	node lost '{}' '[{"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}]'
+	node slow
+	node well
+	pod pod-lost lost watch
+	pod pod-slow slow watch
+	pod pod-well well watch
+	pod pod-before well watch
+	jq '.items[0, 1, 3].metadata.deletionTimestamp = "2026-01-01T00:00:00Z" | .items[].status.conditions = [{type: "Ready", status: "True"}]' "$FAKE/get.pods.json" >"$FAKE/p" &&
+		mv "$FAKE/p" "$FAKE/get.pods.json"
+	when patch <<<'daemonset 2 1 1'
+	holdfast uninstall -f all.yaml --yes --patience 1s
+	((status == 1))
+	[[ $stderr == 'node lost: Kubernetes has it as not ready: Kubelet stopped posting node status. → mend it, or kubectl delete node if it does not come back;'*'holdfast-node uninstall'*'
+node slow: its pod pod-slow is ending, and no other has begun
+'*'nothing was deleted yet'* && $stderr != *well* ]]
 	! grep -q '^delete' "$FAKE/calls"
 }
 
