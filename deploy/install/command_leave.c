@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the DaemonSet runs in the place of all else when Holdfast is to go (`kubectl holdfast uninstall`): uninstalls, which a pod in a VM or
- * a containerd that does not answer may hold up, takes back what the API server was told, and is then ready.
+ * a containerd that does not answer may hold up, takes back what the API server was told, and is then ready. An edge node whose API server
+ * takes no word of it (KubeEdge's MetaServer) was never told anything.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,13 +21,15 @@
 #define NODE_NAME_SIZE 254
 
 static const char usage[] =
-	"usage: holdfast-node leave [--policies keep|stop] [--force] [--root DIRECTORY] [--settings FILE]\n"
+	"usage: holdfast-node leave [--policies keep|stop] [--force] [--root DIRECTORY] [--settings FILE] [--readiness LIST]\n"
 	"\n"
-	"In a container, `holdfast-node uninstall` and `holdfast-node readiness --withdraw` until both are done; then it does nothing more, and\n"
-	"/readyz on install.healthAddress says so; before, what holds it up. SIGTERM ends it.\n"
+	"In a container, `holdfast-node uninstall` until it is done, and with --readiness `holdfast-node readiness --withdraw`, too; then it does\n"
+	"nothing more, and /readyz on install.healthAddress says so; before, what holds it up. SIGTERM ends it.\n"
 	"\n"
-	"  --policies, --force   see holdfast-node uninstall --help\n" NODE_OPTIONS_HELP "\n"
-	"  holdfast-node leave --root /host --settings /etc/holdfast/holdfast.yaml --policies stop\n";
+	"  --policies, --force   see holdfast-node uninstall --help\n" NODE_OPTIONS_HELP
+	"  --readiness LIST    as holdfast-node watch had it, which has told the API server of these: that is taken back\n"
+	"\n"
+	"  holdfast-node leave --root /host --settings /etc/holdfast/holdfast.yaml --readiness network,vm,tpm --policies stop\n";
 
 struct leaving {
 	const struct node_invocation *invocation;
@@ -35,7 +38,7 @@ struct leaving {
 	uv_timer_t again;
 	uv_signal_t signals[2];
 	struct http_endpoint *http;
-	struct readiness_follower *readiness;
+	struct readiness_follower *readiness; /* NULL: the API server was told nothing */
 	char node[NODE_NAME_SIZE], api_server[NODE_API_SERVER_SIZE];
 	bool at_work, gone, ending;
 	int result;
@@ -103,7 +106,7 @@ static void on_again(uv_timer_t *timer)
 static bool is_ready(void *context, struct buf *why)
 {
 	const struct leaving *leaving = context;
-	const bool told = readiness_is_told(leaving->readiness);
+	const bool told = !leaving->readiness || readiness_is_told(leaving->readiness);
 
 	if (!leaving->gone)
 		buf_printf(why, "%s\n", *leaving->why ? leaving->why : "it is being uninstalled");
@@ -131,6 +134,8 @@ static int start_readiness(struct leaving *leaving, struct error *err)
 	const char *name = getenv("NODE_NAME");
 	struct readiness_options options = { .node = leaving->node, .api.in_cluster = true };
 
+	if (!leaving->invocation->readiness)
+		return 0;
 	if (name && *name)
 		snprintf(leaving->node, sizeof(leaving->node), "%s", name);
 	else if (gethostname(leaving->node, sizeof(leaving->node) - 1) < 0)
@@ -189,7 +194,7 @@ static int run(const struct node_invocation *invocation)
 
 int command_leave(int argc, char **argv)
 {
-	struct node_invocation invocation = node_parse(argc, argv, "pF");
+	struct node_invocation invocation = node_parse(argc, argv, "pFr");
 
 	if (invocation.bad || invocation.help)
 		return node_usage(&invocation, usage);

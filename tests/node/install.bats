@@ -494,7 +494,7 @@ server.serve_forever()' >"$BATS_TEST_TMPDIR/api.port" 2>"$BATS_TEST_TMPDIR/api.s
 	mkdir -p "$HOST/run/records"
 	echo '{"podUID":"1","namespace":"shop","name":"db","backend":"vm"}' >"$HOST/run/records/1.json"
 	NODE_NAME=edge-1 unshare --mount bash -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount && cd /run/secrets/kubernetes.io/serviceaccount &&
-		echo t >token && echo >ca.crt && exec "$@"' - holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+		echo t >token && echo >ca.crt && exec "$@"' - holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" --readiness network,vm >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 	WATCH=$! PORT=9479
 	until_true 10 why_not '1 pods run in VMs, which nobody could end any more (shop/db)'
 	[[ -e $HOST/opt/holdfast/current ]]
@@ -503,5 +503,15 @@ server.serve_forever()' >"$BATS_TEST_TMPDIR/api.port" 2>"$BATS_TEST_TMPDIR/api.s
 	until_true 10 grep -qx '/api/v1/nodes/edge-1' "$BATS_TEST_TMPDIR/api.sent"
 	grep -qx '/api/v1/nodes/edge-1/status' "$BATS_TEST_TMPDIR/api.sent"
 	rmdir "$HOST/run"
+	snapshot | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "leave of a node whose API server was told nothing asks none: there is none here, and it is ready" {
+	snapshot >"$BATS_TEST_TMPDIR/before"
+	echo "install: {healthAddress: '127.0.0.1:9479', containerd: {configure: false}}" >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	install one
+	holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	WATCH=$! PORT=9479
+	until_true 20 ready
 	snapshot | diff "$BATS_TEST_TMPDIR/before" -
 }
