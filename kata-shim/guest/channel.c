@@ -4,8 +4,11 @@
  * them is waited for by what tells of it: the kernel's events, and the port itself. Until the host has it open, reading from a port is
  * like the end of a file.
  *
- * By vsock any process of the host can connect, whoever its user is, and the agent obeys whom it serves. So it listens for one connection
- * only, the shim's, which has been waiting for it. If another process is quicker, the shim's VM does not start.
+ * By vsock any process of the host can connect, whoever its user is, and the agent obeys whom it serves. So it serves one connection only,
+ * the shim's, which has been waiting for it. If another process is quicker, the shim's VM does not start.
+ *
+ * A connection that is closed before it has said anything is none: the shim gives up a try after 200 ms, and where the guest is slower its
+ * kernel makes a connection of that try all the same. So the first byte counts, and one connection at a time is asked for it.
  */
 #include "kata-shim/guest/channel.h"
 
@@ -163,23 +166,57 @@ static int serve_port(struct agent *agent, void (*lost)(void *agent, const struc
 /* ── vsock ── */
 
 static struct {
-	uv_poll_t poll;
-	int fd;
+	uv_poll_t poll, first; /* `first`: of the connection that has said nothing yet */
+	int fd, first_fd;
+	struct agent *agent;
 	void (*lost)(void *agent, const struct error *why);
-} listener = { .fd = -1 };
+} listener = { .fd = -1, .first_fd = -1 };
 
-/* The first is the host's, and the only one. */
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_first_closed(uv_handle_t *handle)
+{
+	if (listener.fd >= 0)
+		uv_poll_start(&listener.poll, UV_READABLE, on_connection);
+}
+
+static void serve_first(void)
+{
+	struct error err;
+	int fd = TAKE_FD(listener.first_fd);
+
+	uv_close((uv_handle_t *)&listener.first, NULL);
+	channel_close();
+	if (ttrpc_server_add(listener.agent->server, fd, listener.lost, listener.agent, &err) < 0)
+		listener.lost(listener.agent, &err);
+}
+
+static void on_first(uv_poll_t *poll, int status, int events)
+{
+	char byte;
+	ssize_t n = recv(listener.first_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n > 0) {
+		serve_first();
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		uv_close((uv_handle_t *)&listener.first, on_first_closed);
+		close(TAKE_FD(listener.first_fd));
+	}
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
-	struct agent *agent = poll->data;
-	struct error err;
-
 	int fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
 	if (fd < 0)
 		return;
-	channel_close();
-	if (ttrpc_server_add(agent->server, fd, listener.lost, agent, &err) < 0)
-		listener.lost(agent, &err);
+	if (uv_poll_init(poll->loop, &listener.first, fd) < 0) {
+		close(fd);
+		return;
+	}
+	listener.first_fd = fd;
+	uv_poll_stop(&listener.poll);
+	uv_poll_start(&listener.first, UV_READABLE | UV_DISCONNECT, on_first);
 }
 
 static int serve_vsock(struct agent *agent, void (*lost)(void *agent, const struct error *why), struct error *err)
@@ -194,7 +231,7 @@ static int serve_vsock(struct agent *agent, void (*lost)(void *agent, const stru
 		r = uv_poll_start(&listener.poll, UV_READABLE, on_connection);
 	if (r < 0)
 		return error_set(err, -r, "cannot listen on vsock port %d: %s", CHANNEL_VSOCK_PORT, uv_strerror(r));
-	listener.poll.data = agent;
+	listener.agent = agent;
 	listener.lost = lost;
 	listener.fd = TAKE_FD(fd);
 	return 0;
@@ -211,4 +248,8 @@ void channel_close(void)
 		return;
 	uv_close((uv_handle_t *)&listener.poll, NULL);
 	close(TAKE_FD(listener.fd));
+	if (listener.first_fd < 0)
+		return;
+	uv_close((uv_handle_t *)&listener.first, NULL);
+	close(TAKE_FD(listener.first_fd));
 }

@@ -17,7 +17,7 @@ int channel_read(struct slice command_line, enum channel *ret, struct error *err
 
 /*
  * Waits until its device is there and, of a port, until the host has it open. Then agent->server serves it; of vsock the first that
- * connects, and nobody after that. Who has lost that connection has lost its host for good: `lost` is called. ETIMEDOUT: no device after 10 s.
+ * says something, and nobody after that. Who has lost that connection has lost its host for good: `lost` is called. ETIMEDOUT: no device after 10 s.
  */
 int channel_serve(enum channel channel, struct agent *agent, void (*lost)(void *agent, const struct error *why),
 		  struct error *err) must_check;
