@@ -162,15 +162,57 @@ names_the_tpm() {
 	k get pod -n holdfast-system "$(pod_on 1)" -o json | jq -e '[.status.conditions[] | select(.type == "Ready").status] == ["True"]'
 }
 
-# VmHWM counts what is shared with other programs; the rest is what the node loses.
+# taken FIELD: of each of our programs on node 1, "NAME KIB". VmHWM counts what is shared with other programs too; Pss is what the node loses.
+taken() {
+	node 1 exec sh -c "for pid in \$(pgrep -x 'holdfast-net|holdfast-tpm|holdfast-node'); do
+		cat /proc/\$pid/smaps_rollup /proc/\$pid/status | awk -v name=\$(cat /proc/\$pid/comm) '\$1 == \"$1:\" { print name, \$2 }'; done"
+}
+
+total() { awk '{ n += $2 } END { print n + 0 }'; }
+
 @test "all of it takes less than 32 MiB of the node" {
-	local pid kib total=0
-	for pid in $(node 1 exec sh -c 'pgrep -x "holdfast-net|holdfast-tpm|holdfast-node"'); do
-		kib=$(node 1 exec sh -c "awk '/^Pss:/ { print \$2 }' /proc/$pid/smaps_rollup")
-		echo "# $(node 1 exec cat "/proc/$pid/comm"): $kib KiB" >&3
-		((total += kib))
-	done
+	local total
+	taken Pss >"$BATS_TEST_TMPDIR/taken"
+	sed 's/^/# /; s/$/ KiB/' "$BATS_TEST_TMPDIR/taken" >&3
+	total=$(total <"$BATS_TEST_TMPDIR/taken")
 	((total > 0 && total < 32 << 10))
+}
+
+# comes_and_goes N: pods and policies, each of which selects some of them and names others
+comes_and_goes() {
+	local i
+	{
+		for i in {1..8}; do LABELS="turn: 't$((i % 3))'" pod "green/churn$i" 1; done
+		for i in {1..20}; do
+			printf -- '---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {namespace: green, name: churn%s}\n' "$i"
+			echo "spec: {podSelector: {matchLabels: {turn: t$((i % 3))}}, ingress: [{from: [{podSelector: {matchLabels: {turn: t$(((i + $1) % 3))}}}], ports: [{port: $((80 + i))}]}]}"
+		done
+	} | k apply -f - >/dev/null
+	k wait pod -n green -l turn --for=condition=Ready --timeout=60s >/dev/null
+	k delete networkpolicy -n green --all >/dev/null
+	k delete pod -n green -l turn --timeout=60s >/dev/null
+}
+
+# What each has taken at the most is kept until the file "on" is gone.
+sample() {
+	while [[ -e $1/on ]]; do
+		taken Pss | total
+		sleep 0.2
+	done >"$1/totals"
+}
+
+@test "nor does it while policies and pods come and go" {
+	local end=$((SECONDS + ${INSTALL_CHURN:-30})) n=0 most sampler
+	touch "$BATS_TEST_TMPDIR/on"
+	sample "$BATS_TEST_TMPDIR" 3>&- &
+	sampler=$!
+	while ((SECONDS < end)); do comes_and_goes $((n++)); done
+	rm "$BATS_TEST_TMPDIR/on"
+	wait $sampler
+	most=$(sort -n "$BATS_TEST_TMPDIR/totals" | tail -n 1)
+	taken VmHWM | sed 's/^/# most resident, what is shared included: /; s/$/ KiB/' >&3
+	echo "# $((8 * n)) pods and $((20 * n)) policies: $most KiB at the most in $(wc -l <"$BATS_TEST_TMPDIR/totals") samples, $(taken Pss | total) KiB afterwards" >&3
+	((n > 1 && most > 0 && most < 32 << 10))
 }
 
 # plugin ARGUMENTS: kubectl-holdfast out of the image, as kubectl's plugin.
