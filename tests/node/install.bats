@@ -180,6 +180,24 @@ decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//
 	' - "$BATS_TEST_TMPDIR"
 }
 
+# The first process of its own, as a node has one, and a modprobe that takes away what stands in front of the kernel's files.
+@test "where br_netfilter is not loaded, the node's own modprobe loads it, or install says that it cannot" {
+	[[ -d /proc/sys/net/bridge ]] || skip "this kernel has no br_netfilter"
+	run -0 unshare -n -m -p -f --mount-proc bash -e -c '
+		mkdir "$1/host/proc" && mount --rbind /proc "$1/host/proc"
+		mount -t tmpfs none "$1/host/proc/sys/net/bridge"
+		mount -t tmpfs none /usr/local/sbin
+		printf "#!/bin/sh\necho there is no \$1\nexit 1\n" >/usr/local/sbin/modprobe && chmod +x /usr/local/sbin/modprobe
+		install=(holdfast-node install --root "$1/host" --from "$1/one" --settings "$1/holdfast.yaml")
+		! "${install[@]}" 2>"$1/said" || exit 1
+		grep "pods are on a bridge, and .modprobe br_netfilter. fails, without which no pod starts: there is no br_netfilter" "$1/said"
+		grep -q holdfast "$1/host/etc/cni/net.d/10-flannel.conflist"
+		printf "#!/bin/sh\numount %s\n" "$1/host/proc/sys/net/bridge" >/usr/local/sbin/modprobe
+		"${install[@]}" | grep "set net.bridge.bridge-nf-call-iptables"
+		holdfast-node check --root "$1/host" | grep "^ok  *bridge"
+	' - "$BATS_TEST_TMPDIR"
+}
+
 @test "the secrets that pods have are overwritten and gone, and so is the state; what others keep there stays" {
 	mkdir -p "$HOST/run/holdfast/vol" "$HOST"/var/lib/holdfast/{net,tpm,theirs}
 	touch "$HOST"/var/lib/holdfast/{net/journal,theirs/file}
