@@ -16,6 +16,7 @@
 #include "deploy/manual/troff.h"
 
 #define TEXT_MAX (256 * 1024)
+#define WORDS_MAX 16
 
 struct page {
 	const char *program, *name; /* its path; without the directory */
@@ -23,10 +24,22 @@ struct page {
 	struct buf out;
 };
 
+/* What a program of another machine is run by; none for this one's. */
+#ifndef EMULATOR
+#define EMULATOR
+#endif
+
 static void become(int fd, const char *const *argv)
 {
+	const char *words[WORDS_MAX] = { EMULATOR };
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	for (; *argv && n + 1 < WORDS_MAX; argv++)
+		words[n++] = *argv;
 	if (dup2(fd, STDOUT_FILENO) >= 0)
-		execv(argv[0], (char **)argv);
+		execvp(words[0], (char **)words);
 	_exit(127);
 }
 

@@ -3,7 +3,6 @@
 #include "tests/unit/common/cmocka_all.h"
 
 #include <errno.h>
-#include <linux/vm_sockets.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+/* After that, which older ones of its versions need. */
+#include <linux/vm_sockets.h>
 
 #include "common/base/cleanup.h"
 #include "kata-shim/guest/channel.h"

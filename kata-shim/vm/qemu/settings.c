@@ -77,7 +77,12 @@ static int find(const char *key, const char *configured, const char *const *plac
 
 int vm_settings_find_qemu(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err)
 {
+#ifdef __x86_64__
 	return find("qemu", settings->qemu, qemu_places, ret, err);
+#else
+	(void)qemu_places;
+	return error_set(err, ENOTSUP, "this node is no x86-64: pods in VMs run on those only; schedule them by the label holdfast/vm=ready");
+#endif
 }
 
 int vm_settings_find_virtiofsd(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err)
