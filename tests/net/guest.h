@@ -14,7 +14,7 @@
  * virtio headers, between these and the taps of the pod, as QEMU does. So a guest has a whole network stack, and starts in milliseconds.
  *
  *	pod's namespace                        guest's namespace
- *	eth0 ⇄ vmtap0 ═ descriptor ═ process ═ descriptor ═ eth0, with the pod's MAC address
+ *	eth0 ⇄ vethvm0 ═ descriptor ═ process ═ descriptor ═ eth0, with the pod's MAC address
  */
 struct guest;
 

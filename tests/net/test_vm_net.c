@@ -103,7 +103,7 @@ static void test_the_guest_hears_nothing_of_the_pods_kernel(void **state)
 	struct frame last = frame_to(lab->mac, lab->outside_mac, SENTINEL_TYPE, "last", 4), frame;
 
 	enter(lab->pod);
-	_cleanup_free_ char *addresses = output_of("ip address show dev vmtap0 | grep inet || true");
+	_cleanup_free_ char *addresses = output_of("ip address show dev vethvm0 | grep inet || true");
 	assert_string_equal(addresses, "");
 	enter(lab->outside);
 	put_on_wire(lab, &last);
@@ -111,6 +111,19 @@ static void test_the_guest_hears_nothing_of_the_pods_kernel(void **state)
 		take_frame(net->taps[0], VNET_HEADER, &frame);
 		assert_memory_equal(frame.bytes + 6, lab->outside_mac, 6);
 	} while (frame_type(&frame) != SENTINEL_TYPE);
+}
+
+/* The interfaces that cAdvisor leaves out, by its own list: what is left must be the pod's alone. */
+static void test_kubelet_counts_the_pods_traffic_once(void **state)
+{
+	const struct lab *lab = *state;
+	_cleanup_(net_freep) struct net *net = join(lab);
+
+	enter(lab->pod);
+	_cleanup_free_ char *made = output_of("grep -c vethvm0: /proc/net/dev");
+	_cleanup_free_ char *counted = output_of("sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev | grep -vE '^(lo|veth|docker|nerdctl)'");
+	assert_string_equal(counted, "eth0\n");
+	assert_string_equal(made, "1\n");
 }
 
 static void assert_pod_is_silent(const struct lab *lab, const struct net *net, const char *question)
@@ -165,6 +178,7 @@ int main(void)
 		LAB(test_every_kind_of_frame_reaches_the_tap_unchanged),
 		LAB(test_every_kind_of_frame_of_the_guest_reaches_the_outside_unchanged),
 		LAB(test_the_guest_hears_nothing_of_the_pods_kernel),
+		LAB(test_kubelet_counts_the_pods_traffic_once),
 		LAB(test_the_pods_kernel_answers_nothing),
 		LAB(test_after_the_vm_has_gone_the_pods_kernel_still_does_not_answer),
 	};

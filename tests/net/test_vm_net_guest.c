@@ -225,11 +225,11 @@ static void transfer(const struct lab *lab, int from, int to, const char *addres
 	close(listener);
 }
 
-/* A number of vmtap0: "rx" is what the guest sent. */
+/* A number of vethvm0: "rx" is what the guest sent. */
 static uint64_t count(const struct lab *lab, const char *direction, const char *what)
 {
 	enter(lab->pod);
-	_cleanup_free_ char *text = output_of("ip -j -s link show vmtap0 | jq '.[0].stats64.%s.%s'", direction, what);
+	_cleanup_free_ char *text = output_of("ip -j -s link show vethvm0 | jq '.[0].stats64.%s.%s'", direction, what);
 	enter(lab->outside);
 	return strtoull(text, NULL, 10);
 }

@@ -87,7 +87,7 @@ static void test_what_a_cni_made_is_read(void **state)
 	assert_int_equal(network->n_neighbours, 1);
 	assert_false(network->has_rules);
 	enter(lab->pod);
-	_cleanup_free_ char *mtu = output_of("ip -o link show vmtap0");
+	_cleanup_free_ char *mtu = output_of("ip -o link show vethvm0");
 	enter(lab->outside);
 	assert_non_null(strstr(mtu, "mtu 1400"));
 }
@@ -124,7 +124,7 @@ static void test_a_second_vm_in_a_namespace_is_refused_and_the_first_unharmed(vo
 	const struct lab *lab = *state;
 	_cleanup_(net_freep) struct net *net = join(lab);
 
-	expect_refusal(lab, EBUSY, "vmtap0");
+	expect_refusal(lab, EBUSY, "vethvm0");
 	assert_frames_pass(lab, net);
 }
 

@@ -140,12 +140,16 @@ static int open_vhost(int *ret, struct error *err)
 	return 0;
 }
 
+/*
+ * cAdvisor, and so kubelet, has a row for each interface in the pod's network namespace but those called lo, veth…, docker… and nerdctl…
+ * (container/libcontainer/handler.go). With a row, every sum over a pod's interfaces would count its traffic twice.
+ */
 static int make_taps(const struct namespace *namespace, struct netlink *netlink, struct net *net, struct tap *taps, struct error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < net->network.n_links && r == 0; i++) {
-		snprintf(taps[i].name, sizeof(taps[i].name), "vmtap%hhu", (uint8_t)i);
+		snprintf(taps[i].name, sizeof(taps[i].name), "vethvm%hhu", (uint8_t)i);
 		r = tap_make(namespace, taps[i].name, &net->taps[i], err);
 		if (r == 0)
 			r = tap_configure(netlink, taps[i].name, &net->network.links[i], &taps[i].index, err);
