@@ -236,11 +236,11 @@ static int mount_rootfs(const struct share *share, const char *place, const stru
 		return overlay_rootfs(share, place, mounts, err);
 	if (n == 1 && strcmp(mounts->type, "bind") == 0)
 		return bind_rootfs(share, place, mounts->source, has_option(mounts, "ro"), has_option(mounts, "rbind"), err);
-	return error_set(
-		err, EOPNOTSUPP,
-		"%zu mounts, of type %s: a VM's root can be one of overlay or bind, as containerd's snapshotters overlayfs and native make "
-		"them",
-		n, SHOW(slice_string(mounts->type)));
+	return error_set(err, EOPNOTSUPP,
+			 "its snapshotter gives %zu mounts of type %s, and a VM's root can be one of overlay or bind: set snapshotter = "
+			 "\"overlayfs\" in containerd's configuration (from 1.7 on also for this runtime alone), or use a rule with "
+			 "backend: kata",
+			 n, SHOW(slice_string(mounts->type)));
 }
 
 int share_rootfs(struct share *share, const char *container, const struct share_mount *mounts, size_t n, const char *bundle_rootfs,
