@@ -31,6 +31,8 @@
 
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
+#define OPEN_TRIES 128 /* each a few microseconds; whoever renames for longer than all of them keeps the pod from starting */
+
 static const char *const library_paths[] = { "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache" };
 #define OWN_LIBRARIES "/opt/holdfast/lib"
 
@@ -40,12 +42,21 @@ static const char *below(const char *path)
 	return path + strspn(path, "/");
 }
 
-/* As the program will see it: no link leads out of `root`. */
+/*
+ * As the program will see it: no link leads out of `root`. Where something is renamed or mounted anywhere on the host meanwhile, the
+ * kernel does not say so of a ".." (of a link such as lib64 → ../lib) and wants to be asked again: EAGAIN, openat2(2).
+ */
 static int open_below(int root, const char *path)
 {
 	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	int fd;
 
-	return (int)syscall(SYS_openat2, root, *below(path) ? below(path) : ".", &how, sizeof(how));
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		fd = (int)syscall(SYS_openat2, root, *below(path) ? below(path) : ".", &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 static int mount_id(int fd, uint64_t *ret, struct error *err)
@@ -106,7 +117,7 @@ static int is_covered(int root, const char *path, bool *ret, struct error *err)
 	_cleanup_close_ int place = open_below(root, path);
 	*ret = false;
 	if (place < 0)
-		return 0;
+		return errno == EAGAIN ? error_errno(err, errno, "cannot look at its place") : 0;
 	int r = mount_id(root, &own, err);
 	if (r == 0)
 		r = mount_id(place, &there, err);
