@@ -49,8 +49,10 @@ static bool carry_all(const struct guest *guest, const int *taps)
 
 	while (again) {
 		again = false;
-		for (size_t i = 0; i < guest->n; i++)
-			again |= carry(taps[i], guest->cards[i]) | carry(guest->cards[i], taps[i]);
+		for (size_t i = 0; i < guest->n; i++) {
+			again |= carry(taps[i], guest->cards[i]);
+			again |= carry(guest->cards[i], taps[i]);
+		}
 		carried |= again;
 	}
 	return carried;

@@ -335,6 +335,7 @@ static void only_the_descriptors_that_were_given_are_open(void **state)
 	struct jail jail = jail_for(lab, sleeper);
 	_cleanup_(buf_free) struct buf list = BUF_MAX(4096);
 
+	assert_true(inherited >= 0);
 	jail.descriptors = given;
 	jail.n_descriptors = ELEMENTS_OF(given);
 	struct jail_process process = start(lab, &jail);

@@ -35,7 +35,7 @@ static void test_every_form_of_every_version_is_understood(void **state)
 {
 	static const struct arguments start = { ACTION_START, "5f3a", "k8s.io", NULL, "/usr/bin/containerd", false };
 	static const struct arguments debug = { ACTION_START, "5f3a", "k8s.io", NULL, "/usr/bin/containerd", true };
-	static const struct row rows[] = {
+	const struct row rows[] = {
 		{ "containerd 1.6 to 2.4, start",
 		  { "-namespace", "k8s.io", "-address", "/run/containerd/containerd.sock", "-publish-binary", "/usr/bin/containerd", "-id",
 		    "5f3a", "start" },

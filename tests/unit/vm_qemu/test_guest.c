@@ -152,7 +152,7 @@ static void read_all(const char *path, struct buf *out)
 static void test_a_file_that_is_as_it_was_is_not_read_twice_and_one_that_changed_is(void **state)
 {
 	_cleanup_(place_clear) struct place place;
-	_cleanup_(buf_free) struct buf before = BUF_MAX(4096), after = BUF_MAX(4096);
+	_cleanup_(buf_free) struct buf before = BUF_MAX(4096);
 	char *hash;
 
 	place_make(&place);

@@ -313,8 +313,8 @@ static void test_delete_takes_away_the_socket_of_one_that_was_killed(void **stat
 static void test_an_address_is_read_as_it_was_written_and_nothing_else_is(void **state)
 {
 	static const char *const bad[] = { "", "unix://", "unix://relative", "http://x", "/run/x",
-					   "unix:///0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-					   "0123456789" };
+					   ("unix:///0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+					    "0123456789") };
 	_cleanup_close_ int bundle = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char got[SHIM_SOCKET_MAX + 1], path[128];
 	struct error err;
