@@ -74,6 +74,15 @@ inside_netns() {
 	[[ $(field_of "$(vmm_of "$a")" CapEff) == 0000000000000000 && $(field_of "$(vmm_of "$a")" Seccomp) == 2 ]]
 }
 
+@test "a user above 65535 runs in a VM, and what it cannot do there is in containerd's log" {
+	local c
+	pod ranges
+	c=$(started ranges c "$FOREVER" '.linux.security_context += {run_as_user: {value: 1000660000}, run_as_group: {value: 1000660000}}')
+	[[ $(inside "$c" id -u) == 1000660000 ]]
+	[[ $(inside "$c" sh -c ': >/tmp/file' 2>&1 || true) == *"Invalid argument"* ]]
+	grep "a user or group above 65535.*$c.*user=1000660000" "$NODE/log/containerd"
+}
+
 @test "a VM whose VMM is killed takes its containers along, and the same pod can be made again" {
 	local web c other
 	pod other

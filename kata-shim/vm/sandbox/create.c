@@ -10,6 +10,7 @@
 #include "common/base/array.h"
 #include "common/base/log.h"
 #include "kata-shim/bundle/bundle.h"
+#include "kata-shim/vm/jail/ids.h"
 #include "kata-shim/vm/sandbox/vm.h"
 
 #define ROOTFS_MAX 16 /* mounts; containerd gives one */
@@ -92,6 +93,14 @@ static int bring(struct vm_container *container, struct plan *plan, struct plan_
 	return r < 0 ? error_wrap(err, "mount of %s at %s", source->host, source->destination) : 0;
 }
 
+/* It runs and reads, and its writes fail with a bare EINVAL: what that comes from is found here (docs/sandbox.md). */
+static void tell_of_user(const struct vm_container *container, const Oci__User *user)
+{
+	if (user->uid >= IDS_IN_A_POD || user->gid >= IDS_IN_A_POD)
+		log_warn("a user or group above 65535 can make no file in a VM, except in an emptyDir in memory: give it a lower runAsUser",
+			 "container", container->id, "user", LOG_NUMBER(user->uid), "group", LOG_NUMBER(user->gid));
+}
+
 int container_prepare(struct vm_container *container, const char *bundle, const struct vm_rootfs *rootfs, size_t n_rootfs,
 		      struct plan *plan, struct error *err)
 {
@@ -110,6 +119,8 @@ int container_prepare(struct vm_container *container, const char *bundle, const 
 		r = mount_root(container, bundle, rootfs, n_rootfs, err);
 	if (r == 0)
 		limits_take(&container->limits, plan->spec->linux_->resources);
+	if (r == 0)
+		tell_of_user(container, plan->spec->process->user);
 	for (size_t i = 0; r == 0 && i < plan->n_sources; i++)
 		r = bring(container, plan, &plan->sources[i], err);
 	return r;
