@@ -65,25 +65,28 @@ static const struct place *find_place(const char *root)
 	return place;
 }
 
-static int read_sandbox(struct slice text, char ret_records[static PATH_MAX], struct error *err)
+static int read_sandbox(struct slice text, char ret_records[static PATH_MAX], char ret_vms[static PATH_MAX], struct error *err)
 {
 	_cleanup_(settings_clear) struct settings settings = { 0 };
 
 	int r = settings_parse(text, &settings, err);
-	if (r == 0)
-		snprintf(ret_records, PATH_MAX, "%s", settings.records);
-	return r;
+	if (r < 0)
+		return r;
+	snprintf(ret_records, PATH_MAX, "%s", settings.records);
+	snprintf(ret_vms, PATH_MAX, "%s", settings.vm.state);
+	return 0;
 }
 
 int node_settings_parse(struct slice text, const char *root, struct node_settings *ret, struct error *err)
 {
-	char records[PATH_MAX];
+	char records[PATH_MAX], vms[PATH_MAX];
 
-	int r = read_sandbox(text, records, err);
+	int r = read_sandbox(text, records, vms, err);
 	r = r < 0 ? r : config_parse(text, &node_settings_section, ret, &ret->config, err);
 	if (r < 0)
 		return r;
 	memcpy(ret->records, records, sizeof(records));
+	memcpy(ret->vms, vms, sizeof(vms));
 	const struct place *place = find_place(root);
 	ret->cni_lists = ret->cni_lists ? ret->cni_lists : place->lists;
 	ret->cni_plugins = ret->cni_plugins ? ret->cni_plugins : place->plugins;

@@ -11,6 +11,7 @@ struct node_settings {
 	const char *state_directory;         /* on the node */
 	const char *cni_lists, *cni_plugins; /* on the node */
 	char records[PATH_MAX];              /* sandbox.records: of the pods that run */
+	char vms[PATH_MAX];                  /* sandbox.vm.state: with a directory for each VM that runs */
 	uint64_t watch_interval_ms;
 	const char *health_address;
 	const char *api_server; /* NULL: the service account's */

@@ -4,6 +4,7 @@
  * sees: the entry in the list before the plugin that it names, the links before what they lead to, the journal last. Every step finds out by
  * itself whether it was done, so the whole can be begun again anywhere.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,9 @@
 static const char *const state_names[] = { "net", "tpm", NULL };
 static const char *const run_names[] = { "net", "net.sock", "tpm.sock", "readiness", NULL };
 /* And what must be empty: of pods. */
-static const char *const pods_names[] = { "vol", "vm", "sandboxes" };
+static const char *const pods_names[] = { "vol", "sandboxes" };
+/* What shims remember beside the directories of VMs, none of which has a name that begins so. */
+static const char *const vms_names[] = { ".guest", ".virtiofsd", ".ids", NULL };
 
 static int remove_entries(const struct node *node, struct error *err)
 {
@@ -133,12 +136,39 @@ static int remove_records(const struct node *node, struct error *err)
 	return host_remove_empty(directory, err);
 }
 
-/* What we have unmounted is our container's mount. Whoever cannot be asked keeps an empty one until the node starts again. */
+static bool has_pods(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	const struct dirent *entry = NULL;
+
+	while (dir && (entry = readdir(dir)) && *entry->d_name == '.')
+		;
+	if (dir)
+		closedir(dir);
+	return !dir || entry;
+}
+
+/* A VM that runs on (--force) keeps its user ids: another that got them could read its files. */
+static int remove_vms(const struct node *node, struct error *err)
+{
+	char directory[PATH_MAX], seen[PATH_MAX];
+
+	if (host_find(node->options->root, node->settings.vms, directory, NULL) < 0)
+		return 0;
+	int r = snprintf(seen, sizeof(seen), "%s.self-test", directory) < (int)sizeof(seen) ? host_remove(seen, err) : 0;
+	r = r < 0 || has_pods(directory) ? r : remove_names(directory, vms_names, err);
+	return r < 0 ? r : host_remove_empty(directory, err);
+}
+
+/*
+ * What we have unmounted is our container's mount. Another of its mounts would hold the directory against us, but not against the node
+ * itself. Whoever cannot be asked keeps an empty one until the node starts again.
+ */
 static int unmount_on_node(const struct node *node, struct error *err)
 {
 	const struct host_script script = {
 		.root = node->options->root,
-		.text = "! mountpoint -q \"$1\" || umount -l \"$1\"",
+		.text = "if mountpoint -q \"$1\"; then umount -l \"$1\" || exit; fi; rmdir \"$1\" 2>/dev/null; true",
 		.arguments = (const char *const[]){ VOLUMES, NULL },
 		.timeout_ms = UNMOUNT_MS,
 	};
@@ -181,6 +211,7 @@ int node_uninstall(struct node *node, enum node_policies policies, bool force, s
 	r = r < 0 || policies == NODE_POLICIES_KEEP ? r : stop_policies(node, err);
 	r = r < 0 ? r : shred(node, err);
 	r = r < 0 ? r : remove_records(node, err);
+	r = r < 0 ? r : remove_vms(node, err);
 	r = r < 0 ? r : remove_run(node, err);
 	r = r < 0 ? r : remove_state(node, err); /* the settings, which say where it is, go afterwards */
 	r = r < 0 ? r : restore_files(node, err);

@@ -229,6 +229,33 @@ decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//
 	[[ ! -e $HOST/opt/holdfast ]]
 }
 
+# vm_state DIRECTORY: what the self-test and the starts of VMs leave there
+vm_state() {
+	mkdir -p "$1/.ids"
+	touch "$1.self-test" "$1/.guest" "$1/.virtiofsd"
+	ln -s ../gone "$1/.ids/131072"
+}
+
+@test "what starts of VMs leave on the node is gone, wherever sandbox.vm.state has it; a VM that runs on keeps its user ids" {
+	snapshot >"$BATS_TEST_TMPDIR/before"
+	install one
+	vm_state "$HOST/run/holdfast/vm"
+	node uninstall
+	rmdir "$HOST/run"
+	snapshot | diff "$BATS_TEST_TMPDIR/before" -
+	echo 'sandbox: {vm: {state: /var/vms}}' >>"$BATS_TEST_TMPDIR/holdfast.yaml"
+	install one
+	vm_state "$HOST/var/vms"
+	mkdir "$HOST/var/vms/a"
+	node uninstall
+	[[ -L $HOST/var/vms/.ids/131072 && ! -e $HOST/var/vms.self-test ]]
+	rmdir "$HOST/var/vms/a"
+	install one
+	node uninstall
+	rmdir "$HOST/var"
+	snapshot | diff "$BATS_TEST_TMPDIR/before" -
+}
+
 @test "a command line that makes no sense says what would, and exits 2" {
 	run -2 node install --policies stop
 	[[ $output == 'usage: holdfast-node install '* ]]
