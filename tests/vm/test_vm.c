@@ -203,7 +203,7 @@ static void what_a_container_uses_is_counted(void **state)
 	must(machine_remove(&machine, "counted", ""));
 }
 
-static void the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum(void **state)
+static void the_vm_grows_and_shrinks_with_its_pods_limits_and_not_beyond_its_maximum(void **state)
 {
 	const struct machine_wishes limits = {
 		.linux_ = "\"resources\": {\"memory\": {\"limit\": 67108864}, \"cpu\": {\"quota\": 100000, \"period\": 100000}},"
@@ -211,7 +211,9 @@ static void the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum(void **
 	const char *wait_for_more =
 		"grep -c ^processor /proc/cpuinfo; set -- $(grep MemTotal /proc/meminfo); echo first $2;"
 		"while set -- $(grep MemTotal /proc/meminfo) && [ $2 -lt 290000 ]; do sleep 0.1; done;"
-		"echo memory; while [ $(grep -c ^processor /proc/cpuinfo) != 2 ]; do sleep 0.1; done; echo cpus; sleep 1000";
+		"echo memory; while [ $(grep -c ^processor /proc/cpuinfo) != 2 ]; do sleep 0.1; done; echo cpus;"
+		"while set -- $(grep MemTotal /proc/meminfo) && [ $2 -ge 290000 ]; do sleep 0.1; done;"
+		"echo less, with $(grep -c ^processor /proc/cpuinfo); sleep 1000";
 
 	must(machine_create(&machine, "grows", wait_for_more, &limits));
 	must(machine_start(&machine, "grows", ""));
@@ -224,6 +226,7 @@ static void the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum(void **
 	assert_true(machine_update(&machine, "grows", "{\"cpu\": {\"quota\": 300000}}") < 0);
 	assert_non_null(strstr(machine.err.message, "sandbox.vm.cpus.maximum"));
 	must(machine_update(&machine, "grows", "{\"memory\": {\"limit\": 67108864}}"));
+	machine_wait_output(&machine, "grows", "", "less, with 2\n");
 	must(machine_kill(&machine, "grows", "", SIGKILL, true));
 	machine_wait(&machine, "grows", "");
 	must(machine_remove(&machine, "grows", ""));
@@ -290,7 +293,7 @@ int main(void)
 		cmocka_unit_test(the_network_is_the_pods),
 		cmocka_unit_test(the_pods_traffic_is_told_at_its_process),
 		cmocka_unit_test(what_a_container_uses_is_counted),
-		cmocka_unit_test(the_vm_grows_with_its_pods_limits_and_not_beyond_its_maximum),
+		cmocka_unit_test(the_vm_grows_and_shrinks_with_its_pods_limits_and_not_beyond_its_maximum),
 		cmocka_unit_test(who_is_to_see_the_processes_of_one_container_is_refused),
 		cmocka_unit_test(two_containers_that_share_their_processes_see_each_other),
 		cmocka_unit_test(a_bad_command_is_refused_with_its_name),
