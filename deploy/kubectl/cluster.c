@@ -138,6 +138,7 @@ static void read_node(const cJSON *item, struct node *ret)
 		.name = name ? name : "",
 		.is_linux = !os || is(os, "linux"),
 		.ready = is(TEXT_AT(ready, "status"), "True"),
+		.lost = is(TEXT_AT(ready, "status"), "Unknown"),
 		.why_not_ready = TEXT_AT(ready, "message"),
 		.vm_label = is(TEXT_AT(item, "metadata", "labels", "holdfast/vm"), "ready"),
 		.judged = holdfast,

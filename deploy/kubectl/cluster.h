@@ -29,6 +29,7 @@ struct node {
 	const char *name;
 	bool is_linux; /* Holdfast runs on no other */
 	bool ready;
+	bool lost;                      /* its kubelet has not been heard of for a while */
 	const char *why_not_ready;      /* kubelet's or the controller's words, or NULL */
 	bool vm_label;                  /* holdfast/vm=ready */
 	bool judged;                    /* it has the condition HoldfastReady, */

@@ -215,7 +215,7 @@ static const struct node *find_node(const struct cluster *cluster, const char *n
 	return NULL;
 }
 
-/* Its kubelet ends no pod and starts none, so what its pod says is of before. */
+/* Its kubelet ends no pod and starts none, so what its pod says is of before. One that is only not ready, perhaps for want of us, does. */
 static void print_lost(const struct node *node, const char *cure)
 {
 	char why[REASON_MAX] = "and does not say why";
@@ -231,7 +231,7 @@ static void print_node(const struct kubectl *kubectl, const struct cluster *clus
 
 	if (pod->leaving && (!node || node->pod != pod))
 		return; /* another has begun there */
-	if (node && !node->ready)
+	if (node && node->lost)
 		print_lost(node, cure);
 	else if (pod->leaving)
 		fprintf(stderr, "node %s: its pod %s is ending, and no other has begun\n", pod->node, pod->name);
