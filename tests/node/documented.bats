@@ -21,7 +21,7 @@ commands() {
 		language == "sh" { print FILENAME ":" FNR "\t" $0 }
 		language == "console" && sub(/^[$#] /, "") { print FILENAME ":" FNR "\t" $0 }' $PAGES |
 		sed -E 's/ +# .*//; s/\t +/\t/; s/ >[^ ]+$//; s/source <[(](.*)[)]/\1/; :again; s/^([^\t]*\t)(.*[^ ]) *(&&|[|]|;) +(.*)/\1\2\n\1\4/; tsplit; bend; :split; P; D; :end' |
-		sed -E 's/\tsudo /\t/'
+		sed -E 's/\tsudo /\t/; s|\t/opt/holdfast/(package/)?bin/|\t|'
 }
 
 # Those in the text, of our programs: only what they take is looked at.
