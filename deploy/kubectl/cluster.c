@@ -119,6 +119,7 @@ static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 	*ret = (struct holdfast_pod){
 		.name = name ? name : "",
 		.node = TEXT_AT(item, "spec", "nodeName"),
+		.created = TEXT_AT(item, "metadata", "creationTimestamp"),
 		.leaving = member(member(item, "metadata"), "deletionTimestamp") || is(phase, "Failed") || is(phase, "Succeeded"),
 		.ready = is(TEXT_AT(condition(item, "Ready"), "status"), "True"),
 		.init = read_init(item),

@@ -18,6 +18,7 @@ struct container {
 
 struct holdfast_pod {
 	const char *name, *node; /* node NULL: on none yet */
+	const char *created;     /* 2026-11-26T20:21:59Z; may be NULL */
 	bool ready;
 	bool leaving; /* or over, as one that was evicted */
 	struct container parts[PARTS];

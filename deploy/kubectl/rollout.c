@@ -141,8 +141,21 @@ int rollout_run_kubectl(const struct kubectl *kubectl, const char *const *words,
 
 /* ── Why not ── */
 
-/* The node's last word on the version; "" if it has none. */
-static void read_refusal(const struct kubectl *kubectl, const char *node, char ret[static REASON_MAX])
+static const char *text_of(const cJSON *object, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+/* To the second, as both are written: 2026-11-26T20:21:59Z, and with a fraction if it is an eventTime. */
+static bool is_since(const cJSON *event, const char *created)
+{
+	const char *last = text_of(event, "lastTimestamp"), *when = last ? last : text_of(event, "eventTime");
+
+	return !created || !when || strncmp(when, created, strlen("2026-11-26T20:21:59")) >= 0;
+}
+
+/* The node's last word on the version since the pod is there; "" if it has none. */
+static void read_refusal(const struct kubectl *kubectl, const struct holdfast_pod *pod, char ret[static REASON_MAX])
 {
 	char selector[512];
 	const char *const what[] = { "events", "--all-namespaces", "--sort-by=.lastTimestamp", selector, NULL };
@@ -152,14 +165,13 @@ static void read_refusal(const struct kubectl *kubectl, const char *node, char r
 	struct error ignored;
 
 	ret[0] = 0;
-	snprintf(selector, sizeof(selector), "--field-selector=reason=VersionRefused,involvedObject.name=%s", node);
+	snprintf(selector, sizeof(selector), "--field-selector=reason=VersionRefused,involvedObject.name=%s", pod->node);
 	kubectl_begin_get(kubectl, &child.words, what);
 	if (children_run(&child, 1, kubectl->timeout_ms, &ignored) == 0 && kubectl_check(kubectl, &child, false, &ignored) == 0 &&
 	    json_parse(buf_view(&child.out), &limits, &tree, &ignored) == 0) {
 		cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(tree, "items")) {
-			const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "message"));
-			if (message)
-				show_sentence(slice_string(message), ret, REASON_MAX);
+			if (is_since(event, pod->created) && text_of(event, "message"))
+				show_sentence(slice_string(text_of(event, "message")), ret, REASON_MAX);
 		}
 	}
 	child_clear(&child);
@@ -200,7 +212,7 @@ static void print_pod(const struct kubectl *kubectl, const struct holdfast_pod *
 		said |= print_container(pod, &pod->parts[i]);
 	if (said)
 		return;
-	read_refusal(kubectl, pod->node, refusal);
+	read_refusal(kubectl, pod, refusal);
 	if (!*refusal)
 		read_last_words(kubectl, pod->name, refusal);
 	fprintf(stderr, "node %s: %s\n", pod->node, *refusal ? refusal : "its pod is not ready, and does not say why");

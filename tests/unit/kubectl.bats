@@ -493,8 +493,9 @@ when() {
 @test "uninstall: a node that cannot be left is named with its last words, and nothing is deleted" {
 	daemonset 1 2 2
 	pod pod-edge-1 edge-1 watch
-	jq '.items[0].status.conditions = [{type: "Ready", status: "False"}]' "$FAKE/get.pods.json" >"$FAKE/p" && mv "$FAKE/p" "$FAKE/get.pods.json"
-	echo '{"items": []}' >"$FAKE/get.events.json"
+	jq '.items[0].status.conditions = [{type: "Ready", status: "False"}] | .items[0].metadata.creationTimestamp = "2026-11-26T20:21:59Z"' "$FAKE/get.pods.json" >"$FAKE/p"
+	mv "$FAKE/p" "$FAKE/get.pods.json"
+	echo '{"items": [{"message": "an upgrade before", "lastTimestamp": "2026-11-26T20:21:58Z"}, {"message": "another", "lastTimestamp": null, "eventTime": "2026-11-26T20:21:58.999999Z"}]}' >"$FAKE/get.events.json"
 	echo 'cannot leave this node yet: 2 pods run in VMs' >"$FAKE/logs.pod-edge-1"
 	when patch <<<'daemonset 2 2 1'
 	holdfast uninstall -f all.yaml --yes --patience 1s
