@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/array.h"
+#include "deploy/kubectl/object.h"
 
 #define LABEL "app.kubernetes.io/name=holdfast"
 #define CONDITION "HoldfastReady"
@@ -22,56 +23,29 @@ void cluster_clear(struct cluster *cluster)
 	*cluster = (struct cluster){ 0 };
 }
 
-/* The text at a path of keys that ends in NULL; NULL if there is none: what the API server says is believed, but not relied on. */
-static const char *text_at(const cJSON *value, const char *const *path)
-{
-	for (; value && *path; path++)
-		value = cJSON_GetObjectItemCaseSensitive(value, *path);
-	return cJSON_IsString(value) ? value->valuestring : NULL;
-}
-
-#define TEXT_AT(value, ...) text_at(value, (const char *const[]){ __VA_ARGS__, NULL })
-
 static bool is(const char *text, const char *wanted)
 {
 	return text && strcmp(text, wanted) == 0;
 }
 
-/* The element of an array whose member `key` is `wanted`. */
-static const cJSON *find_by(const cJSON *array, const char *key, const char *wanted)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, array) {
-		if (is(TEXT_AT(item, key), wanted))
-			return item;
-	}
-	return NULL;
-}
-
-static const cJSON *member(const cJSON *object, const char *key)
-{
-	return object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
-}
-
 static struct container read_status(const char *name, const cJSON *status)
 {
-	const cJSON *state = member(status, "state");
-	const cJSON *waiting = member(state, "waiting");
+	const cJSON *state = object_member(status, "state");
+	const cJSON *waiting = object_member(state, "waiting");
 
 	return (struct container){
 		.name = name,
-		.running = member(state, "running"),
-		.reason = waiting ? TEXT_AT(waiting, "reason") : TEXT_AT(state, "terminated", "reason"),
-		.message = waiting ? TEXT_AT(waiting, "message") : TEXT_AT(state, "terminated", "message"),
+		.running = object_member(state, "running"),
+		.reason = waiting ? OBJECT_TEXT(waiting, "reason") : OBJECT_TEXT(state, "terminated", "reason"),
+		.message = waiting ? OBJECT_TEXT(waiting, "message") : OBJECT_TEXT(state, "terminated", "message"),
 	};
 }
 
 static struct container read_container(const cJSON *pod, const char *name)
 {
-	const cJSON *spec = find_by(member(member(pod, "spec"), "containers"), "name", name);
+	const cJSON *spec = object_container(pod, name);
 
-	return read_status(TEXT_AT(spec, "name"), find_by(member(member(pod, "status"), "containerStatuses"), "name", name));
+	return read_status(OBJECT_TEXT(spec, "name"), object_find(object_member(object_member(pod, "status"), "containerStatuses"), "name", name));
 }
 
 /* One that has ended well, that is at it, or that has not begun is no reason for anything. */
@@ -79,52 +53,33 @@ static struct container read_init(const cJSON *pod)
 {
 	const cJSON *status;
 
-	cJSON_ArrayForEach(status, member(member(pod, "status"), "initContainerStatuses")) {
-		struct container init = read_status(TEXT_AT(status, "name"), status);
+	cJSON_ArrayForEach(status, object_member(object_member(pod, "status"), "initContainerStatuses")) {
+		struct container init = read_status(OBJECT_TEXT(status, "name"), status);
 		if (init.name && init.reason && !is(init.reason, "Completed") && !is(init.reason, "PodInitializing"))
 			return init;
 	}
 	return (struct container){ 0 };
 }
 
-/* The value of an option in a container's command or arguments: "--root", "/host". */
-static const char *read_option(const cJSON *container, const char *list, const char *option)
-{
-	const cJSON *word;
-
-	cJSON_ArrayForEach(word, member(container, list)) {
-		if (is(cJSON_GetStringValue(word), option) && word->next)
-			return cJSON_GetStringValue(word->next);
-	}
-	return NULL;
-}
-
-static const char *read_watch_option(const cJSON *pod, const char *option)
-{
-	const cJSON *watch = find_by(member(member(pod, "spec"), "containers"), "name", part_names[PART_WATCH]);
-	const char *value = read_option(watch, "command", option);
-
-	return value ? value : read_option(watch, "args", option);
-}
-
 static const cJSON *condition(const cJSON *item, const char *type)
 {
-	return find_by(member(member(item, "status"), "conditions"), "type", type);
+	return object_find(object_member(object_member(item, "status"), "conditions"), "type", type);
 }
 
 static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 {
-	const char *name = TEXT_AT(item, "metadata", "name"), *phase = TEXT_AT(item, "status", "phase");
+	const cJSON *watch = object_container(item, part_names[PART_WATCH]);
+	const char *name = OBJECT_TEXT(item, "metadata", "name"), *phase = OBJECT_TEXT(item, "status", "phase");
 
 	*ret = (struct holdfast_pod){
 		.name = name ? name : "",
-		.node = TEXT_AT(item, "spec", "nodeName"),
-		.created = TEXT_AT(item, "metadata", "creationTimestamp"),
-		.leaving = member(member(item, "metadata"), "deletionTimestamp") || is(phase, "Failed") || is(phase, "Succeeded"),
-		.ready = is(TEXT_AT(condition(item, "Ready"), "status"), "True"),
+		.node = OBJECT_TEXT(item, "spec", "nodeName"),
+		.created = OBJECT_TEXT(item, "metadata", "creationTimestamp"),
+		.leaving = object_member(object_member(item, "metadata"), "deletionTimestamp") || is(phase, "Failed") || is(phase, "Succeeded"),
+		.ready = is(OBJECT_TEXT(condition(item, "Ready"), "status"), "True"),
 		.init = read_init(item),
-		.node_root = read_watch_option(item, "--root"),
-		.node_config = read_watch_option(item, "--settings"),
+		.node_root = object_option(watch, "--root"),
+		.node_config = object_option(watch, "--settings"),
 	};
 	for (int i = 0; i < PARTS; i++)
 		ret->parts[i] = read_container(item, part_names[i]);
@@ -132,19 +87,19 @@ static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 
 static void read_node(const cJSON *item, struct node *ret)
 {
-	const char *name = TEXT_AT(item, "metadata", "name"), *os = TEXT_AT(item, "metadata", "labels", "kubernetes.io/os");
+	const char *name = OBJECT_TEXT(item, "metadata", "name"), *os = OBJECT_TEXT(item, "metadata", "labels", "kubernetes.io/os");
 	const cJSON *ready = condition(item, "Ready"), *holdfast = condition(item, CONDITION);
 
 	*ret = (struct node){
 		.name = name ? name : "",
 		.is_linux = !os || is(os, "linux"),
-		.ready = is(TEXT_AT(ready, "status"), "True"),
-		.lost = is(TEXT_AT(ready, "status"), "Unknown"),
-		.why_not_ready = TEXT_AT(ready, "message"),
-		.vm_label = is(TEXT_AT(item, "metadata", "labels", "holdfast/vm"), "ready"),
+		.ready = is(OBJECT_TEXT(ready, "status"), "True"),
+		.lost = is(OBJECT_TEXT(ready, "status"), "Unknown"),
+		.why_not_ready = OBJECT_TEXT(ready, "message"),
+		.vm_label = is(OBJECT_TEXT(item, "metadata", "labels", "holdfast/vm"), "ready"),
 		.judged = holdfast,
-		.well = is(TEXT_AT(holdfast, "status"), "True"),
-		.verdict = TEXT_AT(holdfast, "message"),
+		.well = is(OBJECT_TEXT(holdfast, "status"), "True"),
+		.verdict = OBJECT_TEXT(holdfast, "message"),
 	};
 }
 
@@ -163,7 +118,7 @@ static const struct holdfast_pod *pod_on(const struct cluster *cluster, const ch
 
 static int items_of(const cJSON *tree, const cJSON **ret, size_t *ret_n, struct error *err)
 {
-	*ret = member(tree, "items");
+	*ret = object_member(tree, "items");
 	if (!cJSON_IsArray(*ret))
 		return error_set(err, EPROTO, "is no list of objects");
 	*ret_n = (size_t)cJSON_GetArraySize(*ret);

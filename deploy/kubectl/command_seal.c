@@ -15,6 +15,7 @@
 #include "common/kube/syntax.h"
 #include "deploy/kubectl/cluster.h"
 #include "deploy/kubectl/commands.h"
+#include "deploy/kubectl/object.h"
 
 #define SEALER "holdfast-tpm"
 #define KEYS_MAX (8 * 1024 * 1024)
@@ -119,18 +120,13 @@ static int parse_seal(int argc, char **argv, struct sealing *sealing, struct err
 	return r;
 }
 
-static const cJSON *member(const cJSON *object, const char *key)
-{
-	return object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
-}
-
 /* As holdfast-tpm does with a TPMNode that it has fetched itself: what is sealed now may be useless when the node is well again. */
 static int check_ready(const cJSON *node, struct error *err)
 {
-	const cJSON *status = member(node, "status");
-	const char *state = cJSON_GetStringValue(member(status, "state"));
-	const char *name = cJSON_GetStringValue(member(member(node, "metadata"), "name"));
-	const char *why = cJSON_GetStringValue(member(cJSON_GetArrayItem(member(status, "conditions"), 0), "message"));
+	const cJSON *status = object_member(node, "status");
+	const char *state = cJSON_GetStringValue(object_member(status, "state"));
+	const char *name = cJSON_GetStringValue(object_member(object_member(node, "metadata"), "name"));
+	const char *why = cJSON_GetStringValue(object_member(cJSON_GetArrayItem(object_member(status, "conditions"), 0), "message"));
 
 	if (!state || strcmp(state, "NotReady") != 0)
 		return 0;
@@ -144,9 +140,9 @@ static int check_all_ready(const struct buf *keys, struct error *err)
 	const cJSON *node;
 
 	int r = json_parse(buf_view(keys), &(struct json_limits){ KEYS_MAX, 64, 1000 * 1000 }, &tree, err);
-	if (r == 0 && !member(tree, "items"))
+	if (r == 0 && !object_member(tree, "items"))
 		return check_ready(tree, err);
-	cJSON_ArrayForEach(node, member(tree, "items"))
+	cJSON_ArrayForEach(node, object_member(tree, "items"))
 		r = r < 0 ? r : check_ready(node, err);
 	return r;
 }

@@ -9,9 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/array.h"
 #include "common/base/show.h"
 #include "deploy/kubectl/cluster.h"
 #include "deploy/kubectl/commands.h"
+#include "deploy/kubectl/object.h"
 #include "deploy/kubectl/rollout.h"
 
 #define WORD "uninstall" /* to go on */
@@ -31,25 +33,15 @@ static const char usage[] =
 	"  --policies stop          the rules go too: every pod is open\n"
 	"  --force                  although pods run in VMs, which nobody could end any more\n"
 	"  --yes                    do not ask\n"
-	"  --patience DURATION      how long one node may take; default 5m\n" KUBECTL_OPTIONS_HELP "\n"
+	ROLLOUT_OPTIONS_HELP KUBECTL_OPTIONS_HELP "\n"
 	"  kubectl holdfast uninstall -k deploy/manifests --policies stop\n";
 
 struct uninstall {
 	struct kubectl kubectl;
-	const char *option, *manifests; /* -k or -f, and its value */
+	struct rollout_request request;
 	const char *policies;
-	uint64_t patience_ms;
 	bool force, yes, help;
 };
-
-static int take_manifests(struct uninstall *uninstall, int c, struct error *err)
-{
-	if (uninstall->manifests)
-		return error_set(err, EINVAL, "give the manifests once, by -k DIRECTORY or -f FILE");
-	uninstall->option = c == 'k' ? "-k" : "-f";
-	uninstall->manifests = optarg;
-	return 0;
-}
 
 static int take_policies(struct uninstall *uninstall, struct error *err)
 {
@@ -63,16 +55,12 @@ static int take(struct uninstall *uninstall, int c, const char *name, struct err
 {
 	int r = kubectl_take(&uninstall->kubectl, c, name, optarg, err);
 
+	r = r == 0 ? rollout_take(&uninstall->request, c, optarg, err) : r;
 	if (r != 0)
 		return r;
 	switch (c) {
-	case 'k':
-	case 'f':
-		return take_manifests(uninstall, c, err);
 	case 'P':
 		return take_policies(uninstall, err);
-	case 'p':
-		return rollout_take_patience(optarg, &uninstall->patience_ms, err);
 	case 'F':
 		uninstall->force = true;
 		return 0;
@@ -90,22 +78,20 @@ static int take(struct uninstall *uninstall, int c, const char *name, struct err
 static int parse(int argc, char **argv, struct uninstall *ret, struct error *err)
 {
 	static const struct option known[] = {
-		{ "kustomize", required_argument, NULL, 'k' },
-		{ "filename", required_argument, NULL, 'f' },
 		{ "policies", required_argument, NULL, 'P' },
 		{ "force", no_argument, NULL, 'F' },
 		{ "yes", no_argument, NULL, 'y' },
-		{ "patience", required_argument, NULL, 'p' },
+		ROLLOUT_OPTIONS,
 		KUBECTL_OPTIONS,
 		{ 0 },
 	};
 	int c, r = 0, at = 0;
 
-	while (r >= 0 && (c = getopt_long(argc, argv, "hn:k:f:", known, &at)) != -1)
+	while (r >= 0 && (c = getopt_long(argc, argv, "hn:" ROLLOUT_SHORT_OPTIONS, known, &at)) != -1)
 		r = take(ret, c, known[at].name, err);
 	if (r < 0 || ret->help)
 		return r < 0 ? r : 0;
-	if (optind != argc || !ret->manifests)
+	if (optind != argc || !ret->request.manifests)
 		return error_set(err, EINVAL, "say what was applied, -k DIRECTORY or -f FILE; see kubectl holdfast uninstall --help");
 	return 0;
 }
@@ -130,48 +116,21 @@ static int confirm(const struct uninstall *uninstall, const struct rollout *roll
 
 /* ── The pods that uninstall ── */
 
-static const cJSON *member(const cJSON *object, const char *key)
-{
-	return object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
-}
-
-static cJSON *find_watch(const cJSON *daemonset)
-{
-	cJSON *container;
-
-	cJSON_ArrayForEach(container, member(member(member(member(daemonset, "spec"), "template"), "spec"), "containers")) {
-		const char *name = cJSON_GetStringValue(member(container, "name"));
-		if (name && strcmp(name, part_names[PART_WATCH]) == 0)
-			return container;
-	}
-	return NULL;
-}
-
-/* "--root", "/host": as the container had them. */
-static void keep_option(const cJSON *old, const char *option, cJSON *words)
-{
-	const cJSON *word;
-
-	cJSON_ArrayForEach(word, old) {
-		const char *text = cJSON_GetStringValue(word), *value = cJSON_GetStringValue(word->next);
-		if (!text || !value || strcmp(text, option) != 0)
-			continue;
-		cJSON_AddItemToArray(words, cJSON_CreateString(option));
-		cJSON_AddItemToArray(words, cJSON_CreateString(value));
-	}
-}
-
+/* What the container was told of its node, it is told again. */
 static cJSON *leave_command(const struct uninstall *uninstall, const cJSON *watch)
 {
+	static const char *const options[] = { "--root", "--readiness", "--settings" };
 	const char *const begin[] = { "holdfast-node", "leave", "--policies", uninstall->policies };
-	cJSON *words = cJSON_CreateStringArray(begin, sizeof(begin) / sizeof(*begin));
+	cJSON *words = cJSON_CreateStringArray(begin, ELEMENTS_OF(begin));
 
 	if (words && uninstall->force)
 		cJSON_AddItemToArray(words, cJSON_CreateString("--force"));
-	for (int i = 0; words && i < 2; i++) {
-		keep_option(member(watch, i ? "args" : "command"), "--root", words);
-		keep_option(member(watch, i ? "args" : "command"), "--settings", words);
-		keep_option(member(watch, i ? "args" : "command"), "--readiness", words);
+	for (size_t i = 0; words && i < ELEMENTS_OF(options); i++) {
+		const char *value = object_option(watch, options[i]);
+		if (!value)
+			continue;
+		cJSON_AddItemToArray(words, cJSON_CreateString(options[i]));
+		cJSON_AddItemToArray(words, cJSON_CreateString(value));
 	}
 	return words;
 }
@@ -211,7 +170,7 @@ static int make_leave(const struct uninstall *uninstall, struct error *err)
 	int r = rollout_read_tree(kubectl, &tree, err);
 	if (r < 0)
 		return r;
-	const cJSON *watch = find_watch(tree);
+	const cJSON *watch = object_container(object_member(object_member(tree, "spec"), "template"), part_names[PART_WATCH]);
 	if (!watch)
 		return error_set(err, ENOENT, "the DaemonSet has no container watch, which could uninstall: holdfast-node uninstall on each node");
 	patch = write_patch(uninstall, watch);
@@ -226,7 +185,7 @@ static int leave_nodes(const struct uninstall *uninstall, struct error *err)
 	struct rollout rollout;
 
 	int r = make_leave(uninstall, err);
-	r = r < 0 ? r : rollout_wait(&uninstall->kubectl, uninstall->patience_ms, &rollout, err);
+	r = r < 0 ? r : rollout_wait(&uninstall->kubectl, uninstall->request.patience_ms, &rollout, err);
 	if (r == -ETIMEDOUT) {
 		rollout_print_reasons(&uninstall->kubectl, LOST_CURE);
 		error_wrap(err, "nothing was deleted yet");
@@ -238,7 +197,8 @@ static int leave_nodes(const struct uninstall *uninstall, struct error *err)
 
 static int run(const struct uninstall *uninstall, struct error *err)
 {
-	const char *const delete[] = { "delete", uninstall->option, uninstall->manifests, "--ignore-not-found", "--wait=false", NULL };
+	const struct rollout_request *request = &uninstall->request;
+	const char *const delete[] = { "delete", request->option, request->manifests, "--ignore-not-found", "--wait=false", NULL };
 	struct rollout rollout;
 
 	int r = rollout_read(&uninstall->kubectl, &rollout, err);
@@ -249,7 +209,7 @@ static int run(const struct uninstall *uninstall, struct error *err)
 
 int command_uninstall(int argc, char **argv)
 {
-	struct uninstall uninstall = { .policies = "keep", .patience_ms = ROLLOUT_PATIENCE_MS };
+	struct uninstall uninstall = { .policies = "keep", .request.patience_ms = ROLLOUT_PATIENCE_MS };
 	struct error err;
 
 	kubectl_init(&uninstall.kubectl);

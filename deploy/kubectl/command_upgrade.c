@@ -20,13 +20,12 @@ static const char usage[] =
 	"not become ready, says which and why, and takes the DaemonSet back to what it was. Other objects stay as they were applied.\n"
 	"Exit code 0: every node has it; 1: it went back, and every node has what it had; 2: nothing was changed, or it is not known.\n"
 	"\n"
-	"  --patience DURATION      how long one node may take; default 5m\n" KUBECTL_OPTIONS_HELP "\n"
+	ROLLOUT_OPTIONS_HELP KUBECTL_OPTIONS_HELP "\n"
 	"  kubectl holdfast upgrade -k deploy/manifests\n";
 
 struct upgrade {
 	struct kubectl kubectl;
-	const char *option, *manifests; /* -k or -f, and its value */
-	uint64_t patience_ms;
+	struct rollout_request request;
 	bool help;
 };
 
@@ -34,37 +33,23 @@ static int take(struct upgrade *upgrade, int c, const char *name, struct error *
 {
 	int r = kubectl_take(&upgrade->kubectl, c, name, optarg, err);
 
-	if (r != 0)
-		return r;
-	if (c == 'p')
-		return rollout_take_patience(optarg, &upgrade->patience_ms, err);
-	if (c == 'h')
-		upgrade->help = true;
-	if ((c == 'k' || c == 'f') && !upgrade->manifests) {
-		upgrade->option = c == 'k' ? "-k" : "-f";
-		upgrade->manifests = optarg;
-	} else if (c != 'h') {
+	r = r == 0 ? rollout_take(&upgrade->request, c, optarg, err) : r;
+	if (r == 0 && c != 'h')
 		return error_set(err, EINVAL, "see kubectl holdfast upgrade --help");
-	}
-	return 0;
+	upgrade->help |= c == 'h';
+	return r;
 }
 
 static int parse(int argc, char **argv, struct upgrade *ret, struct error *err)
 {
-	static const struct option known[] = {
-		{ "kustomize", required_argument, NULL, 'k' },
-		{ "filename", required_argument, NULL, 'f' },
-		{ "patience", required_argument, NULL, 'p' },
-		KUBECTL_OPTIONS,
-		{ 0 },
-	};
+	static const struct option known[] = { ROLLOUT_OPTIONS, KUBECTL_OPTIONS, { 0 } };
 	int c, r = 0, at = 0;
 
-	while (r >= 0 && (c = getopt_long(argc, argv, "hn:k:f:", known, &at)) != -1)
+	while (r >= 0 && (c = getopt_long(argc, argv, "hn:" ROLLOUT_SHORT_OPTIONS, known, &at)) != -1)
 		r = take(ret, c, known[at].name, err);
 	if (r < 0 || ret->help)
 		return r < 0 ? r : 0;
-	if (optind != argc || !ret->manifests)
+	if (optind != argc || !ret->request.manifests)
 		return error_set(err, EINVAL, "say which manifests, -k DIRECTORY or -f FILE; see kubectl holdfast upgrade --help");
 	return 0;
 }
@@ -77,7 +62,7 @@ static int go_back(const struct upgrade *upgrade, struct error *err)
 	rollout_print_reasons(&upgrade->kubectl, "mend it, or kubectl delete node if it does not come back");
 	fprintf(stderr, KUBECTL_NAME ": %s: going back\n", err->message);
 	int r = rollout_run_kubectl(&upgrade->kubectl, undo, err);
-	r = r < 0 ? r : rollout_wait(&upgrade->kubectl, upgrade->patience_ms, &rollout, err);
+	r = r < 0 ? r : rollout_wait(&upgrade->kubectl, upgrade->request.patience_ms, &rollout, err);
 	if (r < 0)
 		return error_wrap(err, "it did not become ready, and neither does what was before: kubectl holdfast status");
 	fprintf(stderr, KUBECTL_NAME ": all nodes have again what they had before\n");
@@ -95,12 +80,12 @@ static int expect_way_back(const struct upgrade *upgrade, struct rollout *ret, s
 	return error_set(err, EBUSY,
 			 "nothing was changed: what is there now is ready on %lld of %lld nodes, so there would be no way back: see kubectl "
 			 "holdfast status, or use kubectl apply %s, which has none",
-			 (long long)ret->available, (long long)ret->wanted, upgrade->option);
+			 (long long)ret->available, (long long)ret->wanted, upgrade->request.option);
 }
 
 static int run(const struct upgrade *upgrade, struct error *err)
 {
-	const char *const apply[] = { "apply", upgrade->option, upgrade->manifests, NULL };
+	const char *const apply[] = { "apply", upgrade->request.option, upgrade->request.manifests, NULL };
 	struct rollout before, after;
 
 	int r = expect_way_back(upgrade, &before, err);
@@ -112,7 +97,7 @@ static int run(const struct upgrade *upgrade, struct error *err)
 		puts("the DaemonSet is as it was");
 		return EXIT_SUCCESS;
 	}
-	if (rollout_wait(&upgrade->kubectl, upgrade->patience_ms, &after, err) < 0)
+	if (rollout_wait(&upgrade->kubectl, upgrade->request.patience_ms, &after, err) < 0)
 		return go_back(upgrade, err);
 	printf("all %lld nodes have it\n", (long long)after.wanted);
 	return EXIT_SUCCESS;
@@ -120,7 +105,7 @@ static int run(const struct upgrade *upgrade, struct error *err)
 
 int command_upgrade(int argc, char **argv)
 {
-	struct upgrade upgrade = { .patience_ms = ROLLOUT_PATIENCE_MS };
+	struct upgrade upgrade = { .request.patience_ms = ROLLOUT_PATIENCE_MS };
 	struct error err;
 
 	kubectl_init(&upgrade.kubectl);

@@ -9,6 +9,7 @@
 #include "common/config/config.h"
 #include "deploy/kubectl/cluster.h"
 #include "deploy/kubectl/commands.h"
+#include "deploy/kubectl/object.h"
 
 #define PATIENCE_MAX_MS (60 * 60 * 1000)
 #define CALL_MS (2 * 60 * 1000) /* of an apply, which is many requests */
@@ -18,26 +19,34 @@
 #define POLL_MIN_MS 100
 #define POLL_MAX_MS 2000
 
-static const struct json_limits limits = { .bytes = 1024 * 1024, .depth = 64, .values = 100 * 1000 };
+static const struct json_limits limits = { .bytes = ANSWER_MAX, .depth = 64, .values = 100 * 1000 };
 
-static int64_t number_at(const cJSON *tree, const char *object, const char *key)
+static int get(const struct kubectl *kubectl, const char *const *what, cJSON **ret, struct error *err)
 {
-	const cJSON *member = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tree, object), key);
-
-	return cJSON_IsNumber(member) ? (int64_t)member->valuedouble : 0;
-}
-
-int rollout_read_tree(const struct kubectl *kubectl, cJSON **ret, struct error *err)
-{
-	const char *const what[] = { "daemonset", ROLLOUT_DAEMONSET, "-n", kubectl->holdfast, NULL };
-	struct child child = CHILD(KUBECTL_OUTPUT_MAX);
+	struct child child = CHILD(ANSWER_MAX);
 
 	kubectl_begin_get(kubectl, &child.words, what);
 	int r = children_run(&child, 1, kubectl->timeout_ms, err);
 	r = r < 0 ? r : kubectl_check(kubectl, &child, false, err);
 	r = r < 0 ? r : json_parse(buf_view(&child.out), &limits, ret, err);
 	child_clear(&child);
-	return r < 0 ? error_wrap(err, "cannot read the DaemonSet " ROLLOUT_DAEMONSET " in namespace %.63s", kubectl->holdfast) : 0;
+	return r;
+}
+
+int rollout_read_tree(const struct kubectl *kubectl, cJSON **ret, struct error *err)
+{
+	const char *const what[] = { "daemonset", ROLLOUT_DAEMONSET, "-n", kubectl->holdfast, NULL };
+
+	if (get(kubectl, what, ret, err) == 0)
+		return 0;
+	return error_wrap(err, "cannot read the DaemonSet " ROLLOUT_DAEMONSET " in namespace %.63s", kubectl->holdfast);
+}
+
+static int64_t number_of(const cJSON *object, const char *key)
+{
+	const cJSON *member = object_member(object, key);
+
+	return cJSON_IsNumber(member) ? (int64_t)member->valuedouble : 0;
 }
 
 int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct error *err)
@@ -47,12 +56,13 @@ int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct erro
 	int r = rollout_read_tree(kubectl, &tree, err);
 	if (r < 0)
 		return r;
+	const cJSON *status = object_member(tree, "status");
 	*ret = (struct rollout){
-		.generation = number_at(tree, "metadata", "generation"),
-		.observed = number_at(tree, "status", "observedGeneration"),
-		.wanted = number_at(tree, "status", "desiredNumberScheduled"),
-		.updated = number_at(tree, "status", "updatedNumberScheduled"),
-		.available = number_at(tree, "status", "numberAvailable"),
+		.generation = number_of(object_member(tree, "metadata"), "generation"),
+		.observed = number_of(status, "observedGeneration"),
+		.wanted = number_of(status, "desiredNumberScheduled"),
+		.updated = number_of(status, "updatedNumberScheduled"),
+		.available = number_of(status, "numberAvailable"),
 	};
 	return 0;
 }
@@ -141,15 +151,10 @@ int rollout_run_kubectl(const struct kubectl *kubectl, const char *const *words,
 
 /* ── Why not ── */
 
-static const char *text_of(const cJSON *object, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 /* To the second, as both are written: 2026-11-26T20:21:59Z, and with a fraction if it is an eventTime. */
 static bool is_since(const cJSON *event, const char *created)
 {
-	const char *last = text_of(event, "lastTimestamp"), *when = last ? last : text_of(event, "eventTime");
+	const char *last = OBJECT_TEXT(event, "lastTimestamp"), *when = last ? last : OBJECT_TEXT(event, "eventTime");
 
 	return !created || !when || strncmp(when, created, strlen("2026-11-26T20:21:59")) >= 0;
 }
@@ -160,21 +165,18 @@ static void read_refusal(const struct kubectl *kubectl, const struct holdfast_po
 	char selector[512];
 	const char *const what[] = { "events", "--all-namespaces", "--sort-by=.lastTimestamp", selector, NULL };
 	_cleanup_(json_freep) cJSON *tree = NULL;
-	struct child child = CHILD(ANSWER_MAX);
 	const cJSON *event;
 	struct error ignored;
 
 	ret[0] = 0;
 	snprintf(selector, sizeof(selector), "--field-selector=reason=VersionRefused,involvedObject.name=%s", pod->node);
-	kubectl_begin_get(kubectl, &child.words, what);
-	if (children_run(&child, 1, kubectl->timeout_ms, &ignored) == 0 && kubectl_check(kubectl, &child, false, &ignored) == 0 &&
-	    json_parse(buf_view(&child.out), &limits, &tree, &ignored) == 0) {
-		cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(tree, "items")) {
-			if (is_since(event, pod->created) && text_of(event, "message"))
-				show_sentence(slice_string(text_of(event, "message")), ret, REASON_MAX);
-		}
+	if (get(kubectl, what, &tree, &ignored) < 0)
+		return;
+	cJSON_ArrayForEach(event, object_member(tree, "items")) {
+		const char *message = OBJECT_TEXT(event, "message");
+		if (message && is_since(event, pod->created))
+			show_sentence(slice_string(message), ret, REASON_MAX);
 	}
-	child_clear(&child);
 }
 
 /* The last line of the container that installs and uninstalls. */
@@ -265,9 +267,25 @@ void rollout_print_reasons(const struct kubectl *kubectl, const char *cure)
 	}
 }
 
-int rollout_take_patience(const char *value, uint64_t *ret_ms, struct error *err)
+static int take_patience(struct rollout_request *request, const char *value, struct error *err)
 {
-	if (!config_parse_duration(value, ret_ms) || *ret_ms == 0 || *ret_ms > PATIENCE_MAX_MS)
+	uint64_t ms;
+
+	if (!config_parse_duration(value, &ms) || ms == 0 || ms > PATIENCE_MAX_MS)
 		return error_set(err, EINVAL, "--patience: \"%s\" is no duration up to 1h: write 5m", SHOW(slice_string(value)));
-	return 0;
+	request->patience_ms = ms;
+	return 1;
+}
+
+int rollout_take(struct rollout_request *request, int option, const char *value, struct error *err)
+{
+	if (option == 'p')
+		return take_patience(request, value, err);
+	if (option != 'k' && option != 'f')
+		return 0;
+	if (request->manifests)
+		return error_set(err, EINVAL, "give the manifests once, by -k DIRECTORY or -f FILE");
+	request->option = option == 'k' ? "-k" : "-f";
+	request->manifests = value;
+	return 1;
 }

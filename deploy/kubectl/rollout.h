@@ -28,9 +28,23 @@ int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, struct rol
 /* On standard error, a line for each node whose pod is not ready, and why. `cure`: for a node that cannot be reached. */
 void rollout_print_reasons(const struct kubectl *kubectl, const char *cure);
 
-/* --patience DURATION, up to an hour. */
+/* What the commands that roll out are told: which manifests, and how long one node may take. */
+struct rollout_request {
+	const char *option, *manifests; /* -k or -f, and its value */
+	uint64_t patience_ms;           /* up to an hour */
+};
+
 #define ROLLOUT_PATIENCE_MS (5 * 60 * 1000)
-int rollout_take_patience(const char *value, uint64_t *ret_ms, struct error *err) must_check;
+#define ROLLOUT_SHORT_OPTIONS "k:f:"
+#define ROLLOUT_OPTIONS                                                                                                                    \
+	{ "kustomize", required_argument, NULL, 'k' }, { "filename", required_argument, NULL, 'f' },                                       \
+	{                                                                                                                                  \
+		"patience", required_argument, NULL, 'p'                                                                                   \
+	}
+#define ROLLOUT_OPTIONS_HELP "  --patience DURATION      how long one node may take; default 5m\n"
+
+/* 1: it was one of them, and is taken; 0: it is the command's own. */
+int rollout_take(struct rollout_request *request, int option, const char *value, struct error *err) must_check;
 
 /* One call of kubectl, whose output is printed. `words` ends in NULL. */
 int rollout_run_kubectl(const struct kubectl *kubectl, const char *const *words, struct error *err) must_check;
