@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/array.h"
 #include "common/base/log.h"
@@ -18,7 +17,6 @@
 #include "deploy/install/readiness/readiness.h"
 
 #define AGAIN_MS 3000
-#define NODE_NAME_SIZE 254
 
 static const char usage[] =
 	"usage: holdfast-node leave [--policies keep|stop] [--force] [--root DIRECTORY] [--settings FILE] [--readiness LIST]\n"
@@ -39,7 +37,7 @@ struct leaving {
 	uv_signal_t signals[2];
 	struct http_endpoint *http;
 	struct readiness_follower *readiness; /* NULL: the API server was told nothing */
-	char node[NODE_NAME_SIZE], api_server[NODE_API_SERVER_SIZE];
+	struct node_reporter reporter;
 	bool at_work, gone, ending;
 	int result;
 	struct error error;
@@ -131,17 +129,11 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static int start_readiness(struct leaving *leaving, struct error *err)
 {
-	const char *name = getenv("NODE_NAME");
-	struct readiness_options options = { .node = leaving->node, .api.in_cluster = true };
+	struct readiness_options options = { 0 };
 
 	if (!leaving->invocation->readiness)
 		return 0;
-	if (name && *name)
-		snprintf(leaving->node, sizeof(leaving->node), "%s", name);
-	else if (gethostname(leaving->node, sizeof(leaving->node) - 1) < 0)
-		return error_set(err, EINVAL, "the node's name is not known: set NODE_NAME");
-	int r = node_read_api_server(&leaving->invocation->options, leaving->api_server, err);
-	options.api.api_server = *leaving->api_server ? leaving->api_server : NULL;
+	int r = node_prepare_report(&leaving->invocation->options, &leaving->reporter, &options, err);
 	r = r < 0 ? r : readiness_start(&leaving->loop, &options, &leaving->readiness, err);
 	if (r == 0)
 		readiness_withdraw(leaving->readiness);

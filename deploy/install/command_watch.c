@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/array.h"
 #include "common/base/log.h"
@@ -12,8 +11,6 @@
 #include "deploy/install/commands.h"
 #include "deploy/install/readiness/readiness.h"
 #include "deploy/install/watch.h"
-
-#define NODE_NAME_SIZE 254
 
 static const char usage[] =
 	"usage: holdfast-node watch [--root DIRECTORY] [--settings FILE] [--from DIRECTORY] [--readiness LIST]\n"
@@ -34,7 +31,7 @@ struct watching {
 	struct watch *watch;
 	struct readiness_follower *readiness;
 	struct readiness_options options;
-	char node[NODE_NAME_SIZE], api_server[NODE_API_SERVER_SIZE];
+	struct node_reporter reporter;
 };
 
 static void test_all(struct watching *watching)
@@ -109,22 +106,11 @@ static bool take_parts(struct watching *watching, char *list)
 
 static int start_readiness(struct watching *watching, const struct node_invocation *invocation, struct error *err)
 {
-	const char *name = getenv("NODE_NAME");
-
 	if (!invocation->readiness)
 		return 0;
-	if (name && *name)
-		snprintf(watching->node, sizeof(watching->node), "%s", name);
-	else if (gethostname(watching->node, sizeof(watching->node) - 1) < 0)
-		return error_set(err, EINVAL, "the node's name is not known: set NODE_NAME");
-	watching->options.node = watching->node;
-	int r = node_read_api_server(&invocation->options, watching->api_server, err);
-	if (r < 0)
-		return r;
-	watching->options.api.in_cluster = true;
-	watching->options.api.api_server = *watching->api_server ? watching->api_server : NULL;
 	watching->options.trial.root = *invocation->options.root ? invocation->options.root : NULL;
-	return readiness_start(&watching->loop, &watching->options, &watching->readiness, err);
+	int r = node_prepare_report(&invocation->options, &watching->reporter, &watching->options, err);
+	return r < 0 ? r : readiness_start(&watching->loop, &watching->options, &watching->readiness, err);
 }
 
 static int run(struct watching *watching, const struct node_invocation *invocation)

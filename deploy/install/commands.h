@@ -4,6 +4,7 @@
 
 #include "common/base/program.h"
 #include "deploy/install/node.h"
+#include "deploy/install/readiness/readiness.h"
 
 int command_install(int argc, char **argv);
 int command_rollback(int argc, char **argv);
@@ -34,6 +35,13 @@ struct node_invocation {
  * "p" --policies, "P" --print-config, "r" --readiness, "F" --force.
  */
 struct node_invocation node_parse(int argc, char **argv, const char *taken);
+
+/* As whom, and where to, a pod's container reports: `ret`'s node and API server, whose texts are in here. */
+struct node_reporter {
+	char node[READINESS_NODE_SIZE], api_server[NODE_API_SERVER_SIZE];
+};
+int node_prepare_report(const struct node_options *options, struct node_reporter *reporter, struct readiness_options *ret,
+			struct error *err) must_check;
 
 /* The usage, to whom it belongs; the exit code. */
 int node_usage(const struct node_invocation *invocation, const char *usage);

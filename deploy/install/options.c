@@ -93,6 +93,17 @@ struct node_invocation node_parse(int argc, char **argv, const char *taken)
 	return invocation;
 }
 
+int node_prepare_report(const struct node_options *options, struct node_reporter *reporter, struct readiness_options *ret, struct error *err)
+{
+	int r = readiness_node_name(reporter->node, err);
+
+	r = r < 0 ? r : node_read_api_server(options, reporter->api_server, err);
+	ret->node = reporter->node;
+	ret->api.in_cluster = true;
+	ret->api.api_server = *reporter->api_server ? reporter->api_server : NULL;
+	return r;
+}
+
 int node_usage(const struct node_invocation *invocation, const char *usage)
 {
 	fputs(usage, invocation->bad ? stderr : stdout);

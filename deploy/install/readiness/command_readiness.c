@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/array.h"
 #include "common/base/log.h"
@@ -13,7 +12,6 @@
 
 #define POLL_MS 50
 #define PATIENCE_MS 20000 /* of --once and --withdraw with the API server, after the last self-test */
-#define NAME_MAX_BYTES 254
 
 static const char usage[] =
 	"usage: holdfast-node readiness [--once | --withdraw] [--parts network,vm,tpm] [--node NAME] [--kubeconfig FILE]\n"
@@ -40,7 +38,7 @@ struct invocation {
 	struct readiness_options options;
 	enum mode mode;
 	bool help, bad;
-	char node[NAME_MAX_BYTES];
+	char node[READINESS_NODE_SIZE];
 };
 
 struct running {
@@ -74,14 +72,9 @@ static void take_parts(char *list, struct invocation *ret)
 
 static void choose_node(struct invocation *ret)
 {
-	const char *name = getenv("NODE_NAME");
-
 	if (ret->options.node)
 		return;
-	if (name && *name)
-		snprintf(ret->node, sizeof(ret->node), "%s", name);
-	else if (gethostname(ret->node, sizeof(ret->node)) < 0)
-		ret->bad = true;
+	ret->bad |= readiness_node_name(ret->node, NULL) < 0;
 	ret->options.node = ret->node;
 }
 

@@ -115,7 +115,7 @@ static int expect_vm(uv_loop_t *loop, const struct prove_options *options, const
 	const struct trial_options trial = { .root = *options->root ? options->root : NULL, .version = id };
 	struct part_result result = { 0 };
 
-	if (!kept_read(options->kept ? options->kept : KEPT_DEFAULT_PATH).passed[PART_VM])
+	if (!kept_read(KEPT_DEFAULT_PATH).passed[PART_VM])
 		return 0;
 	if (!trial_start(loop, PART_VM, &trial, on_tested, &result))
 		return error_nomem(err);

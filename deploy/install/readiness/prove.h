@@ -12,7 +12,6 @@
 struct prove_options {
 	const char *root;   /* where the node's files stand: "" or "/host" */
 	const char *prefix; /* /opt/holdfast below that, as host_find gives it */
-	const char *kept;   /* NULL: KEPT_DEFAULT_PATH */
 };
 
 /*

@@ -8,11 +8,13 @@
  */
 #include "deploy/install/readiness/readiness.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -304,6 +306,18 @@ static void on_never(void *context)
 }
 
 static const struct kube_store_observer nothing = { on_nothing, on_never, NULL };
+
+int readiness_node_name(char ret[static READINESS_NODE_SIZE], struct error *err)
+{
+	const char *name = getenv("NODE_NAME");
+
+	ret[READINESS_NODE_SIZE - 1] = 0;
+	if (name && *name)
+		snprintf(ret, READINESS_NODE_SIZE, "%s", name);
+	else if (gethostname(ret, READINESS_NODE_SIZE - 1) < 0)
+		return error_set(err, EINVAL, "the node's name is not known: set NODE_NAME");
+	return 0;
+}
 
 int readiness_start(uv_loop_t *loop, const struct readiness_options *options, struct readiness_follower **ret, struct error *err)
 {

@@ -27,6 +27,10 @@ struct readiness_options {
 	const char *kept; /* path; NULL: KEPT_DEFAULT_PATH */
 };
 
+/* The name of this node in Kubernetes: the environment's NODE_NAME, else the host name. EINVAL: there is none. */
+#define READINESS_NODE_SIZE 254
+int readiness_node_name(char ret[static READINESS_NODE_SIZE], struct error *err) must_check;
+
 /* The options' texts must outlive it. What kube_source_start gives. */
 int readiness_start(uv_loop_t *loop, const struct readiness_options *options, struct readiness_follower **ret, struct error *err) must_check;
 
