@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The images: what is in them, where it is from, and that it runs where there is nothing else.
 bats_require_minimum_version 1.5.0
+load lib
 
 BUILD_IMAGE=$BATS_TEST_DIRNAME/../../deploy/image/build
 PREFIX=/opt/holdfast
 
 setup_file() {
-	local status=0
-	"$BATS_TEST_DIRNAME/../../cmake/lean-libraries" >&3 2>&3 || status=$?
-	((status != 75)) || skip "the sources of the lean libraries cannot be had now"
-	((status == 0)) || return
+	need_lean_libraries || return
 	export IMAGES=$BATS_FILE_TMPDIR
 	"$BUILD_IMAGE" --output "$IMAGES/one.tar" >"$IMAGES/one" || return
 	"$BUILD_IMAGE" --vm --output "$IMAGES/vm.tar" >"$IMAGES/vm" || return

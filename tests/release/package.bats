@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The Debian package: what is in it, that dpkg alone changes nothing of a node, and that the node that was installed from it does not need it any more.
 bats_require_minimum_version 1.5.0
+load lib
 
 HERE=/opt/holdfast/package
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
-	local status=0
-	cmake/lean-libraries >&3 2>&3 || status=$?
-	((status != 75)) || skip "the sources of the lean libraries cannot be had now"
-	((status == 0)) || return
+	need_lean_libraries || return
 	{
 		cmake --preset release && cmake --build --preset release --target programs && (umask 077 && cpack --preset release)
 	} >"$BATS_FILE_TMPDIR/log" 2>&1 || { tail -n 30 "$BATS_FILE_TMPDIR/log" >&3; return 1; }

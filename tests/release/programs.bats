@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is shipped, and not what is built for work: the programs of the release preset and what they ask of a host.
 bats_require_minimum_version 1.5.0
+load lib
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
-	local status=0
-	cmake/lean-libraries >&3 2>&3 || status=$?
-	((status != 75)) || skip "the sources of the lean libraries cannot be had now"
-	((status == 0)) || return
+	need_lean_libraries || return
 	cmake --preset release >"$BATS_FILE_TMPDIR/log" 2>&1 && cmake --build --preset release --target programs >>"$BATS_FILE_TMPDIR/log" 2>&1 ||
 		{ tail -n 30 "$BATS_FILE_TMPDIR/log" >&3; return 1; }
 	export bin=$PWD/build/release/bin
