@@ -268,8 +268,11 @@ static void sixty_pods_at_once_need_one_unsealing(void **state)
 	struct fake_resource *resource = serving_wait_offered(&serving, "db", 100);
 	for (unsigned i = 0; i < PODS; i++)
 		fake_kubelet_start_container(resource, &devices[i], 1, &answers[i]);
-	for (unsigned i = 0; i < PODS; i++)
-		serving_wait_reads(&serving, "db", devices[i], "value", "s3cret");
+	for (unsigned i = 0; i < PODS; i++) {
+		SERVING_WAIT(&serving, answers[i].ended); /* it is written before that, and the answer is ours only until we return */
+		assert_int_equal(answers[i].status, RPC_OK);
+		serving_reads(&serving, "db", devices[i], "value", "s3cret");
+	}
 }
 
 int main(void)
