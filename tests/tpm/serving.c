@@ -389,11 +389,10 @@ struct fake_resource *serving_wait_offered(struct serving *serving, const char *
 
 struct fake_answer serving_start_container(struct serving *serving, const char *secret, const char *device)
 {
-	struct fake_answer answer = { .ended = false };
+	const struct fake_answer *answer = fake_kubelet_start_container(serving_find_resource(serving, secret), &device, 1);
 
-	fake_kubelet_start_container(serving_find_resource(serving, secret), &device, 1, &answer);
-	SERVING_WAIT(serving, answer.ended);
-	return answer;
+	SERVING_WAIT(serving, answer->ended);
+	return *answer;
 }
 
 void serving_hands_out(struct serving *serving, const char *secret, const char *device)

@@ -139,13 +139,11 @@ static void a_secret_that_is_deleted_is_taken_away(void **state)
 static void a_device_that_is_given_away_again_has_nothing_in_its_volume(void **state)
 {
 	const char *device = web_with_secret(0);
-	struct fake_answer answer = { .ended = false };
 
 	serving_hands_out(&serving, "db", device);
-	fake_kubelet_allocate(serving_wait_offered(&serving, "db", 16), &device, 1, &answer);
-	while (!answer.ended)
-		uv_run(&serving.loop, UV_RUN_ONCE);
-	assert_int_equal(answer.status, RPC_OK);
+	const struct fake_answer *answer = fake_kubelet_allocate(serving_wait_offered(&serving, "db", 16), &device, 1);
+	SERVING_WAIT(&serving, answer->ended);
+	assert_int_equal(answer->status, RPC_OK);
 	assert_null(serving_read(&serving, "db", device, "value"));
 	serving_hands_out(&serving, "db", device);
 	serving_reads(&serving, "db", device, "value", "s3cret");
@@ -253,7 +251,7 @@ static void a_tpm_that_had_failed_must_be_well_for_a_while_before_kubelet_gives_
 static void sixty_pods_at_once_need_one_unsealing(void **state)
 {
 	enum { PODS = 60 };
-	struct fake_answer answers[PODS] = { 0 };
+	const struct fake_answer *answers[PODS];
 	const char *devices[PODS];
 	char name[16];
 
@@ -267,10 +265,10 @@ static void sixty_pods_at_once_need_one_unsealing(void **state)
 	serving_start(&serving);
 	struct fake_resource *resource = serving_wait_offered(&serving, "db", 100);
 	for (unsigned i = 0; i < PODS; i++)
-		fake_kubelet_start_container(resource, &devices[i], 1, &answers[i]);
+		answers[i] = fake_kubelet_start_container(resource, &devices[i], 1);
 	for (unsigned i = 0; i < PODS; i++) {
-		SERVING_WAIT(&serving, answers[i].ended); /* it is written before that, and the answer is ours only until we return */
-		assert_int_equal(answers[i].status, RPC_OK);
+		SERVING_WAIT(&serving, answers[i]->ended);
+		assert_int_equal(answers[i]->status, RPC_OK);
 		serving_reads(&serving, "db", devices[i], "value", "s3cret");
 	}
 }

@@ -70,15 +70,14 @@ static const char *new_pod(void)
 	return serving_give(&serving, "shop", "web", "secrets", 0);
 }
 
-static void ask(const char *device, struct fake_answer *answer)
+static const struct fake_answer *ask(const char *device)
 {
-	*answer = (struct fake_answer){ .ended = false };
-	fake_kubelet_start_container(serving_find_resource(&serving, "secrets"), &device, 1, answer);
+	return fake_kubelet_start_container(serving_find_resource(&serving, "secrets"), &device, 1);
 }
 
 /* ── after ── */
 
-static void kill_daemon(struct fake_answer *answer)
+static void kill_daemon(const struct fake_answer *answer)
 {
 	assert_false(answer->ended);
 	serving_end(&serving, SIGKILL);
@@ -138,14 +137,12 @@ static void its_next_try_succeeds_and_nothing_is_left_over(const char *device)
 
 static void killed_before_it_knows_whose_the_device_is(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	const char *device = new_pod();
 	serving.kubelet_hangs = true;
-	ask(device, &answer);
+	const struct fake_answer *answer = ask(device);
 	SERVING_WAIT(&serving, serving.n_hanging > 0);
-	kill_daemon(&answer);
+	kill_daemon(answer);
 	serving.kubelet_hangs = false;
 	reads_nothing(device);
 	its_next_try_succeeds_and_nothing_is_left_over(device);
@@ -153,14 +150,12 @@ static void killed_before_it_knows_whose_the_device_is(void **state)
 
 static void killed_before_the_tpm_has_released_anything(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	const char *device = new_pod();
 	tpm_wire_hang_at_each(&wire, TPM2_CC_Unseal);
-	ask(device, &answer);
+	const struct fake_answer *answer = ask(device);
 	SERVING_WAIT(&serving, tpm_wire_hangs(&wire));
-	kill_daemon(&answer);
+	kill_daemon(answer);
 	tpm_wire_hang_at_each(&wire, 0);
 	tpm_wire_resume(&wire);
 	reads_nothing(device);
@@ -170,17 +165,15 @@ static void killed_before_the_tpm_has_released_anything(void **state)
 /* The first of two secrets is open, and waits in memory for the second. */
 static void killed_with_a_secret_in_its_hands(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	const char *device = new_pod();
 	tpm_wire_hang_at_each(&wire, TPM2_CC_Unseal);
-	ask(device, &answer);
+	const struct fake_answer *answer = ask(device);
 	SERVING_WAIT(&serving, tpm_wire_hangs(&wire));
 	tpm_wire_count(&wire, TPM2_CC_Unseal);
 	tpm_wire_resume(&wire);
 	SERVING_WAIT(&serving, tpm_wire_counted(&wire) == 1 && tpm_wire_hangs(&wire));
-	kill_daemon(&answer);
+	kill_daemon(answer);
 	tpm_wire_hang_at_each(&wire, 0);
 	tpm_wire_resume(&wire);
 	reads_nothing(device);
@@ -196,15 +189,14 @@ static void hang_disk(char path[static 128])
 
 static void killed_when_the_files_are_there_and_kubelet_has_no_answer(void **state)
 {
-	struct fake_answer answer;
 	char fifo[128];
 
 	start_daemon();
 	const char *device = new_pod();
 	hang_disk(fifo);
-	ask(device, &answer);
+	const struct fake_answer *answer = ask(device);
 	serving_wait_reads(&serving, "secrets", device, "b/value", "two");
-	kill_daemon(&answer);
+	kill_daemon(answer);
 	assert_return_code(unlink(fifo), errno);
 	reads_both(device);
 	its_next_try_succeeds_and_nothing_is_left_over(device);

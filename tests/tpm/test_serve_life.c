@@ -105,14 +105,13 @@ static void a_source_that_goes_away_takes_nothing_away(void **state)
 static void a_kubelet_that_restarts_while_a_pod_starts_has_it_when_it_asks_again(void **state)
 {
 	const char *device = serving_give(&serving, "shop", "web", "db", 0);
-	struct fake_answer answers[2];
 
 	start_daemon();
 	struct fake_resource *resource = serving_wait_offered(&serving, "db", 16);
 	software_tpm_hang(&serving.tpm);
-	fake_kubelet_start_container(resource, &device, 1, &answers[0]);
-	fake_kubelet_allocate(resource, &device, 1, &answers[1]);
-	SERVING_WAIT(&serving, answers[1].ended); /* so the start, which came before, is under way */
+	fake_kubelet_start_container(resource, &device, 1);
+	const struct fake_answer *allocation = fake_kubelet_allocate(resource, &device, 1);
+	SERVING_WAIT(&serving, allocation->ended); /* so the start, which came before, is under way */
 	serving_restart_kubelet(&serving);
 	software_tpm_resume(&serving.tpm);
 	serving_wait_offered(&serving, "db", 16);

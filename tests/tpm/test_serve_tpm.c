@@ -85,11 +85,12 @@ static unsigned commands_of_a_start(void)
 }
 
 /* Its start waits for the TPM, which hangs at its n-th command. */
-static void start_and_hang(const char *device, unsigned n, struct fake_answer *answer)
+static const struct fake_answer *start_and_hang(const char *device, unsigned n)
 {
 	tpm_wire_hang_at(&wire, n);
-	fake_kubelet_start_container(resource, &device, 1, answer);
+	const struct fake_answer *answer = fake_kubelet_start_container(resource, &device, 1);
 	SERVING_WAIT(&serving, tpm_wire_hangs(&wire));
+	return answer;
 }
 
 /* ── slow ── */
@@ -101,7 +102,7 @@ static void start_and_hang(const char *device, unsigned n, struct fake_answer *a
 static void sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing(void **state)
 {
 	enum { PODS = 60 };
-	struct fake_answer answers[PODS];
+	const struct fake_answer *answers[PODS];
 	const char *devices[PODS];
 
 	start_daemon();
@@ -111,10 +112,10 @@ static void sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing(void **state)
 	tpm_wire_slow_down(&wire, 300);
 	unsigned before = tpm_wire_sent(&wire);
 	for (unsigned i = 0; i < PODS; i++)
-		fake_kubelet_start_container(resource, &devices[i], 1, &answers[i]);
+		answers[i] = fake_kubelet_start_container(resource, &devices[i], 1);
 	for (unsigned i = 0; i < PODS; i++) {
-		SERVING_WAIT(&serving, answers[i].ended);
-		assert_int_equal(answers[i].status, RPC_OK);
+		SERVING_WAIT(&serving, answers[i]->ended);
+		assert_int_equal(answers[i]->status, RPC_OK);
 		serving_reads(&serving, "db", devices[i], "value", "s3cret");
 	}
 	wait_for_rest();
@@ -128,14 +129,13 @@ static void sixty_pods_at_once_on_a_slow_tpm_cost_one_unsealing(void **state)
  */
 #define COMMANDS_BESIDE 30 /* the first look, root key, counter and session, and trials that were begun before their pods asked */
 
-static void start_until_it_runs(const char *secret, const char *device, struct fake_answer *answer, unsigned *tries)
+static void start_until_it_runs(const char *secret, const char *device, const struct fake_answer **answer, unsigned *tries)
 {
-	if (*tries > 0 && (!answer->ended || answer->status == RPC_OK))
+	if (*answer && (!(*answer)->ended || (*answer)->status == RPC_OK))
 		return;
-	if (*tries > 0 && !strstr(answer->words, "kubelet will ask again"))
-		fail_msg("%s", answer->words);
-	*answer = (struct fake_answer){ .ended = false };
-	fake_kubelet_start_container(serving_find_resource(&serving, secret), &device, 1, answer);
+	if (*answer && !strstr((*answer)->words, "kubelet will ask again"))
+		fail_msg("%s", (*answer)->words);
+	*answer = fake_kubelet_start_container(serving_find_resource(&serving, secret), &device, 1);
 	++*tries;
 }
 
@@ -143,7 +143,7 @@ static void after_a_reboot_sixty_pods_with_a_secret_each_all_start_on_a_slow_tpm
 {
 	enum { PODS = 60 };
 	const char *delay = getenv("HOLDFAST_TPM_COMMAND_MS"), *devices[PODS];
-	struct fake_answer answers[PODS] = {};
+	const struct fake_answer *answers[PODS] = {};
 	unsigned tries[PODS] = {}, most = 0, running = 0;
 	char names[PODS][16];
 
@@ -163,7 +163,7 @@ static void after_a_reboot_sixty_pods_with_a_secret_each_all_start_on_a_slow_tpm
 		running = 0;
 		for (unsigned i = 0; i < PODS; i++) {
 			start_until_it_runs(names[i], devices[i], &answers[i], &tries[i]);
-			running += answers[i].ended && answers[i].status == RPC_OK;
+			running += answers[i]->ended && answers[i]->status == RPC_OK;
 			most = tries[i] > most ? tries[i] : most;
 		}
 		uv_run(&serving.loop, UV_RUN_ONCE);
@@ -180,7 +180,7 @@ static void a_pod_with_many_secrets_gets_on_with_each_try(void **state)
 {
 	_cleanup_(buf_free) struct buf output = BUF_MAX(1024 * 1024);
 	enum { SECRETS = 5 };
-	struct fake_answer answers[SECRETS] = {};
+	const struct fake_answer *answers[SECRETS];
 	char name[16], file[32];
 
 	for (unsigned i = 0; i < SECRETS; i++) {
@@ -194,10 +194,10 @@ static void a_pod_with_many_secrets_gets_on_with_each_try(void **state)
 	tpm_wire_count(&wire, TPM2_CC_Unseal);
 	tpm_wire_hang_at_each(&wire, TPM2_CC_Unseal);
 	for (unsigned i = 0; i < SECRETS; i++) { /* kubelet asks again with each of them */
-		fake_kubelet_start_container(resource, &device, 1, &answers[i]);
+		answers[i] = fake_kubelet_start_container(resource, &device, 1);
 		if (i > 0) {
-			SERVING_WAIT(&serving, answers[i - 1].ended);
-			assert_non_null(strstr(answers[i - 1].words, "asked again"));
+			SERVING_WAIT(&serving, answers[i - 1]->ended);
+			assert_non_null(strstr(answers[i - 1]->words, "asked again"));
 			assert_int_equal(serving_command(&serving, "status", &output), 0); /* meanwhile it knows whose device it is */
 			tpm_wire_resume(&wire);
 		}
@@ -205,8 +205,8 @@ static void a_pod_with_many_secrets_gets_on_with_each_try(void **state)
 	}
 	tpm_wire_hang_at_each(&wire, 0);
 	tpm_wire_resume(&wire);
-	SERVING_WAIT(&serving, answers[SECRETS - 1].ended);
-	assert_int_equal(answers[SECRETS - 1].status, RPC_OK);
+	SERVING_WAIT(&serving, answers[SECRETS - 1]->ended);
+	assert_int_equal(answers[SECRETS - 1]->status, RPC_OK);
 	for (unsigned i = 0; i < SECRETS; i++) {
 		snprintf(name, sizeof(name), "secret-%u", i);
 		snprintf(file, sizeof(file), "%s/value", name);
@@ -230,36 +230,33 @@ static void a_container_that_starts_again_needs_no_tpm(void **state)
 static void a_tpm_that_hangs_at_any_command_holds_up_nothing_else(void **state)
 {
 	_cleanup_(buf_free) struct buf output = BUF_MAX(1024 * 1024);
-	struct fake_answer start, allocation;
 
 	start_daemon();
 	unsigned n = commands_of_a_start();
 	for (unsigned i = 1; i <= n; i++) {
 		const char *device = new_pod(), *other = new_pod();
-		start_and_hang(device, i, &start);
-		fake_kubelet_allocate(resource, &other, 1, &allocation);
-		SERVING_WAIT(&serving, allocation.ended);
-		assert_int_equal(allocation.status, RPC_OK);
+		const struct fake_answer *start = start_and_hang(device, i);
+		const struct fake_answer *allocation = fake_kubelet_allocate(resource, &other, 1);
+		SERVING_WAIT(&serving, allocation->ended);
+		assert_int_equal(allocation->status, RPC_OK);
 		assert_int_equal(serving_command(&serving, "status", &output), 0);
-		assert_true(!start.ended || i > n - AFTERWARDS);
+		assert_true(!start->ended || i > n - AFTERWARDS);
 		tpm_wire_resume(&wire);
-		SERVING_WAIT(&serving, start.ended);
-		if (start.status != RPC_OK)
-			fail_msg("command %u: %s", i, start.words);
+		SERVING_WAIT(&serving, start->ended);
+		if (start->status != RPC_OK)
+			fail_msg("command %u: %s", i, start->words);
 		serving_reads(&serving, "db", device, "value", "s3cret");
 	}
 }
 
 static void who_waits_too_long_hears_of_it_and_has_the_secret_when_kubelet_asks_again(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	const char *device = new_pod();
-	start_and_hang(device, 1, &answer);
-	SERVING_WAIT(&serving, answer.ended);
-	assert_int_not_equal(answer.status, RPC_OK);
-	assert_non_null(strstr(answer.words, "kubelet will ask again"));
+	const struct fake_answer *answer = start_and_hang(device, 1);
+	SERVING_WAIT(&serving, answer->ended);
+	assert_int_not_equal(answer->status, RPC_OK);
+	assert_non_null(strstr(answer->words, "kubelet will ask again"));
 	tpm_wire_resume(&wire);
 	serving_wait_reads(&serving, "db", device, "value", "s3cret");
 	wait_for_rest();
@@ -270,28 +267,24 @@ static void who_waits_too_long_hears_of_it_and_has_the_secret_when_kubelet_asks_
 
 static void nothing_is_healthy_while_the_tpm_hangs(void **state)
 {
-	struct fake_answer answer;
-
 	serving.health_interval = "1s";
 	start_daemon();
-	start_and_hang(new_pod(), 1, &answer);
+	const struct fake_answer *answer = start_and_hang(new_pod(), 1);
 	serving_wait_offered(&serving, "db", 0);
 	tpm_wire_resume(&wire);
 	serving_wait_offered(&serving, "db", 100);
-	SERVING_WAIT(&serving, answer.ended);
-	assert_int_equal(answer.status, RPC_OK);
+	SERVING_WAIT(&serving, answer->ended);
+	assert_int_equal(answer->status, RPC_OK);
 }
 
 static void the_daemon_ends_although_the_tpm_hangs_and_tells_who_waits(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	const char *device = new_pod();
-	start_and_hang(device, 1, &answer);
+	const struct fake_answer *answer = start_and_hang(device, 1);
 	serving_end(&serving, SIGTERM);
-	SERVING_WAIT(&serving, answer.ended);
-	assert_non_null(strstr(answer.words, "kubelet will ask again"));
+	SERVING_WAIT(&serving, answer->ended);
+	assert_non_null(strstr(answer->words, "kubelet will ask again"));
 	tpm_wire_resume(&wire);
 	serving_start(&serving);
 	serving_wait_offered(&serving, "db", 100);
@@ -313,16 +306,14 @@ static void a_tpm_that_is_cut_off_at_any_command_costs_no_pod_its_start(void **s
 
 static void a_daemon_that_is_killed_at_any_command_hands_it_out_when_it_is_back(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	unsigned n = commands_of_a_start();
 	for (unsigned i = 1; i <= n; i++) {
 		const char *device = new_pod();
-		start_and_hang(device, i, &answer);
+		const struct fake_answer *answer = start_and_hang(device, i);
 		serving_end(&serving, SIGKILL);
 		tpm_wire_resume(&wire);
-		SERVING_WAIT(&serving, answer.ended);
+		SERVING_WAIT(&serving, answer->ended);
 		serving_start(&serving);
 		serving_wait_offered(&serving, "db", 100);
 		hands_out(device);
@@ -393,17 +384,15 @@ static void a_tpm_that_comes_late_is_found_soon(void **state)
 
 static void a_secret_that_is_deleted_while_a_pod_starts_does_not_stay_there(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	unsigned n = commands_of_a_start();
 	for (unsigned i = 1; i <= n; i++) {
 		const char *device = new_pod();
-		start_and_hang(device, i, &answer);
+		const struct fake_answer *answer = start_and_hang(device, i);
 		serving_delete(&serving, "secret-db.yaml");
 		serving_wait_offered(&serving, "db", 0);
 		tpm_wire_resume(&wire);
-		SERVING_WAIT(&serving, answer.ended);
+		SERVING_WAIT(&serving, answer->ended);
 		serving_wait_reads(&serving, "db", device, "value", NULL);
 		serving_seal(&serving, "db", "s3cret", "--allow shop/web --version 2");
 		serving_wait_offered(&serving, "db", 100);
@@ -413,15 +402,13 @@ static void a_secret_that_is_deleted_while_a_pod_starts_does_not_stay_there(void
 
 static void a_secret_that_is_replaced_while_a_pod_starts_is_the_new_one(void **state)
 {
-	struct fake_answer answer;
-
 	start_daemon();
 	const char *device = new_pod();
-	start_and_hang(device, 1, &answer);
+	const struct fake_answer *answer = start_and_hang(device, 1);
 	serving_seal(&serving, "db", "n3w", "--allow shop/web --version 2");
 	serving_wait_log(&serving, "version=2");
 	tpm_wire_resume(&wire);
-	SERVING_WAIT(&serving, answer.ended);
+	SERVING_WAIT(&serving, answer->ended);
 	serving_wait_reads(&serving, "db", device, "value", "n3w");
 }
 

@@ -20,6 +20,7 @@ struct fake_kubelet {
 	bool ignore_lists;
 	struct fake_resource *resources[FAKE_KUBELET_RESOURCES_MAX];
 	size_t n_resources;
+	struct fake_answer *answers;
 };
 
 static void *read_message(const ProtobufCMessageDescriptor *type, struct slice bytes)
@@ -232,6 +233,11 @@ void fake_kubelet_free(struct fake_kubelet *kubelet)
 {
 	for (size_t i = 0; i < kubelet->n_resources; i++)
 		free(kubelet->resources[i]);
+	while (kubelet->answers) {
+		struct fake_answer *answer = kubelet->answers;
+		kubelet->answers = answer->next;
+		free(answer);
+	}
 	free(kubelet);
 }
 
@@ -253,7 +259,21 @@ static void on_end(void *context, enum rpc_status status, const char *words)
 
 	answer->status = status;
 	snprintf(answer->words, sizeof(answer->words), "%s", words);
+	answer->call = NULL;
 	answer->ended = true;
+}
+
+static struct fake_answer *ask(struct fake_resource *resource, const char *path, const ProtobufCMessage *request,
+			       void (*on_message)(void *context, struct slice message))
+{
+	struct fake_answer *answer = calloc(1, sizeof(*answer));
+	const struct grpc_receiver receiver = { on_message, on_end, answer };
+
+	assert_non_null(answer);
+	answer->next = resource->kubelet->answers;
+	resource->kubelet->answers = answer;
+	answer->call = call(resource, path, request, false, &receiver);
+	return answer;
 }
 
 static void on_allocated(void *context, struct slice message)
@@ -271,30 +291,25 @@ static void on_allocated(void *context, struct slice message)
 	answer->read_only = mount->read_only;
 }
 
-void fake_kubelet_allocate(struct fake_resource *resource, const char *const *ids, size_t n, struct fake_answer *answer)
+struct fake_answer *fake_kubelet_allocate(struct fake_resource *resource, const char *const *ids, size_t n)
 {
-	const struct grpc_receiver receiver = { on_allocated, on_end, answer };
 	Deviceplugin__ContainerAllocateRequest container = DEVICEPLUGIN__CONTAINER_ALLOCATE_REQUEST__INIT, *containers = &container;
 	Deviceplugin__AllocateRequest request = DEVICEPLUGIN__ALLOCATE_REQUEST__INIT;
 
-	*answer = (struct fake_answer){ 0 };
 	container.devices_ids = (char **)ids;
 	container.n_devices_ids = n;
 	request.container_requests = &containers;
 	request.n_container_requests = 1;
-	call(resource, "/v1beta1.DevicePlugin/Allocate", &request.base, false, &receiver);
+	return ask(resource, "/v1beta1.DevicePlugin/Allocate", &request.base, on_allocated);
 }
 
-struct grpc_client_call *fake_kubelet_start_container(struct fake_resource *resource, const char *const *ids, size_t n,
-						      struct fake_answer *answer)
+struct fake_answer *fake_kubelet_start_container(struct fake_resource *resource, const char *const *ids, size_t n)
 {
-	const struct grpc_receiver receiver = { NULL, on_end, answer };
 	Deviceplugin__PreStartContainerRequest request = DEVICEPLUGIN__PRE_START_CONTAINER_REQUEST__INIT;
 
-	*answer = (struct fake_answer){ 0 };
 	request.devices_ids = (char **)ids;
 	request.n_devices_ids = n;
-	return call(resource, "/v1beta1.DevicePlugin/PreStartContainer", &request.base, false, &receiver);
+	return ask(resource, "/v1beta1.DevicePlugin/PreStartContainer", &request.base, NULL);
 }
 
 static void on_preferred(void *context, struct slice message)
@@ -310,18 +325,16 @@ static void on_preferred(void *context, struct slice message)
 		snprintf(answer->ids[i], sizeof(answer->ids[i]), "%s", response->container_responses[0]->device_ids[i]);
 }
 
-void fake_kubelet_prefer(struct fake_resource *resource, const char *const *available, size_t n, int size, struct fake_answer *answer)
+struct fake_answer *fake_kubelet_prefer(struct fake_resource *resource, const char *const *available, size_t n, int size)
 {
-	const struct grpc_receiver receiver = { on_preferred, on_end, answer };
 	Deviceplugin__ContainerPreferredAllocationRequest container = DEVICEPLUGIN__CONTAINER_PREFERRED_ALLOCATION_REQUEST__INIT;
 	Deviceplugin__ContainerPreferredAllocationRequest *containers = &container;
 	Deviceplugin__PreferredAllocationRequest request = DEVICEPLUGIN__PREFERRED_ALLOCATION_REQUEST__INIT;
 
-	*answer = (struct fake_answer){ 0 };
 	container.available_device_ids = (char **)available;
 	container.n_available_device_ids = n;
 	container.allocation_size = size;
 	request.container_requests = &containers;
 	request.n_container_requests = 1;
-	call(resource, "/v1beta1.DevicePlugin/GetPreferredAllocation", &request.base, false, &receiver);
+	return ask(resource, "/v1beta1.DevicePlugin/GetPreferredAllocation", &request.base, on_preferred);
 }

@@ -27,7 +27,11 @@ struct fake_resource {
 	struct grpc_call *registering;
 };
 
+/*
+ * kubelet's own, until it is freed: a test that ends, or fails, before an answer has come leaves nothing that it could be written over.
+ */
 struct fake_answer {
+	struct grpc_client_call *call; /* NULL: ended */
 	bool ended;
 	enum rpc_status status;
 	char words[512];
@@ -35,12 +39,13 @@ struct fake_answer {
 	bool read_only;
 	size_t n_ids;
 	char ids[16][24]; /* GetPreferredAllocation */
+	struct fake_answer *next;
 };
 
 struct fake_kubelet *fake_kubelet_start(uv_loop_t *loop, const char *directory);
 /* As when kubelet ends: its connections go, and its socket. */
 void fake_kubelet_stop(struct fake_kubelet *kubelet);
-/* When the loop has nothing more to do. */
+/* When the loop has nothing more to do. Its answers go with it. */
 void fake_kubelet_free(struct fake_kubelet *kubelet);
 /* From now on Register is answered with this; NULL: taken again. */
 void fake_kubelet_refuse(struct fake_kubelet *kubelet, const char *words);
@@ -53,10 +58,9 @@ void fake_kubelet_disconnect(struct fake_resource *resource);
 struct fake_resource *fake_kubelet_find(struct fake_kubelet *kubelet, const char *name);
 size_t fake_kubelet_count_connected(const struct fake_kubelet *kubelet);
 
-/* `answer` is filled in from the loop. */
-void fake_kubelet_allocate(struct fake_resource *resource, const char *const *ids, size_t n, struct fake_answer *answer);
-struct grpc_client_call *fake_kubelet_start_container(struct fake_resource *resource, const char *const *ids, size_t n,
-						      struct fake_answer *answer);
-void fake_kubelet_prefer(struct fake_resource *resource, const char *const *available, size_t n, int size, struct fake_answer *answer);
+/* What they return is filled in from the loop. */
+struct fake_answer *fake_kubelet_allocate(struct fake_resource *resource, const char *const *ids, size_t n);
+struct fake_answer *fake_kubelet_start_container(struct fake_resource *resource, const char *const *ids, size_t n);
+struct fake_answer *fake_kubelet_prefer(struct fake_resource *resource, const char *const *available, size_t n, int size);
 
 #endif

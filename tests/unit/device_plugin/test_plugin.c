@@ -431,33 +431,31 @@ static void a_withdrawn_secret_is_disconnected_and_may_be_offered_again(void **s
 static void allocate_answers_with_one_read_only_mount_of_the_lowest_slot(void **state)
 {
 	static const char *const ids[] = { "47facce2-11", "47facce2-2" };
-	struct fake_answer answer;
 
 	offered();
-	fake_kubelet_allocate(resource("tpm.holdfast/db-password"), ids, ELEMENTS_OF(ids), &answer);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_OK);
-	assert_string_equal(answer.host_path, "/run/holdfast/vol/47facce2-2/kubernetes.io~secret/db-password");
-	assert_string_equal(answer.container_path, "/var/run/secrets/tpm.holdfast/db-password");
-	assert_true(answer.read_only);
+	struct fake_answer *answer = fake_kubelet_allocate(resource("tpm.holdfast/db-password"), ids, ELEMENTS_OF(ids));
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_OK);
+	assert_string_equal(answer->host_path, "/run/holdfast/vol/47facce2-2/kubernetes.io~secret/db-password");
+	assert_string_equal(answer->container_path, "/var/run/secrets/tpm.holdfast/db-password");
+	assert_true(answer->read_only);
 }
 
 static void a_device_of_another_secret_is_refused(void **state)
 {
 	static const char *const ids[] = { "00000000-2" };
-	struct fake_answer answer;
 
 	offered();
-	fake_kubelet_allocate(resource("tpm.holdfast/db-password"), ids, 1, &answer);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_NOT_FOUND);
-	assert_string_equal(answer.words, "\"00000000-2\" is no device of tpm.holdfast/db-password");
-	fake_kubelet_start_container(resource("tpm.holdfast/db-password"), ids, 1, &answer);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_NOT_FOUND);
-	fake_kubelet_allocate(resource("tpm.holdfast/db-password"), ids, 0, &answer);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_INVALID_ARGUMENT);
+	struct fake_answer *answer = fake_kubelet_allocate(resource("tpm.holdfast/db-password"), ids, 1);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_NOT_FOUND);
+	assert_string_equal(answer->words, "\"00000000-2\" is no device of tpm.holdfast/db-password");
+	answer = fake_kubelet_start_container(resource("tpm.holdfast/db-password"), ids, 1);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_NOT_FOUND);
+	answer = fake_kubelet_allocate(resource("tpm.holdfast/db-password"), ids, 0);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_INVALID_ARGUMENT);
 	assert_int_equal(world.n_starts, 0);
 }
 
@@ -465,20 +463,19 @@ static void the_device_that_rested_longest_is_preferred(void **state)
 {
 	static const char *const all[] = { "47facce2-3", "47facce2-1", "47facce2-0", "47facce2-2", "somebody-else" };
 	static const char *const first[] = { "47facce2-0" }, *const second[] = { "47facce2-1", "47facce2-2" };
-	struct fake_answer answer;
 
 	offered();
 	struct fake_resource *known = resource("tpm.holdfast/db-password");
-	fake_kubelet_allocate(known, second, 2, &answer);
-	UNTIL(answer.ended);
-	fake_kubelet_allocate(known, first, 1, &answer);
-	UNTIL(answer.ended);
-	fake_kubelet_prefer(known, all, ELEMENTS_OF(all), 3, &answer);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.n_ids, 3);
-	assert_string_equal(answer.ids[0], "47facce2-3");
-	assert_string_equal(answer.ids[1], "47facce2-1");
-	assert_string_equal(answer.ids[2], "47facce2-2");
+	struct fake_answer *answer = fake_kubelet_allocate(known, second, 2);
+	UNTIL(answer->ended);
+	answer = fake_kubelet_allocate(known, first, 1);
+	UNTIL(answer->ended);
+	answer = fake_kubelet_prefer(known, all, ELEMENTS_OF(all), 3);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->n_ids, 3);
+	assert_string_equal(answer->ids[0], "47facce2-3");
+	assert_string_equal(answer->ids[1], "47facce2-1");
+	assert_string_equal(answer->ids[2], "47facce2-2");
 }
 
 /* ── A container starts ── */
@@ -487,27 +484,26 @@ static const char *const one[] = { "47facce2-1" };
 
 static void a_start_waits_for_its_answer_and_hears_the_reason(void **state)
 {
-	struct fake_answer answer;
 	struct error err;
 
 	offered();
 	struct fake_resource *known = resource("tpm.holdfast/db-password");
-	fake_kubelet_start_container(known, one, 1, &answer);
+	struct fake_answer *answer = fake_kubelet_start_container(known, one, 1);
 	UNTIL(world.n_starts == 1);
 	assert_string_equal(plugin_start_secret(world.starts[0]), "db-password");
 	assert_string_equal(plugin_start_device(world.starts[0]), "47facce2-1");
 	assert_false(plugin_start_is_gone(world.starts[0]));
 	error_set(&err, EACCES, "pod shop/web may not have it: no rule allows service account \"web\"");
 	plugin_start_answer(world.starts[--world.n_starts], -EACCES, &err);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_PERMISSION_DENIED);
-	assert_string_equal(answer.words, err.message);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_PERMISSION_DENIED);
+	assert_string_equal(answer->words, err.message);
 
-	fake_kubelet_start_container(known, one, 1, &answer);
+	answer = fake_kubelet_start_container(known, one, 1);
 	UNTIL(world.n_starts == 1);
 	plugin_start_answer(world.starts[--world.n_starts], 0, NULL);
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_OK);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_OK);
 	plugin_status(world.plugin, keep_status, NULL);
 	assert_int_equal(world.status.n_starts, 2);
 	assert_int_equal(world.status.n_refused, 1);
@@ -515,12 +511,10 @@ static void a_start_waits_for_its_answer_and_hears_the_reason(void **state)
 
 static void a_start_whose_peer_gave_up_is_answered_without_harm(void **state)
 {
-	struct fake_answer answer;
-
 	offered();
-	struct grpc_client_call *call = fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1, &answer);
+	struct fake_answer *answer = fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1);
 	UNTIL(world.n_starts == 1);
-	grpc_client_cancel(call);
+	grpc_client_cancel(answer->call);
 	UNTIL(plugin_start_is_gone(world.starts[0]));
 	plugin_start_answer(world.starts[--world.n_starts], 0, NULL);
 	assert_true(is_connected("tpm.holdfast/db-password"));
@@ -528,14 +522,12 @@ static void a_start_whose_peer_gave_up_is_answered_without_harm(void **state)
 
 static void a_start_may_be_answered_after_its_secret_was_withdrawn_and_the_plugin_stopped(void **state)
 {
-	struct fake_answer answer;
-
 	offered();
-	fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1, &answer);
+	struct fake_answer *answer = fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1);
 	UNTIL(world.n_starts == 1);
 	plugin_withdraw(world.plugin, "db-password");
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_UNAVAILABLE);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_UNAVAILABLE);
 	UNTIL(plugin_start_is_gone(world.starts[0]));
 	plugin_stop(world.plugin, note_closed, NULL);
 	for (int i = 0; i < 10; i++)
@@ -548,21 +540,19 @@ static void a_start_may_be_answered_after_its_secret_was_withdrawn_and_the_plugi
 
 static void a_kubelet_that_restarts_during_a_start_is_asked_nothing_twice(void **state)
 {
-	struct fake_answer lost, answer;
-
 	offered();
-	fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1, &lost);
+	fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1);
 	UNTIL(world.n_starts == 1);
 	fake_kubelet_stop(kubelet());
 	start_kubelet();
 	UNTIL(is_connected("tpm.holdfast/db-password"));
-	fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1, &answer);
+	struct fake_answer *answer = fake_kubelet_start_container(resource("tpm.holdfast/db-password"), one, 1);
 	UNTIL(world.n_starts == 2);
 	assert_true(plugin_start_is_gone(world.starts[0]));
 	plugin_start_answer(world.starts[1], 0, NULL);
 	world.n_starts = 1;
-	UNTIL(answer.ended);
-	assert_int_equal(answer.status, RPC_OK);
+	UNTIL(answer->ended);
+	assert_int_equal(answer->status, RPC_OK);
 }
 
 /* ── Edges ── */
