@@ -119,6 +119,7 @@ static void test_kubelet_counts_the_pods_traffic_once(void **state)
 	const struct lab *lab = *state;
 	_cleanup_(net_freep) struct net *net = join(lab);
 
+	assert_true(net->taps[0] >= 0);
 	enter(lab->pod);
 	_cleanup_free_ char *made = output_of("grep -c vethvm0: /proc/net/dev");
 	_cleanup_free_ char *counted = output_of("sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev | grep -vE '^(lo|veth|docker|nerdctl)'");
