@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cni-plugin/check/checks.h"
+#include "cni-plugin/plugin/bridged.h"
 #include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/json/json.h"
@@ -109,6 +110,7 @@ static int parse(struct slice text, struct chain *chain, struct error *err)
 		r = copy_string(&root, "cniVersion", chain->version, sizeof(chain->version), err);
 	if (r < 0)
 		return r;
+	chain->is_bridged = cni_is_bridged(text);
 	if (chain->is_list)
 		return read_plugins(&root, chain, err);
 	chain->n_plugins = 1;

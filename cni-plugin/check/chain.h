@@ -11,6 +11,7 @@
 
 struct chain {
 	char *file;              /* path below the root; NULL: there is none */
+	bool is_bridged;         /* it puts pods on a bridge */
 	bool is_list;            /* not a lone plugin (*.conf), to which nothing can be chained */
 	struct error unreadable; /* code 0: it could be read */
 	char version[16];

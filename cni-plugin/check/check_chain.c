@@ -74,12 +74,6 @@ void check_cni_executable(struct checkup *checkup)
 			     "%s is missing or cannot be run: no pod will start on this node", path);
 }
 
-/* Plugins that put pods on a bridge; flannel delegates to one of them. */
-static bool is_bridged(const struct chain *chain)
-{
-	return chain_find(chain, "bridge") < chain->n_plugins || chain_find(chain, "flannel") < chain->n_plugins;
-}
-
 static void check_bridge_setting(struct checkup *checkup, const char *name)
 {
 	_cleanup_free_ char *path = NULL, *cure = NULL;
@@ -99,7 +93,7 @@ void check_bridge(struct checkup *checkup)
 	_cleanup_(chain_clear) struct chain chain;
 
 	chain_read(checkup, &chain);
-	if (chain.unreadable.code || !is_bridged(&chain)) {
+	if (chain.unreadable.code || !chain.is_bridged) {
 		checkup_ok(checkup, "pods are not on a bridge");
 		return;
 	}

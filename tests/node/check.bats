@@ -125,6 +125,8 @@ breaks_and_heals() {
 	in_node mount -t tmpfs tmpfs /proc/sys/net
 	says fail bridge "br_netfilter is not loaded"
 	[[ $CURE == "modprobe br_netfilter"* ]]
+	network bridge 1.1.0 2 '"type": "flannel", "delegate": { "type": "ptp" }'
+	says ok bridge "pods are not on a bridge"
 }
 
 @test "other-engines: by their chains, their interfaces and their plugin" {

@@ -25,16 +25,11 @@ static bool find_plugins(struct slice text, struct slice *ret)
 	return json_raw_member(text, "plugins", ret) && ret->p[0] == '[';
 }
 
-static bool is_of_type(struct slice plugin, const char *quoted)
+static bool is_ours(struct slice plugin)
 {
 	struct slice type;
 
-	return json_raw_member(plugin, "type", &type) && slice_equals_string(type, quoted);
-}
-
-static bool is_ours(struct slice plugin)
-{
-	return is_of_type(plugin, OUR_TYPE);
+	return json_raw_member(plugin, "type", &type) && slice_equals_string(type, OUR_TYPE);
 }
 
 bool conflist_has_entry(struct slice text)
@@ -45,30 +40,6 @@ bool conflist_has_entry(struct slice text)
 		return false;
 	while (json_raw_element(&rest, &plugin)) {
 		if (is_ours(plugin))
-			return true;
-	}
-	return false;
-}
-
-static bool is_bridge(struct slice plugin)
-{
-	struct slice delegate, type;
-
-	if (!is_of_type(plugin, "\"flannel\""))
-		return is_of_type(plugin, "\"bridge\"");
-	if (!json_raw_member(plugin, "delegate", &delegate) || !json_raw_member(delegate, "type", &type))
-		return true;
-	return slice_equals_string(type, "\"bridge\"");
-}
-
-bool conflist_is_bridged(struct slice text)
-{
-	struct slice rest, plugin;
-
-	if (json_check(text, &limits, NULL) < 0 || !find_plugins(text, &rest))
-		return false;
-	while (json_raw_element(&rest, &plugin)) {
-		if (is_bridge(plugin))
 			return true;
 	}
 	return false;

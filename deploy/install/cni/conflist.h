@@ -19,12 +19,6 @@
 bool conflist_has_entry(struct slice text);
 
 /*
- * True if it puts pods on a Linux bridge: by the plugin of that name, or by flannel, which calls it unless its `delegate` says otherwise. False also
- * of what is no JSON.
- */
-bool conflist_is_bridged(struct slice text);
-
-/*
  * Appends the list with our entry behind all others to `out`; 1. 0: it is there already, wherever, and nothing was appended. EINVAL: no
  * JSON, or no list with a plugin in it; ENOTSUP: of a cniVersion in which our plugin does not speak.
  */

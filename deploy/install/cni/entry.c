@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cni-plugin/plugin/bridged.h"
 #include "common/base/array.h"
 #include "common/base/file.h"
 #include "deploy/install/cni/conflist.h"
@@ -131,7 +132,7 @@ int cni_entry_is_bridged(const char *root, const char *lists, bool *ret, struct 
 		return r;
 	r = file_read(path, &text, err);
 	if (r == 0)
-		*ret = conflist_is_bridged(buf_view(&text));
+		*ret = cni_is_bridged(buf_view(&text));
 	return r;
 }
 

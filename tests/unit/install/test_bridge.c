@@ -8,7 +8,6 @@
 #include "common/base/array.h"
 #include "common/base/file.h"
 #include "deploy/install/bridge.h"
-#include "deploy/install/cni/conflist.h"
 #include "deploy/install/host/host.h"
 #include "tests/unit/install/world.h"
 
@@ -137,33 +136,6 @@ static void test_a_module_that_cannot_be_loaded_is_said_when_all_else_is_done(vo
 	assert_int_equal(outcome.entry, CNI_ENTRY_PUT);
 }
 
-static void test_which_lists_put_pods_on_a_bridge(void **state)
-{
-	static const struct {
-		const char *plugins;
-		bool bridged;
-	} cases[] = {
-		{ "[{\"type\":\"ptp\"},{\"type\":\"portmap\"}]", false },
-		{ "[{\"type\":\"loopback\"},{\"type\":\"bridge\"}]", true },
-		{ "[{\"type\":\"flannel\"}]", true },
-		{ "[{\"type\":\"flannel\",\"delegate\":{\"hairpinMode\":true}}]", true },
-		{ "[{\"type\":\"flannel\",\"delegate\":{\"type\":\"bridge\"}}]", true },
-		{ "[{\"type\":\"flannel\",\"delegate\":{\"type\":\"ptp\"}}]", false },
-		{ "[{\"type\":\"calico\"}]", false },
-		{ "[\"bridge\", {\"name\":\"bridge\"}]", false },
-		{ "{\"type\":\"bridge\"}", false },
-		{ "[{\"type\":\"bridge\"}", false },
-	};
-
-	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-		_cleanup_(buf_free) struct buf text = BUF_MAX(1024);
-
-		buf_printf(&text, "{\"plugins\": %s}", cases[i].plugins);
-		if (conflist_is_bridged(buf_view(&text)) != cases[i].bridged)
-			fail_msg("%s", cases[i].plugins);
-	}
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, world_end)
 
 int main(void)
@@ -174,7 +146,6 @@ int main(void)
 		TEST(test_installing_sets_it_and_uninstalling_takes_it_back_with_the_rules_only),
 		TEST(test_pods_on_no_bridge_and_a_root_without_a_system_need_nothing),
 		TEST(test_a_module_that_cannot_be_loaded_is_said_when_all_else_is_done),
-		cmocka_unit_test(test_which_lists_put_pods_on_a_bridge),
 	};
 	return cmocka_run_group_tests_name("install_bridge", tests, NULL, NULL);
 }
