@@ -3,101 +3,30 @@
 # A node whose process 1 is a real systemd, with containerd as a service of it: the installer has containerd restarted as on a machine, by systemctl. Other inits
 # and all that can go wrong in between are in install_containerd.bats.
 #
-# systemd gets a cgroup of its own as the top of each hierarchy, and below /run nothing but containerd's unit: so nothing of this machine is started or stopped.
-
 bats_require_minimum_version 1.5.0
 export BATS_TEST_TIMEOUT=120 SHIM_HANDLER=runc SHIM_CONTAINERD=2
 load ../shim/lib
+load ../shim/systemd
 
-SYSTEMD=/lib/systemd/systemd BUS=/usr/bin/dbus-daemon
+BUS=/usr/bin/dbus-daemon
 
 setup_file() {
 	[[ $EUID -eq 0 && -x $SYSTEMD && -x $BUS ]] || return 0
 	NODE=$(mktemp -d /var/tmp/holdfast-systemd.XXXXXX)
-	export NODE CGROUP=/pods OURS=/${NODE##*/}
+	export NODE
 	node_install || return
 	cp "$NODE/containerd.toml" "$NODE/before.toml"
 	write_start
 	write_unit >"$NODE/containerd.service"
 	write_bus
-	systemd_up && wait_for "containerd and its network are ready" containerd_ready && images_import || { tail -n 25 "$NODE"/log/*; return 1; }
+	systemd_up containerd.service && wait_for "containerd and its network are ready" containerd_ready && images_import || { tail -n 25 "$NODE"/log/*; return 1; }
 }
 
 teardown_file() {
-	[[ ${NODE:-} ]] || return 0
-	[[ ! ${UNSHARE:-} ]] || kill -KILL "$UNSHARE" 2>/dev/null || true
-	local hierarchy
-	for hierarchy in $(hierarchies); do wait_for "$hierarchy$OURS is empty" remove_group "$hierarchy$OURS"; done
-	rm -rf "$NODE"
-}
-
-remove_group() {
-	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
-	[[ ! -d $1 ]]
+	[[ ! ${NODE:-} ]] || systemd_down
 }
 
 # ── the node ──
-
-# Of version 2 there is one, of version 1 one for each controller.
-hierarchies() {
-	local group
-	for group in /sys/fs/cgroup /sys/fs/cgroup/*; do
-		[[ ! -e $group/cgroup.procs ]] || { echo "$group"; [[ $group != /sys/fs/cgroup ]] || return 0; }
-	done
-}
-
-# Runs on the node. systemd finds there what a container's manager has made for it.
-systemd_init() {
-	local hierarchy
-	mount --make-rprivate /
-	mount -t proc proc /proc
-	mkdir "$NODE/cgroup"
-	mount -t tmpfs tmpfs "$NODE/cgroup"
-	for hierarchy in $(hierarchies); do
-		mkdir -p "$NODE/cgroup${hierarchy#/sys/fs/cgroup}"
-		mount --bind "$hierarchy$OURS" "$NODE/cgroup${hierarchy#/sys/fs/cgroup}"
-	done
-	mount -t sysfs sysfs /sys
-	mount --rbind "$NODE/cgroup" /sys/fs/cgroup
-	umount -l "$NODE/cgroup"
-	mount -t tmpfs -o mode=755 tmpfs /run
-	mount -t tmpfs tmpfs /var/lib
-	mount -t tmpfs tmpfs /opt
-	mkdir -p /run/netns /run/systemd/system /opt/cni
-	ln -s "$CNI_BIN" /opt/cni/bin
-	cp "$NODE"/*.service "$NODE"/*.socket /run/systemd/system/
-	mount --make-rshared /
-	echo 1 >/proc/sys/net/ipv4/ip_forward
-	ip link set lo up
-	touch "$NODE/ready"
-	exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin "$SYSTEMD" --system --unit=containerd.service --show-status=no --log-target=console
-}
-
-# cpuset of version 1 is unusable until it has CPUs and memory nodes.
-join_groups() {
-	local hierarchy file
-	for hierarchy in $(hierarchies); do
-		mkdir -p "$hierarchy$OURS"
-		for file in cpuset.cpus cpuset.mems; do
-			[[ ! -e $hierarchy/$file || -e $hierarchy/cgroup.subtree_control ]] || cat "$hierarchy/$file" >"$hierarchy$OURS/$file"
-		done
-		echo "$BASHPID" >"$hierarchy$OURS/cgroup.procs"
-	done
-}
-
-systemd_up() {
-	CNI_BIN=$("$CLUSTER/build" --print-path cni)
-	export CNI_BIN SYSTEMD
-	(
-		join_groups
-		exec unshare --cgroup --net --mount --pid --ipc --uts --fork --kill-child bash -c "set -e; $(declare -f hierarchies systemd_init); systemd_init"
-	) </dev/null >"$NODE/log/systemd" 2>&1 3>&- &
-	export UNSHARE=$!
-	wait_for "the node stands" test -e "$NODE/ready" || return
-	HOLDER=$(pgrep -P "$UNSHARE")
-	export HOLDER
-	wait_for "systemd has started containerd" in_node systemctl is-active --quiet containerd
-}
 
 # As containerd's authors ship it, but for the limits, which this machine may not raise; and it is soon given up.
 write_unit() {
@@ -150,7 +79,7 @@ teardown() {
 	[[ ${NODE:-} ]] || return 0
 	rm -f "$NODE/spoil"
 	crictl rmp --force --all >/dev/null
-	[[ ${BATS_TEST_COMPLETED:-} ]] || { in_node systemctl status --no-pager containerd; tail -n 5 "$NODE"/log/{systemd,containerd}; }
+	[[ ${BATS_TEST_COMPLETED:-} ]] || { in_node systemctl status --no-pager containerd; tail -n 5 "$NODE"/log/{init,containerd}; }
 }
 
 config() { in_node "$BUILD/bin/holdfast-node" containerd-config --config "$NODE/containerd.toml" --state "$NODE/state" --shims /opt/holdfast/bin --patience 10s --restart "$@"; }

@@ -102,12 +102,19 @@ chain() {
 
 # ── the node ──
 
+# What is different on another node (systemd.bash): its cgroups, which of them it begins in, and its process 1, which reaps the orphans that it
+# inherits. NODE_FUNCTIONS: what these call.
+NODE_FUNCTIONS=()
+node_cgroups() { mount --rbind /sys/fs/cgroup "$NODE/cgroup"; }
+node_join() { :; }
+node_first() { exec "$NODE/bin/pause"; }
+
 # A new sysfs shows this network namespace; the cgroups that were below the old one move over.
 node_init() {
 	mount --make-rprivate /
 	mount -t proc proc /proc
 	mkdir "$NODE/cgroup"
-	mount --rbind /sys/fs/cgroup "$NODE/cgroup"
+	node_cgroups
 	mount -t sysfs sysfs /sys
 	mount --rbind "$NODE/cgroup" /sys/fs/cgroup
 	umount -l "$NODE/cgroup"
@@ -120,14 +127,17 @@ node_init() {
 	echo 1 >/proc/sys/net/ipv4/ip_forward
 	ip link set lo up
 	touch "$NODE/ready"
-	exec "$NODE/bin/pause" # reaps the orphans that process 1 inherits
+	node_first
 }
 
+# node_up [NAMESPACE]…: further namespaces of its own, as options of unshare
 node_up() {
-	CNI_BIN=$("$CLUSTER/build" --print-path cni)
+	CNI_BIN=${NODE_CNI_BIN:-$("$CLUSTER/build" --print-path cni)}
 	export CNI_BIN
-	unshare --net --mount --pid --ipc --fork --kill-child bash -c "set -e; $(declare -f node_init); node_init" \
-		</dev/null >"$NODE/log/init" 2>&1 3>&- &
+	(
+		node_join
+		exec unshare --net --mount --pid --ipc "$@" --fork --kill-child bash -c "set -e; $(declare -f node_init node_cgroups node_first "${NODE_FUNCTIONS[@]}"); node_init"
+	) </dev/null >"$NODE/log/init" 2>&1 3>&- &
 	UNSHARE=$!
 	wait_for "the node stands" test -e "$NODE/ready" || return
 	HOLDER=$(pgrep -P "$UNSHARE")
