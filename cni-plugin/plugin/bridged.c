@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The one place that knows which main plugins make a bridge: the installer switches br_netfilter on by it, and `holdfast-net check` looks whether it is. */
+/*
+ * The one place that knows which main plugins make a bridge: the installer switches br_netfilter on by it, and `holdfast-net check` looks
+ * whether it is.
+ */
 #include "cni-plugin/plugin/bridged.h"
 
 #include "common/json/json_text.h"
