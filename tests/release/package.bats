@@ -68,6 +68,7 @@ field() { dpkg-deb -f "$DEB" "$1"; }
 	run grep -hE 'systemctl.* (enable|start|restart)|helper enable' "$BATS_TEST_TMPDIR"/p*
 	[[ ! $output ]]
 	[[ $(dpkg-deb --ctrl-tarfile "$DEB" | tar -xO ./conffiles) == /etc/holdfast/holdfast.yaml ]]
+	sed -i '/directory:/d; s/^  #\([a-z-]\)/  \1/' "$TREE/etc/holdfast/holdfast.yaml" # what is commented out can be said
 	"$TREE$HERE/bin/holdfast-node" containerd-config --root "$TREE" --version 2.1.0 --settings /etc/holdfast/holdfast.yaml >/dev/null
 }
 
@@ -187,6 +188,15 @@ field() { dpkg-deb -f "$DEB" "$1"; }
 	stays watch
 	[[ $(property net InvocationID) != "$before" ]]
 	in_node grep -q 'nodeName: n1' /etc/holdfast/holdfast.yaml
+
+	in_node mkdir -p /run/holdfast/sandboxes # a pod in a VM, which nobody could end without the shim
+	in_node sh -c 'echo "{\"namespace\":\"shop\",\"name\":\"web\",\"backend\":\"holdfast\"}" >/run/holdfast/sandboxes/s1.json'
+	run in_node dpkg -r holdfast
+	[[ $status != 0 && $output == *"pods run in VMs"*shop/web*"this node cannot be left yet; the package stays"* ]] || { echo "$output"; return 1; }
+	stays net
+	stays tpm
+	stays watch
+	in_node rm -r /run/holdfast/sandboxes
 
 	in_node dpkg -r holdfast
 	! in_node grep -q holdfast /etc/cni/net.d/10-pods.conflist || return 1
