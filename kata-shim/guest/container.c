@@ -2,6 +2,7 @@
 #include "kata-shim/guest/container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,9 +16,11 @@
 #include "common/base/show.h"
 #include "kata-shim/guest/cgroup.h"
 #include "kata-shim/guest/oom.h"
+#include "kata-shim/guest/share_probe.h"
 
 #define AGAIN_MS 100
 #define TRIES_MAX 50
+#define SETTLE_WAIT_MS 2000
 #define END_WAIT_MS 2000 /* for all processes of all containers, at the sandbox's end */
 
 /* ── The table ── */
@@ -49,7 +52,7 @@ int container_new(struct containers *all, const char *id, struct container **ret
 		free(name);
 		return error_nomem(err);
 	}
-	*container = (struct container){ .all = all, .next = all->first, .id = name, .watch = -1 };
+	*container = (struct container){ .all = all, .next = all->first, .id = name, .mounts = -1, .watch = -1 };
 	uv_timer_init(all->agent->loop, &container->timer);
 	uv_timer_init(all->agent->loop, &container->again);
 	container->timer.data = container->again.data = container;
@@ -103,6 +106,9 @@ void container_free(struct container *container)
 	cancel(container->call, container);
 	if (container->removal)
 		agent_answer_empty(container->removal, 0, NULL);
+	if (container->settling)
+		children_forget(container->all->agent->children, container->settling);
+	cleanup_close(&container->mounts);
 	sub_paths_clear(&container->sub_paths);
 	free(container->id);
 	uv_close((uv_handle_t *)&container->timer, on_closed);
@@ -233,6 +239,44 @@ int container_command(struct container *container, const struct crun_command *co
 	return 0;
 }
 
+/* ── Its mounts ── */
+
+void container_hold_mounts(struct container *container, pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	container->mounts = open(path, O_RDONLY | O_CLOEXEC);
+	if (container->mounts < 0)
+		log_warn("cannot hold a container's mounts", "container", container->id, "error", strerror(errno));
+}
+
+static void on_settled(void *context, pid_t pid, int status)
+{
+	struct container *container = context;
+
+	container->settling = 0;
+	container_free(container);
+}
+
+/* A share that hangs holds up nobody; the mounts stay held. */
+static void on_unsettled(uv_timer_t *timer)
+{
+	struct container *container = timer->data;
+
+	if (container->removal)
+		agent_answer_empty(TAKE_PTR(container->removal), 0, NULL);
+}
+
+/* When none of its processes is left. */
+static void let_go(struct container *container)
+{
+	if (container->mounts < 0 || !share_settle(container->all->agent, on_settled, container, &container->settling))
+		container_free(container);
+	else
+		uv_timer_start(&container->again, on_unsettled, SETTLE_WAIT_MS, 0);
+}
+
 /* ── Its end ── */
 
 static void kill_all(struct container *container)
@@ -282,12 +326,12 @@ static void on_deleted(void *context, int r, pid_t pid, const struct error *crun
 	if (r < 0)
 		fail_removal(container, &err);
 	else
-		container_free(container);
+		let_go(container);
 }
 
 static bool is_busy(const struct container *container)
 {
-	if (container->crun || (container->first && container->first->state == PROCESS_RUNNING))
+	if (container->crun || container->settling || (container->first && container->first->state == PROCESS_RUNNING))
 		return true;
 	for (const struct process *exec = container->execs; exec; exec = exec->next) {
 		if (exec->crun)
@@ -401,10 +445,11 @@ void containers_free(struct containers *containers)
 		return;
 	for (struct container *container = containers->first; container; container = container->next)
 		kill_all(container);
-	while (containers->first) {
-		end_processes(containers->first, &left_ms);
+	for (struct container *container = containers->first; container; container = container->next)
+		end_processes(container, &left_ms);
+	share_settle_now();
+	while (containers->first)
 		container_free(containers->first);
-	}
 	nftw(CRUN_ROOT, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	oom_free(containers->oom);
 	free(containers);

@@ -16,6 +16,10 @@
  *
  * removing: all its processes are killed; when crun's commands and its first process have ended, `crun delete` runs. A container that crun
  * could not create goes the same way.
+ *
+ * Its mounts are held until then, and a moment longer. Each mount of the host's is a file system of its own here (virtiofsd announces it), and
+ * would end with the last process that sees it. But who dies may leave requests behind, as when its program's file was being read ahead; if
+ * one is not answered yet when its file system ends, Linux 6.1 dies of it: "Busy inodes after unmount of virtiofs".
  */
 #define CONTAINERS_MAX 128
 #define CONTAINER_EXECS_MAX 256 /* of one container, that are being made, run, or have ended and nobody has waited for */
@@ -45,6 +49,8 @@ struct container {
 	struct ttrpc_call *call;    /* which the command serves */
 	struct ttrpc_call *removal; /* who waits until it is gone */
 	struct error failure;       /* why it could not be created; code 0: nothing */
+	int mounts;                 /* its mount namespace; -1 */
+	pid_t settling;             /* asks whether nothing is under way there (share_probe.h); 0: nobody does */
 	int watch;                  /* of memory.events; -1 */
 	uint64_t oom_kills;
 	bool oom; /* to be told of */
@@ -76,6 +82,8 @@ int container_add_exec(struct container *container, const char *exec_id, bool te
 void container_forget(struct container *container, struct process *process);
 void container_process_ended(struct container *container, struct process *process);
 
+/* From its creation on; `pid` is its first process. */
+void container_hold_mounts(struct container *container, pid_t pid);
 /* Runs a command about it; `call` is answered when that has ended, by `ended`, or as it went if NULL. ESTALE: another one runs. */
 int container_command(struct container *container, const struct crun_command *command, crun_ended *ended, struct ttrpc_call *call,
 		      struct error *err) must_check;

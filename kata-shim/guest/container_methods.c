@@ -32,6 +32,8 @@ static void on_created(void *context, int r, pid_t pid, const struct error *crun
 	container->crun = NULL;
 	sub_paths_clear(&container->sub_paths);
 	if (r == 0)
+		container_hold_mounts(container, pid);
+	if (r == 0)
 		r = process_settle(container->first, pid, &err);
 	if (r == 0 && container->state == CONTAINER_REMOVING)
 		r = error_set(&err, ECANCELED, "it was removed while it was created");

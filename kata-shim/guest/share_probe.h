@@ -10,4 +10,12 @@
  */
 bool share_answers(struct agent *agent);
 
+/*
+ * What dead processes have left under way in the share's file systems is over when `ended` is called, by children_watch: the server answers in
+ * order, so it is asked, and asked again for what an answer has set going. False: nobody is asked, and `ended` is not called. Never waits.
+ */
+bool share_settle(struct agent *agent, child_ended *ended, void *context, pid_t *ret);
+/* The same, and waits. */
+void share_settle_now(void);
+
 #endif

@@ -20,7 +20,7 @@ static void make_root(const char *directory)
 {
 	machine_shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
 		      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
-		      "for a in sh grep cat echo sleep uname kill ps id hostname ip stty head wc seq dd mount stat ls tr true mkdir mv ln; do "
+		      "for a in sh grep cat echo sleep uname kill ps id hostname ip stty head wc seq dd chmod mount stat ls tr true mkdir mv ln; do "
 		      "ln -sf busybox %s/rootfs/bin/$a; done",
 		      directory, directory, directory, directory, directory, directory, directory, directory);
 }

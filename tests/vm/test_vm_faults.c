@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "common/base/array.h"
 #include "tests/vm/machine.h"
 
 static struct machine machine;
@@ -147,6 +148,61 @@ static void a_virtiofsd_that_hangs_is_found_and_ended(void **state)
 	expect_lost("its virtiofsd has not answered the guest for 1 s");
 }
 
+/* For a second from now; it is waited for by its pid. */
+static pid_t slow_down(pid_t server)
+{
+	pid_t brake = fork();
+
+	for (unsigned i = 0; brake == 0 && i < 50; i++) {
+		kill(server, SIGSTOP);
+		usleep(20000);
+		kill(server, SIGCONT);
+		usleep(200);
+	}
+	if (brake == 0)
+		_exit(0);
+	assert_true(brake > 0);
+	return brake;
+}
+
+static void start_reader(const char *name)
+{
+	_cleanup_(buf_free) struct buf mounts = BUF_MAX(4096);
+
+	buf_printf(&mounts,
+		   "{\"destination\": \"/reader\", \"type\": \"bind\", \"source\": \"%s/tests/support/guest_reader\", "
+		   "\"options\": [\"rbind\", \"ro\"]},"
+		   "{\"destination\": \"/tmp\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\"]},",
+		   getenv("HOLDFAST_BUILD"));
+	must(machine_create(&machine, name,
+			    "dd if=/dev/zero of=/file bs=64k count=256 2>/dev/null; cat /reader >/tmp/reader; chmod 755 /tmp/reader; "
+			    "exec /tmp/reader",
+			    &(struct machine_wishes){ .mounts = buf_text(&mounts) }));
+	must(machine_start(&machine, name, ""));
+	machine_wait_output(&machine, name, "", "reads");
+}
+
+/*
+ * Who dies while a file is being read ahead for it does not wait until that is closed, and Linux 6.1 dies of a file system that ends before.
+ * (The reader's program is not in that file system, for it would wait for the closing of its program.) One time in two it is close enough.
+ */
+static void readers_that_are_killed_leave_requests_that_harm_nobody(void **state)
+{
+	static const char *const names[] = { "app-1", "app-2", "app-3", "app-4" };
+
+	must(machine_boot(&machine));
+	for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
+		start_reader(names[i]);
+		pid_t brake = slow_down(find_process("virtiofsd"));
+		must(machine_kill(&machine, names[i], "", SIGKILL, true));
+		assert_int_equal(machine_wait(&machine, names[i], ""), 137);
+		must(machine_remove(&machine, names[i], ""));
+		assert_int_equal(waitpid(brake, NULL, 0), brake);
+	}
+	assert_int_equal(machine_run(&machine, "last", "echo lives"), 0);
+	assert_string_equal(machine.lost, "");
+}
+
 static void a_guest_that_is_not_there_is_named(void **state)
 {
 	machine.settings.guest = "/no/such/guest";
@@ -206,6 +262,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_vm_that_hangs_is_found_and_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_container_that_cannot_be_killed_takes_its_vm_along, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_virtiofsd_that_hangs_is_found_and_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(readers_that_are_killed_leave_requests_that_harm_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_that_is_not_there_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_that_does_not_answer_in_time_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_vm_is_stopped_while_it_boots, set_up, tear_down),
