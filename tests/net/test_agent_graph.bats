@@ -77,7 +77,7 @@ edges() {
 	[[ $(grep -c 'dashed' "$BATS_TEST_TMPDIR/graph.dot") -ge 3 ]]
 }
 
-@test "graph -o svg is XML, and the picture in the README is what it draws; UPDATE=1 writes it anew" {
+@test "graph -o svg is XML, and the picture in docs/network.md is what it draws; UPDATE=1 writes it anew" {
 	command -v xmllint >/dev/null || skip "no xmllint"
 	talk
 	graph -o svg >"$BATS_TEST_TMPDIR/graph.svg"
@@ -134,11 +134,11 @@ hold_open() {
 	wait_for "the connection is open" grep -q open "$NODE/held"
 }
 
-@test "diff of deploy/examples/change.yaml prints what the README says" {
+@test "diff of deploy/examples/change.yaml prints what docs/network.md says" {
 	hold_open
 	run in_node "$BUILD/bin/holdfast-net" diff -f "$REPO/deploy/examples/change.yaml"
 	kill "$HELD"
 	((status == 1))
-	diff <(sed -n '/^\$ holdfast-net diff/,/^```$/p' "$REPO/README.md" | sed '1d;$d') \
+	diff <(sed -n '/^\$ holdfast-net diff/,/^```$/p' "$REPO/docs/network.md" | sed '1d;$d') \
 		<(sed -E 's/(10\.244\.1\.[0-9]+):[0-9]{5}/\1:40312/; s/of [0-9]+ open/of 9 open/' <<<"$output")
 }

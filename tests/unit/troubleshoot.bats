@@ -1,12 +1,17 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The messages in docs/troubleshoot.md are those of the code, word by word.
+# The messages in docs/troubleshoot.md, and the few of them in README.md, are those of the code, word by word.
 bats_require_minimum_version 1.5.0
 
 TREE=$BATS_TEST_DIRNAME/../..
 
+# Of all tables of messages.
+rows() {
+	awk '/^[|] message / { here = 1; next } !/^[|]/ { here = 0 } here && !/^[|]---/' "$TREE/docs/troubleshoot.md" "$TREE/README.md"
+}
+
 # The first cell of each row, without its quotes.
-messages() { sed -nE 's/^[|] (``(.*[^ ]) ?``|`([^`]*)`) [|].*/\2\3/p' "$TREE/docs/troubleshoot.md"; }
+messages() { rows | sed -nE 's/^[|] (``(.*[^ ]) ?``|`([^`]*)`) [|].*/\2\3/p'; }
 
 # All that a person may read: the strings of the code, put together where C puts them together.
 strings_of_code() {
@@ -30,7 +35,7 @@ strings_of_code() {
 }
 
 @test "every row has a message, a cause and a cure" {
-	grep '^|' "$TREE/docs/troubleshoot.md" | grep -v '^|---\|^| message' >"$BATS_TEST_TMPDIR/rows"
+	rows >"$BATS_TEST_TMPDIR/rows"
 	[[ $(messages | wc -l) == "$(wc -l <"$BATS_TEST_TMPDIR/rows")" ]]
 	awk -F ' [|] ' 'NF != 3 || $2 == "" || length($3) < 4 { print; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/rows"
 }
