@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <limits.h>
 #include <linux/magic.h>
+#include <mntent.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -69,4 +70,27 @@ int shred_volumes(const char *path, struct error *err)
 	if (r == 0 && umount2(path, MNT_DETACH) < 0)
 		r = error_errno(err, errno, "cannot unmount %s", path);
 	return r;
+}
+
+static bool is_ours(const struct mntent *mount, const char *root)
+{
+	size_t n = strlen(root);
+
+	return strcmp(mount->mnt_fsname, "holdfast") == 0 && (strcmp(mount->mnt_type, "tmpfs") == 0 || strcmp(mount->mnt_type, "ramfs") == 0) &&
+	       strncmp(mount->mnt_dir, root, n) == 0 && mount->mnt_dir[n] == '/';
+}
+
+size_t shred_find(const char *root, char ret[SHRED_FOUND_MAX][PATH_MAX])
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	const struct mntent *mount;
+	size_t n = 0;
+
+	while (mounts && n < SHRED_FOUND_MAX && (mount = getmntent(mounts))) {
+		if (is_ours(mount, root))
+			snprintf(ret[n++], PATH_MAX, "%s", mount->mnt_dir + strlen(root));
+	}
+	if (mounts)
+		endmntent(mounts);
+	return n;
 }

@@ -164,12 +164,12 @@ static int remove_vms(const struct node *node, struct error *err)
  * What we have unmounted is our container's mount. Another of its mounts would hold the directory against us, but not against the node
  * itself. Whoever cannot be asked keeps an empty one until the node starts again.
  */
-static int unmount_on_node(const struct node *node, struct error *err)
+static int unmount_on_node(const struct node *node, const char *volumes, struct error *err)
 {
 	const struct host_script script = {
 		.root = node->options->root,
 		.text = "if mountpoint -q \"$1\"; then umount -l \"$1\" || exit; fi; rmdir \"$1\" 2>/dev/null; true",
-		.arguments = (const char *const[]){ VOLUMES, NULL },
+		.arguments = (const char *const[]){ volumes, NULL },
 		.timeout_ms = UNMOUNT_MS,
 	};
 	struct host_answer answer;
@@ -177,17 +177,30 @@ static int unmount_on_node(const struct node *node, struct error *err)
 
 	if (host_run(&script, &answer, &ignored) < 0)
 		return 0;
-	return answer.code == 0 ? 0 : error_set(err, EBUSY, "cannot unmount %s on the node: %s", VOLUMES, answer.words);
+	return answer.code == 0 ? 0 : error_set(err, EBUSY, "cannot unmount %s on the node: %s", volumes, answer.words);
+}
+
+static int shred_at(const struct node *node, const char *volumes, struct error *err)
+{
+	char path[PATH_MAX];
+
+	if (host_find(node->options->root, volumes, path, NULL) < 0)
+		return 0;
+	int r = shred_volumes(path, err);
+	if (r == 0 && *node->options->root)
+		r = unmount_on_node(node, volumes, err);
+	return r < 0 ? r : host_remove_empty(path, err);
 }
 
 static int shred(const struct node *node, struct error *err)
 {
-	char path[PATH_MAX];
+	char others[SHRED_FOUND_MAX][PATH_MAX];
+	size_t n = shred_find(node->options->root, others);
+	int r = shred_at(node, VOLUMES, err);
 
-	if (host_find(node->options->root, VOLUMES, path, NULL) < 0)
-		return 0;
-	int r = shred_volumes(path, err);
-	return r < 0 || !*node->options->root ? r : unmount_on_node(node, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = shred_at(node, others[i], err);
+	return r;
 }
 
 static int remove_journal(const struct node *node, struct error *err)

@@ -213,6 +213,19 @@ decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//
 	[[ $(cd "$HOST/var/lib/holdfast" && find . -type f) == ./theirs/file ]]
 }
 
+@test "secrets are overwritten and gone also where secrets.volumes has them; another's memory stays" {
+	mkdir -p "$HOST/srv/secrets" "$HOST/srv/cache"
+	install one
+	unshare -m bash -e -c '
+		mount -t tmpfs holdfast "$1/host/srv/secrets"
+		mount -t tmpfs cache "$1/host/srv/cache"
+		printf secret | tee "$1/host/srv/secrets/password" >"$1/host/srv/cache/password"
+		exec 9<"$1/host/srv/secrets/password"
+		holdfast-node uninstall --root "$1/host"
+		[[ ! -e $1/host/srv/secrets && $(tr "\0" 0 <&9) == 000000 && $(cat "$1/host/srv/cache/password") == secret ]]
+	' - "$BATS_TEST_TMPDIR"
+}
+
 @test "what pods in VMs need is not taken away from them, unless the operator says so" {
 	local record
 	mkdir -p "$HOST/run/holdfast/sandboxes"
