@@ -21,10 +21,10 @@ setup_file() {
 	own_kustomization monitored monitoring
 	CRDS=$("$CLUSTER/build" --print-path crds) || return
 	k apply --server-side -f "$CRDS" >/dev/null || return
-	k wait crd/podmonitors.monitoring.coreos.com --for=condition=Established --timeout=20s >/dev/null
+	k wait crd/{podmonitors,prometheusrules}.monitoring.coreos.com --for=condition=Established --timeout=20s >/dev/null
 }
 
-teardown_file() { k delete crd/podmonitors.monitoring.coreos.com >/dev/null; }
+teardown_file() { k delete crd/{podmonitors,prometheusrules}.monitoring.coreos.com >/dev/null; }
 
 setup() { lib_setup && cd "$BATS_FILE_TMPDIR"; }
 
@@ -55,6 +55,15 @@ objects() { kustomize "$1" | k create --dry-run=client -o json -f - | jq -s "${@
 	jq '.spec.podMetricsEndpoints[0].relabelings[0].action = "rename"' monitor.json >changed.json
 	run k apply --server-side --dry-run=server -f changed.json
 	[[ $status != 0 && $output == *'Unsupported value: "rename"'* ]] || { echo "$output"; return 1; }
+}
+
+@test "the alerts are what the operator takes, each with the command that looks first; a field that it does not know is refused" {
+	objects monitored '[.. | objects | select(.kind == "PrometheusRule")][0]' >rule.json
+	jq -e '.spec.groups[0].rules | length > 10 and all(.[]; (.annotations.summary | length > 0) and (.annotations.run | test("^(kubectl|holdfast-)")))' rule.json
+	k apply --server-side --dry-run=server --validate=strict -f rule.json
+	jq '.spec.groups[0].rules[0].after = "5m"' rule.json >changed.json
+	run k apply --server-side --dry-run=server --validate=strict -f changed.json
+	[[ $status != 0 && $output == *after* ]] || { echo "$output"; return 1; }
 }
 
 @test "the dashboards are there for Grafana's sidecar, each with its panels" {

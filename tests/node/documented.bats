@@ -175,5 +175,13 @@ in_table() {
 	((!bad))
 }
 
+# Both ways: what stands in one of them is in the other.
+@test "the alerts of docs/operate.md are those of options/monitoring" {
+	sed -nE 's/^    - alert: //p; s/^      expr: (.*)/\1/p' deploy/manifests/options/monitoring/prometheusrule.yaml | paste -d '\t' - - >"$BATS_TEST_TMPDIR/rules"
+	sed -nE 's/^[|] `(Holdfast[A-Za-z]+)` [|] `([^`]+)`.*/\1\t\2/p' docs/operate.md | sed 's/\\|/|/g' >"$BATS_TEST_TMPDIR/written"
+	(($(wc -l <"$BATS_TEST_TMPDIR/rules") > 10))
+	diff "$BATS_TEST_TMPDIR/written" "$BATS_TEST_TMPDIR/rules"
+}
+
 # anchors PAGE: of its headings, as GitHub makes them.
 anchors() { sed -nE 's/^#+ (.*)/\L\1/p' "$1" | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'; }
