@@ -68,6 +68,16 @@ without_kvm() { unshare -m bash -c 'mount -t tmpfs none /dev && mknod /dev/null 
 	run -1 pgrep -f "$there"
 }
 
+# One that can be opened and is none; its kinds: tests/unit/vm_qemu/test_kvm.c.
+with_another_device() { unshare -m bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && mknod /dev/kvm c 1 5 && exec "$@"' - "$@"; }
+
+@test "a /dev/kvm that is no KVM is said to be none, and no QEMU is started" {
+	configure kvm
+	run -2 with_another_device "$there/bin/containerd-shim-holdfast-v2" self-test
+	[[ $output == "FAIL  vm "*"no VM boots: sandbox.vm.accelerator is kvm, but /dev/kvm does not work (KVM_GET_API_VERSION fails): enable virtualisation on this node"*$'\n'*"→ "* ]]
+	run -1 pgrep -f "$there"
+}
+
 # started: QEMU of this test runs.
 started() {
 	until pgrep -f "qemu-system.*holdfast-self-test" >/dev/null; do

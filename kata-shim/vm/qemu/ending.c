@@ -21,14 +21,27 @@ static const struct {
 	{ "host-error", "QEMU has ended after an error of the host" },
 };
 
-static void explain_signal(int signal, struct error *ret)
+/* Where a node is a VM itself, KVM was seen to make VMs, and QEMU to crash as soon as there was code to run. */
+#define BAD_KVM                                                                                                                \
+	", before its guest answered: KVM seems not to work here; enable virtualisation on this node, in the hypervisor if it is " \
+	"a VM itself, or set sandbox.vm.accelerator to tcg"
+
+static bool is_crash(int signal)
 {
+	return signal == SIGSEGV || signal == SIGABRT || signal == SIGBUS || signal == SIGILL;
+}
+
+static void explain_signal(const struct ending *ending, struct error *ret)
+{
+	const int signal = ending->status;
 	const char *hint = "";
 
 	if (signal == SIGKILL)
 		hint = ", as the kernel does when the node, or the pod's cgroup on it, is out of memory";
 	else if (signal == SIGSYS)
 		hint = ": it made a system call that its -sandbox forbids";
+	else if (ending->unproved_kvm && is_crash(signal))
+		hint = BAD_KVM;
 	error_set(ret, EIO, "QEMU was killed by signal %d (%s)%s", signal, strsignal(signal), hint);
 }
 
@@ -84,7 +97,7 @@ void ending_explain(const struct ending *ending, struct error *ret)
 	if (ending->why) {
 		error_set(ret, ending->why->code, "%s", ending->why->message);
 	} else if (ending->code == CLD_KILLED || ending->code == CLD_DUMPED) {
-		explain_signal(ending->status, ret);
+		explain_signal(ending, ret);
 	} else if (ending->status != 0) {
 		explain_status(ending, ret);
 	} else if (panic) {

@@ -2,6 +2,8 @@
 #ifndef HOLDFAST_VM_QEMU_ENDING_H
 #define HOLDFAST_VM_QEMU_ENDING_H
 
+#include <stdbool.h>
+
 #include "common/base/error.h"
 #include "kata-shim/vm/qemu/tail.h"
 
@@ -11,6 +13,7 @@
 struct ending {
 	const struct error *why; /* we have ended it for this; NULL: it ended by itself */
 	int code, status;        /* si_code and si_status of waitid */
+	bool unproved_kvm;       /* KVM was to run it, and its guest has not answered yet */
 	const char *reason;      /* of QEMU's event SHUTDOWN; NULL: there was none */
 	const struct tail *console, *output;
 };

@@ -179,9 +179,7 @@ int launch(const struct vmm_options *options, struct launched *ret, struct error
 
 	if (options->n_taps > QEMU_TAPS_MAX)
 		return error_set(err, E2BIG, "%zu network interfaces: a VM can have %d", options->n_taps, QEMU_TAPS_MAX);
-	int r = vm_settings_check_accelerator(options->settings, err);
-	if (r == 0)
-		r = vm_settings_find_qemu(options->settings, program, err);
+	int r = vm_settings_find_qemu(options->settings, program, err);
 	if (r == 0)
 		r = guest_open(options->settings, &guest, err);
 	if (r == 0)

@@ -11,6 +11,7 @@
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/show.h"
+#include "kata-shim/vm/qemu/kvm.h"
 
 #define BELOW_PREFIX "/share/holdfast/guest"
 
@@ -120,5 +121,5 @@ int vm_settings_check_accelerator(const struct vm_settings *settings, struct err
 		return error_errno(err, errno,
 				   "sandbox.vm.accelerator is kvm, but /dev/kvm cannot be opened: enable virtualisation on this node, or "
 				   "set it to tcg, a software CPU that is many times slower");
-	return 0;
+	return kvm_check(kvm, err);
 }

@@ -48,7 +48,7 @@ int vm_settings_find_virtiofsd(const struct vm_settings *settings, char ret[stat
 /* The directory of our guest: as configured, or ../share/holdfast/guest seen from our executable. */
 int vm_settings_find_guest(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;
 
-/* KVM is configured and /dev/kvm cannot be used: never is a software CPU taken instead. */
+/* KVM is configured and /dev/kvm is not there or makes no VM (kvm.h): never is a software CPU taken instead. Once for a pod is enough. */
 int vm_settings_check_accelerator(const struct vm_settings *settings, struct error *err) must_check;
 
 #endif

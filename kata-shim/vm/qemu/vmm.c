@@ -71,6 +71,7 @@ static void explain(struct vmm *vmm, const siginfo_t *info, struct error *ret)
 		.why = vmm->why.code ? &vmm->why : NULL,
 		.code = info->si_code,
 		.status = info->si_status,
+		.unproved_kvm = vmm->settings->accelerator == VM_KVM && !vmm->proved,
 		.reason = vmm->reason[0] ? vmm->reason : NULL,
 		.console = &vmm->console,
 		.output = &vmm->output,
@@ -317,6 +318,11 @@ int vmm_start(uv_loop_t *loop, const struct vmm_options *options, const struct v
 pid_t vmm_pid(const struct vmm *vmm)
 {
 	return vmm->pid;
+}
+
+void vmm_note_guest(struct vmm *vmm)
+{
+	vmm->proved = true;
 }
 
 void vmm_add_console(const struct vmm *vmm, struct error *err)

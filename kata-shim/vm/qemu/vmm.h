@@ -77,6 +77,9 @@ void vmm_resume(struct vmm *vmm, vmm_done *done, void *context);
  */
 void vmm_resize(struct vmm *vmm, uint32_t memory_mib, vmm_done *done, void *context);
 
+/* The guest's agent has answered: from now on a QEMU that crashes does so for another reason than a KVM of no use. */
+void vmm_note_guest(struct vmm *vmm);
+
 /* What the guest's console said last, behind the message: for a guest that runs, but whose agent does not answer. */
 void vmm_add_console(const struct vmm *vmm, struct error *err);
 

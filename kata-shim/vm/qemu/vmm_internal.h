@@ -32,6 +32,7 @@ struct vmm {
 	struct paced *console_stream, *output_stream;
 	struct tail console, output;
 	bool answers;                /* QMP is ready */
+	bool proved;                 /* the guest runs: vmm_note_guest */
 	bool over;                   /* QMP has been closed by QEMU */
 	bool stopped;                /* by vmm_stop */
 	bool pausing;                /* `stop` was sent, so its event is ours */

@@ -180,6 +180,7 @@ static void on_first_answer(struct agent_call *call, const struct error *err, co
 	if (has_failed(vm, err))
 		return;
 	note_phase(vm, PHASE_GUEST);
+	vmm_note_guest(vm->vmm);
 	int r = net_messages_new(&vm->host.net->network, &vm->network, &why);
 	if (r < 0)
 		boot_end(vm, &why);
@@ -257,9 +258,7 @@ void vm_open_handles(struct vm *vm)
 static int begin(struct vm *vm, struct error *err)
 {
 	note_phase(vm, PHASE_BEGIN);
-	int r = vm_settings_check_accelerator(vm->settings, err);
-	if (r == 0)
-		r = host_make(&vm->host, vm->id, vm->settings, &vm->sandbox, err);
+	int r = host_make(&vm->host, vm->id, vm->settings, &vm->sandbox, err);
 	note_phase(vm, PHASE_HOST);
 	if (r == 0)
 		r = start_vmm(vm, err);

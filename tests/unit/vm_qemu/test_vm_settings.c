@@ -3,9 +3,9 @@
 #include "tests/unit/common/cmocka_all.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/array.h"
 #include "kata-shim/cli/settings.h"
@@ -109,20 +109,17 @@ static void test_the_guest_stands_below_our_prefix_unless_configured(void **stat
 	assert_non_null(strstr(path, "/tests/share/holdfast/guest")); /* we are in tests/unit */
 }
 
-static void test_kvm_that_is_not_there_is_refused_by_its_key(void **state)
+/* Whatever this machine's /dev/kvm is: test_kvm.c has one of every kind. */
+static void test_kvm_that_is_of_no_use_is_refused_by_its_key(void **state)
 {
 	const struct vm_settings kvm = { .accelerator = VM_KVM }, tcg = { .accelerator = VM_TCG };
-	const int r = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	struct error err;
 
 	assert_int_equal(vm_settings_check_accelerator(&tcg, &err), 0);
-	if (r >= 0) {
-		assert_int_equal(vm_settings_check_accelerator(&kvm, &err), 0);
-		close(r);
-		return;
-	}
-	assert_true(vm_settings_check_accelerator(&kvm, &err) < 0);
-	assert_non_null(strstr(err.message, "sandbox.vm.accelerator is kvm, but /dev/kvm"));
+	if (vm_settings_check_accelerator(&kvm, &err) < 0)
+		assert_non_null(strstr(err.message, "sandbox.vm.accelerator is kvm, but /dev/kvm "));
+	else
+		assert_int_equal(access("/dev/kvm", R_OK | W_OK), 0);
 }
 
 int main(void)
@@ -133,7 +130,7 @@ int main(void)
 		cmocka_unit_test(test_what_contradicts_itself_is_refused_by_key),
 		cmocka_unit_test(test_a_configured_qemu_is_taken_or_refused_and_never_replaced),
 		cmocka_unit_test(test_the_guest_stands_below_our_prefix_unless_configured),
-		cmocka_unit_test(test_kvm_that_is_not_there_is_refused_by_its_key),
+		cmocka_unit_test(test_kvm_that_is_of_no_use_is_refused_by_its_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

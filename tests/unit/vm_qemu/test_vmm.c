@@ -29,7 +29,7 @@ struct test {
 	struct vmm *vmm;
 	unsigned ready, gone, done;
 	int channel;
-	bool reason;
+	bool reason, kvm;
 	char why[ERROR_MESSAGE_MAX], answer[ERROR_MESSAGE_MAX];
 	void (*on_ready)(struct test *test);
 };
@@ -135,8 +135,11 @@ static void expect_end_after(struct test *test, const char *script, void (*on_re
 	const unsigned before = count_descriptors();
 	struct error err;
 	const uint64_t timeout = test->settings.boot_timeout_ms;
+	const bool kvm = test->kvm;
 
 	set_up(test, script);
+	if (kvm)
+		test->settings.accelerator = VM_KVM;
 	test->on_ready = on_ready;
 	if (timeout)
 		test->settings.boot_timeout_ms = timeout;
@@ -167,6 +170,33 @@ static void test_a_qemu_that_ends_is_told_with_the_last_that_it_said(void **stat
 	expect_end("kill -KILL $$", "out of memory");
 	expect_end("kill -SYS $$", "a system call that its -sandbox forbids");
 	expect_end("exit 0", "QEMU has ended by itself");
+}
+
+static void expect_kvm_is_named(const char *script, bool expected)
+{
+	struct test test = { .kvm = true };
+
+	expect_end_after(&test, script, NULL, "QEMU was killed by signal ");
+	assert_int_equal(strstr(test.why, "KVM seems not to work here; enable virtualisation on this node") != NULL, expected);
+}
+
+static void crash(struct test *test)
+{
+	vmm_note_guest(test->vmm);
+	kill(vmm_pid(test->vmm), SIGSEGV);
+}
+
+static void test_a_qemu_that_kvm_has_crashed_is_told_with_what_to_do(void **state)
+{
+	struct test software = {}, later = { .kvm = true };
+
+	expect_kvm_is_named("kill -SEGV $$", true);
+	expect_kvm_is_named("kill -ABRT $$", true);
+	expect_kvm_is_named("kill -KILL $$", false);
+	expect_end_after(&software, "kill -SEGV $$", NULL, "QEMU was killed by signal 11 (Segmentation fault)");
+	assert_null(strstr(software.why, "KVM"));
+	expect_end_after(&later, RUNNING "sleep 60", crash, "QEMU was killed by signal 11 (Segmentation fault)");
+	assert_null(strstr(later.why, "KVM"));
 }
 
 static void test_the_console_s_last_lines_are_in_the_reason_without_what_steers_a_terminal(void **state)
@@ -399,6 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_qemu_that_ends_is_told_with_the_last_that_it_said),
+		cmocka_unit_test(test_a_qemu_that_kvm_has_crashed_is_told_with_what_to_do),
 		cmocka_unit_test(test_the_console_s_last_lines_are_in_the_reason_without_what_steers_a_terminal),
 		cmocka_unit_test(test_the_end_of_the_guest_s_agent_is_told_in_words),
 		cmocka_unit_test(test_nonsense_on_the_control_connection_ends_the_vm),
