@@ -4,7 +4,10 @@ option(HOLDFAST_LEAN "Link statically what can be: the distribution's archives, 
 find_package(PkgConfig REQUIRED)
 
 if(HOLDFAST_LEAN)
-	execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/lean-libraries --print-path
+	if(CMAKE_CROSSCOMPILING)
+		set(lean_arch --arch arm64)
+	endif()
+	execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/lean-libraries ${lean_arch} --print-path
 		OUTPUT_VARIABLE CMAKE_PREFIX_PATH OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE lean_status)
 	if(lean_status)
 		message(FATAL_ERROR "the lean libraries are not built: run `cmake/lean-libraries`")

@@ -33,8 +33,14 @@ if(HOLDFAST_FUZZ)
 	target_compile_options(holdfast_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(HOLDFAST_HARDENED)
+	# No jump into the middle of a function.
+	if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+		set(HOLDFAST_BRANCHES -mbranch-protection=standard)
+	else()
+		set(HOLDFAST_BRANCHES -fcf-protection)
+	endif()
 	target_compile_options(holdfast_options INTERFACE
-		-fstack-protector-strong -fstack-clash-protection -fcf-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+		-fstack-protector-strong -fstack-clash-protection ${HOLDFAST_BRANCHES} -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 	target_link_options(holdfast_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 	set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 	# Only the programs are linked with LTO: it is slow, and the tests would each do it again. Hence objects with both kinds of code.
@@ -46,9 +52,13 @@ if(HOLDFAST_HARDENED)
 	include(CheckPIESupported)
 	check_pie_supported()
 endif()
-# Only what is used; and packed relocations, of which the unpacked ones would be read at each start and stay in memory.
+# Only what is used; and packed relocations, of which the unpacked ones would be read at each start and stay in memory. Binutils 2.40 pack
+# only x86's.
 if(HOLDFAST_LEAN)
-	target_link_options(holdfast_options INTERFACE -Wl,--gc-sections -Wl,-z,pack-relative-relocs)
+	target_link_options(holdfast_options INTERFACE -Wl,--gc-sections)
+	if(NOT CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+		target_link_options(holdfast_options INTERFACE -Wl,-z,pack-relative-relocs)
+	endif()
 	# What the linker took of which archive: for the image's list of what is inside (deploy/image/sbom).
 	set(HOLDFAST_MAPS ${CMAKE_BINARY_DIR}/maps)
 	file(MAKE_DIRECTORY ${HOLDFAST_MAPS})

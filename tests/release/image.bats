@@ -3,9 +3,9 @@
 # The images: what is in them, where it is from, and that it runs where there is nothing else.
 bats_require_minimum_version 1.5.0
 load lib
+load image
 
 BUILD_IMAGE=$BATS_TEST_DIRNAME/../../deploy/image/build
-PREFIX=/opt/holdfast
 
 setup_file() {
 	need_lean_libraries || return
@@ -16,25 +16,10 @@ setup_file() {
 	unpack vm
 }
 
-# unpack NAME: the image's only layer, into $IMAGES/NAME.root
-unpack() {
-	local layout=$IMAGES/$1.layout manifest layer
-	mkdir "$layout" "$IMAGES/$1.root"
-	tar -xf "$IMAGES/$1.tar" -C "$layout"
-	manifest=$(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$layout/index.json")
-	layer=$(jq -r '.layers | if length == 1 then .[0].digest else error("more than one layer") end | sub("sha256:"; "")' "$layout/blobs/sha256/$manifest")
-	tar -xzpf "$layout/blobs/sha256/$layer" -C "$IMAGES/$1.root"
-	rm -r "$layout"
-}
-
 # in_image NAME CMD…: with nothing but the image, which cannot be written to: no /proc, no /dev, no /etc
 in_image() {
 	unshare --mount --net bash -c 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec chroot "$0" "$@"' "$IMAGES/$1.root" "${@:2}"
 }
-
-programs() { (cd "$IMAGES/$1.root$PREFIX/bin" && export LC_ALL=C && echo *); }
-elf_files() { (cd "$IMAGES/$1.root" && find . -type f -exec sh -c 'head -c 4 "$1" | grep -q "^.ELF"' _ {} \; -print | sort); }
-bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 
 @test "two builds give one digest, and one file" {
 	(umask 077 && cd / && TMPDIR=$BATS_TEST_TMPDIR "$BUILD_IMAGE" --output "$BATS_TEST_TMPDIR/two.tar" >"$BATS_TEST_TMPDIR/two")
@@ -53,7 +38,7 @@ bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 }
 
 @test "there are our programs and their libraries, and nothing else: no shell, no package manager" {
-	[[ $(programs one) == "containerd-shim-holdfast-kata-v2 containerd-shim-holdfast-v2 containerd-shim-untrusted-v2 holdfast holdfast-net holdfast-node holdfast-tpm kubectl-holdfast kubectl_complete-holdfast" ]]
+	[[ $(programs one) == "$OUR_PROGRAMS" ]]
 	[[ $(programs vm) == "$(programs one) qemu-system-x86_64 virtiofsd" ]]
 	[[ $(ls "$IMAGES/one.root$PREFIX/lib" | xargs) == "ld-linux-x86-64.so.2 libc.so.6 libmnl.so.0" ]]
 	local name
@@ -122,16 +107,12 @@ bytes_of() { sed -E 's/.* ([0-9]+) bytes compressed: .*/\1/' "$IMAGES/$1"; }
 	rm -r "$root/etc"
 }
 
-sbom() { jq "${@:2}" "$IMAGES/$1.root$PREFIX/share/doc/holdfast/sbom.spdx.json"; }
-
 @test "the SBOM knows every file by its digest, and the package and version of every program and library" {
 	local name file
 	for name in one vm; do
 		(cd "$IMAGES/$name.root" && find . -type f ! -path '*/share/doc/*' -exec sha256sum {} +) | awk '{ print $2, $1 }' | sort >"$BATS_TEST_TMPDIR/there"
 		sbom $name -r '.files[] | "\(.fileName) \(.checksums[] | select(.algorithm == "SHA256").checksumValue)"' | sort | diff - "$BATS_TEST_TMPDIR/there"
-		sbom $name -r '(.files | map({(.SPDXID): .fileName}) | add) as $name | (.packages | map({(.SPDXID): .}) | add) as $package |
-			.relationships[] | select(.relationshipType == "GENERATED_FROM") | $package[.relatedSpdxElement] as $p |
-			select($p.versionInfo != null and $p.versionInfo != "") | "\($name[.spdxElementId]) \($p.name)"' >"$BATS_TEST_TMPDIR/from"
+		files_of_packages $name >"$BATS_TEST_TMPDIR/from"
 		for file in $(elf_files $name); do
 			grep -q "^$file " "$BATS_TEST_TMPDIR/from" || { echo "$file is of no package"; return 1; }
 		done
