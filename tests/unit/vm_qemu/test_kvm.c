@@ -80,7 +80,7 @@ static void test_one_that_does_not_is_refused_with_what_failed_and_what_to_do(vo
 		const char *words, *end;
 	} cases[] = {
 		{ { .no_version = ENOTTY }, ENOTTY, "(KVM_GET_API_VERSION fails)", "Inappropriate ioctl for device" },
-		{ { .version = 11 }, ENOTSUP, "(its version is 11, not 12)", "slower" },
+		{ { .version = 11 }, ENOTSUP, "(its version is 11, not 12)", "Operation not supported" },
 		{ { .version = 12, .no_vm = EBUSY }, EBUSY, "(KVM_CREATE_VM fails)", "Device or resource busy" },
 		{ { .version = 12, .no_cpu = EIO }, EIO, "(KVM_CREATE_VCPU fails)", "Input/output error" },
 	};
