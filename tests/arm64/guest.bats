@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The guest of arm64, as far as it goes: no shim boots it yet (docs/install.md#processors).
+# What is in the guest of arm64. tests/run arm64 boots it besides, by the same code as the shim's (tests/vm/test_guest_boot).
 bats_require_minimum_version 1.5.0
 
 setup_file() {
@@ -31,20 +31,4 @@ setup() { cd "$BATS_TEST_DIRNAME/../.." || return; }
 @test "an agent of another processor is refused" {
 	run -1 kata-shim/guest/build --arch arm64 --agent "$HOLDFAST_BUILD/bin/holdfast-guest"
 	[[ $output == *"is no program for arm64"* ]]
-}
-
-# As the shim starts x86-64's, but for the machine and the console.
-ask() {
-	tests/arm64/ask_agent qemu-system-aarch64 -nodefaults -no-user-config -nographic -no-reboot -machine virt,memory-backend=ram -accel tcg,tb-size=64 -cpu max -m 384M \
-		-object memory-backend-memfd,id=ram,size=384M,share=on -chardev "file,id=console,path=$BATS_TEST_TMPDIR/console" -serial chardev:console \
-		-chardev socket,id=agent,fd=@agent@ -device virtio-serial-pci,max_ports=2 \
-		-device virtserialport,chardev=agent,name=org.holdfast.agent -kernel "$guest/vmlinuz" -initrd "$guest/initramfs.zst" \
-		-append "console=ttyAMA0 $(jq -r .commandLine "$guest/guest.json") holdfast.channel=port" \
-		-object rng-builtin,id=random -device virtio-rng-pci,rng=random -device virtio-balloon-pci,id=balloon,free-page-reporting=on
-}
-
-@test "it boots on QEMU's machine virt, with a software CPU, and its agent answers" {
-	ask >"$BATS_TEST_TMPDIR/answer" || { cat "$BATS_TEST_TMPDIR/console"; false; }
-	[[ $(<"$BATS_TEST_TMPDIR/answer") == "agent $(jq -r .version "$guest/guest.json")" ]]
-	grep "the guest's agent serves its host" "$BATS_TEST_TMPDIR/console"
 }

@@ -84,7 +84,7 @@ emulated() { unshare --net chroot "$IMAGES/emulated" /qemu "$PREFIX/bin/$1" "${@
 	done
 }
 
-@test "holdfast-vm is refused, since no VM starts on arm64 yet" {
+@test "holdfast-vm is refused: it is not made yet" {
 	run -1 "$BUILD_IMAGE" --vm --arch arm64
-	[[ $output == *"no VM starts on arm64 yet"* ]]
+	[[ $output == *"holdfast-vm is not made for arm64 yet"* ]]
 }

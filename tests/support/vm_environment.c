@@ -30,6 +30,11 @@ int vm_environment_accelerator(void)
 	return choose("HOLDFAST_ACCELERATOR", vm_accelerator_names, VM_TCG);
 }
 
+int vm_environment_machine(void)
+{
+	return choose("HOLDFAST_MACHINE", vm_machine_names, VM_OWN_MACHINE);
+}
+
 int vm_environment_channel(void)
 {
 	return choose("HOLDFAST_CHANNEL", vm_channel_names, VM_PORT);

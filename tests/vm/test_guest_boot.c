@@ -83,7 +83,7 @@ static void boot(struct machine *machine, const char *guest, const char *paramet
 
 	*machine = (struct machine){ .answer = BUF_MAX(TTRPC_MESSAGE_MAX) };
 	machine->settings = (struct vm_settings){
-		.accelerator = vm_environment_accelerator(), .guest = guest, .state = witnessed, .kernel_parameters = parameters, .boot_timeout_ms = PATIENCE_MS
+		.accelerator = vm_environment_accelerator(), .machine = vm_environment_machine(), .guest = guest, .state = witnessed, .kernel_parameters = parameters, .boot_timeout_ms = PATIENCE_MS
 	};
 	const struct vmm_options options = { .id = "test",
 					     .settings = &machine->settings,

@@ -3,7 +3,9 @@
  * What is in the machine and why:
  *   microvm has neither PIT nor PIC, whose only use would be to find out how fast the others are. PCI comes with ACPI, and so with SeaBIOS'
  *   small sister (bios-microvm.bin); x-option-roms=off would take away the loader of the kernel.
- *   The console is ttyS0: it is part of every kernel, so that it says also why a module could not be loaded. It is slow, and the kernel is
+ *   virt has no firmware at all: QEMU loads the kernel and describes the machine to it. Its interrupt controller is the newest that the
+ *   node can give (gic-version=max); a software CPU signs return addresses in a way of QEMU's own, since the architecture's is slow there.
+ *   The console is the serial port: it is part of every kernel, so that it says also why a module could not be loaded. It is slow, and the kernel is
  *   to be quiet; a panic is always said.
  *   Memory is a memfd, which virtiofsd maps. The balloon gives back what the guest has freed, and is how memory is resized.
  *   All vCPUs there can ever be are there; the guest starts with some of them (maxcpus=), and the agent switches the others on. microvm has
@@ -20,7 +22,7 @@
 #include "common/base/show.h"
 
 #define TEXT_MAX (32 * 1024)
-#define PARAMETERS_MAX 2047 /* COMMAND_LINE_SIZE of x86, without its NUL */
+#define PARAMETERS_MAX 2047 /* COMMAND_LINE_SIZE of x86 and arm64, without its NUL */
 #define MAC_LENGTH 17
 #define TRANSLATIONS_MIB "64" /* of code by TCG; its default is 1 GiB for each VM, and a guest that boots makes 45 MiB of it */
 #define KATA_PARAMETERS                                                                                                                    \
@@ -29,6 +31,14 @@
 #define KATA_IMAGE_PARAMETERS                                                                                                              \
 	"root=/dev/vda1 rootfstype=ext4 rootflags=data=ordered,errors=remount-ro ro systemd.unit=kata-containers.target "                  \
 	"systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket"
+
+static const struct {
+	const char *options, *console;
+} machines[] = {
+	[VM_MICROVM] = { "microvm,pcie=on,rtc=on,pit=off,pic=off", "ttyS0" },
+	[VM_Q35] = { "q35,smm=off,vmport=off,smbus=off,sata=off,i8042=off,usb=off,graphics=off", "ttyS0" },
+	[VM_VIRT] = { "virt,gic-version=max", "ttyAMA0" },
+};
 
 static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 
@@ -65,19 +75,21 @@ static const char *accelerator(const struct qemu *qemu)
 	return qemu->size.cpus_maximum == 1 ? "tcg,tb-size=" TRANSLATIONS_MIB : "tcg,thread=single,tb-size=" TRANSLATIONS_MIB;
 }
 
+static const char *cpu(const struct qemu *qemu)
+{
+	if (qemu->accelerator == VM_KVM)
+		return "host,pmu=off";
+	return qemu->machine == VM_VIRT ? "max,pauth-impdef=on" : "max";
+}
+
 static void add_machine(const struct qemu *qemu, struct qemu_arguments *out)
 {
-	static const char *const machines[] = {
-		[VM_MICROVM] = "microvm,pcie=on,rtc=on,pit=off,pic=off",
-		[VM_Q35] = "q35,smm=off,vmport=off,smbus=off,sata=off,i8042=off,usb=off,graphics=off",
-	};
-
 	word(out, "-machine");
-	word(out, "%s,memory-backend=ram", machines[qemu->machine]);
+	word(out, "%s,memory-backend=ram", machines[qemu->machine].options);
 	word(out, "-accel");
 	word(out, "%s", accelerator(qemu));
 	word(out, "-cpu");
-	word(out, "%s", qemu->accelerator == VM_KVM ? "host,pmu=off" : "max");
+	word(out, "%s", cpu(qemu));
 	word(out, "-smp");
 	word(out, "%" PRIu32, qemu->size.cpus_maximum);
 	word(out, "-m");
@@ -98,7 +110,7 @@ static void add_parameter(struct buf *out, const char *text)
  */
 void qemu_parameters(const struct qemu *qemu, struct buf *out)
 {
-	add_parameter(out, "console=ttyS0");
+	buf_printf(out, "console=%s", machines[qemu->machine].console);
 	add_parameter(out, qemu->guest_parameters ? qemu->guest_parameters : KATA_PARAMETERS);
 	if (qemu->image >= 0)
 		add_parameter(out, KATA_IMAGE_PARAMETERS);

@@ -43,7 +43,7 @@ uint64_t counter_measure_khz(void)
 	return ns ? (uint64_t)((__uint128_t)(second.ticks - first.ticks) * 1000000 / ns) : 0;
 }
 #else
-/* No other machine has VMs (settings.c). */
+/* A guest of another processor asks for none. */
 uint64_t counter_measure_khz(void)
 {
 	return 0;

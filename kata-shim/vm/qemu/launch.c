@@ -135,7 +135,7 @@ static struct qemu describe(const struct vmm_options *options, const struct gues
 		.image = or_none(guest->image, IN_IMAGE),
 		.guest_parameters = guest->ours ? guest->parameters : NULL,
 		.kernel_parameters = options->settings->kernel_parameters,
-		.tsc_khz = options->settings->accelerator == VM_TCG ? counter_measure_khz() : 0,
+		.tsc_khz = options->settings->accelerator == VM_TCG && options->settings->machine != VM_VIRT ? counter_measure_khz() : 0,
 		.qmp = IN_QMP,
 		.console = IN_CONSOLE,
 		.carrier = plumbing->ours.channel >= 0 ? QEMU_PORT : QEMU_VSOCK,

@@ -16,13 +16,26 @@
 #define BELOW_PREFIX "/share/holdfast/guest"
 
 const char *const vm_accelerator_names[] = { [VM_KVM] = "kvm", [VM_TCG] = "tcg", NULL };
-const char *const vm_machine_names[] = { [VM_MICROVM] = "microvm", [VM_Q35] = "q35", NULL };
+const char *const vm_machine_names[] = { [VM_MICROVM] = "microvm", [VM_Q35] = "q35", [VM_VIRT] = "virt", NULL };
 const char *const vm_channel_names[] = { [VM_PORT] = "port", [VM_VSOCK] = "vsock", NULL };
 
-static const char *const qemu_places[] = { "/usr/bin/qemu-system-x86_64", "/opt/holdfast/bin/qemu-system-x86_64",
-					   "/opt/kata/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", NULL };
+static const char *const x86_64_places[] = { "/usr/bin/qemu-system-x86_64", "/opt/holdfast/bin/qemu-system-x86_64",
+					     "/opt/kata/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", NULL };
+static const char *const arm64_places[] = { "/usr/bin/qemu-system-aarch64", "/opt/holdfast/bin/qemu-system-aarch64",
+					    "/opt/kata/bin/qemu-system-aarch64", "/usr/libexec/qemu-kvm", NULL };
 static const char *const virtiofsd_places[] = { "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/opt/holdfast/bin/virtiofsd",
 						"/opt/kata/libexec/virtiofsd", NULL };
+
+/* A software CPU may be of any processor; KVM has that of the node. */
+static int check_machine(const struct vm_settings *settings, struct error *err)
+{
+	if (settings->accelerator == VM_KVM && (settings->machine == VM_VIRT) != (VM_OWN_MACHINE == VM_VIRT))
+		return error_set(err, EINVAL,
+				 "sandbox.vm.machine: %s is of another processor than this node, which KVM cannot run: take "
+				 VM_OWN_MACHINE_NAME,
+				 vm_machine_names[settings->machine]);
+	return 0;
+}
 
 static int check_guest(const struct vm_settings *settings, struct error *err)
 {
@@ -47,7 +60,8 @@ int vm_settings_check(const struct vm_settings *settings, struct error *err)
 	if (ids_end > UINT32_MAX)
 		return error_set(err, EINVAL, "sandbox.vm.ids: %lld pods from %lld on would need ids up to %lld: lower first or pods",
 				 (long long)settings->ids_count, (long long)settings->ids_first, (long long)ids_end - 1);
-	return check_guest(settings, err);
+	int r = check_machine(settings, err);
+	return r < 0 ? r : check_guest(settings, err);
 }
 
 static bool is_executable(const char *path)
@@ -78,12 +92,7 @@ static int find(const char *key, const char *configured, const char *const *plac
 
 int vm_settings_find_qemu(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err)
 {
-#ifdef __x86_64__
-	return find("qemu", settings->qemu, qemu_places, ret, err);
-#else
-	(void)qemu_places;
-	return error_set(err, ENOTSUP, "this node is no x86-64: pods in VMs run on those only; schedule them by the label holdfast/vm=ready");
-#endif
+	return find("qemu", settings->qemu, settings->machine == VM_VIRT ? arm64_places : x86_64_places, ret, err);
 }
 
 int vm_settings_find_virtiofsd(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err)

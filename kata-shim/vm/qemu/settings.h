@@ -9,7 +9,7 @@
 
 /* `sandbox.vm` of holdfast.yaml. Its rows stand in kata-shim/cli/settings.c; the texts are the configuration's. */
 enum vm_accelerator { VM_KVM, VM_TCG };
-enum vm_machine { VM_MICROVM, VM_Q35 };
+enum vm_machine { VM_MICROVM, VM_Q35, VM_VIRT }; /* VM_VIRT is arm64's, the others x86-64's */
 enum vm_channel { VM_PORT, VM_VSOCK };
 
 extern const char *const vm_accelerator_names[]; /* end in NULL */
@@ -35,6 +35,14 @@ struct vm_settings {
 	uint64_t share_timeout_ms;     /* until a virtiofsd that does not answer is ended; not configured. 0: 60 s */
 	const char *state;             /* directory: one folder for each sandbox */
 };
+
+#ifdef __aarch64__
+#define VM_OWN_MACHINE VM_VIRT
+#define VM_OWN_MACHINE_NAME "virt"
+#else
+#define VM_OWN_MACHINE VM_MICROVM
+#define VM_OWN_MACHINE_NAME "microvm"
+#endif
 
 #define VM_IDS_PER_POD 131072
 

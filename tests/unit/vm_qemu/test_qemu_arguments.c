@@ -91,6 +91,28 @@ static void test_a_q35_that_can_grow_with_vsock_and_two_taps(void **state)
 	expect_golden(&qemu, "q35-kvm-vsock-taps-growing");
 }
 
+static void test_arm64_s_virt_on_a_software_cpu(void **state)
+{
+	struct qemu qemu = sample();
+
+	qemu.program = "/usr/bin/qemu-system-aarch64";
+	qemu.machine = VM_VIRT;
+	qemu.accelerator = VM_TCG;
+	expect_golden(&qemu, "virt-tcg-port");
+}
+
+static void test_arm64_s_virt_with_kvm_that_can_grow(void **state)
+{
+	struct qemu qemu = sample();
+
+	qemu.program = "/usr/bin/qemu-system-aarch64";
+	qemu.machine = VM_VIRT;
+	qemu.size = (struct vm_size){ .memory_mib = 512, .memory_maximum_mib = 2048, .cpus = 2, .cpus_maximum = 8 };
+	qemu.taps[0] = (struct qemu_tap){ 9, "02:00:00:00:00:01" };
+	qemu.n_taps = 1;
+	expect_golden(&qemu, "virt-kvm-growing");
+}
+
 static void test_kata_s_image_is_a_read_only_disk_by_descriptor(void **state)
 {
 	struct qemu qemu = sample();
@@ -165,6 +187,8 @@ int main(void)
 		cmocka_unit_test(test_a_microvm_on_a_software_cpu_is_told_how_fast_it_counts),
 		cmocka_unit_test(test_software_cpus_take_turns),
 		cmocka_unit_test(test_a_q35_that_can_grow_with_vsock_and_two_taps),
+		cmocka_unit_test(test_arm64_s_virt_on_a_software_cpu),
+		cmocka_unit_test(test_arm64_s_virt_with_kvm_that_can_grow),
 		cmocka_unit_test(test_kata_s_image_is_a_read_only_disk_by_descriptor),
 		cmocka_unit_test(test_no_id_can_add_an_option),
 		cmocka_unit_test(test_no_mac_can_add_an_option),

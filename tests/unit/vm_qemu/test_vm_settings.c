@@ -18,7 +18,7 @@ static int parse(const char *vm, struct settings *ret, struct error *err)
 	return settings_parse(slice_string(text), ret, err);
 }
 
-static void test_without_a_file_a_vm_is_a_kvm_microvm_that_cannot_grow(void **state)
+static void test_without_a_file_a_vm_is_a_kvm_machine_of_the_node_that_cannot_grow(void **state)
 {
 	_cleanup_(settings_clear) struct settings settings = {};
 	struct error err;
@@ -27,7 +27,7 @@ static void test_without_a_file_a_vm_is_a_kvm_microvm_that_cannot_grow(void **st
 		fail_msg("%s", err.message);
 	const struct vm_settings *vm = &settings.vm;
 	assert_int_equal(vm->accelerator, VM_KVM);
-	assert_int_equal(vm->machine, VM_MICROVM);
+	assert_int_equal(vm->machine, VM_OWN_MACHINE);
 	assert_int_equal(vm->channel, VM_PORT);
 	assert_null(vm->qemu);
 	assert_null(vm->guest);
@@ -84,17 +84,38 @@ static void test_a_configured_qemu_is_taken_or_refused_and_never_replaced(void *
 	char path[PATH_MAX];
 	struct error err;
 
-#ifdef __x86_64__
 	assert_int_equal(vm_settings_find_qemu(&good, path, &err), 0);
 	assert_string_equal(path, "/bin/true");
 	assert_int_equal(vm_settings_find_qemu(&bad, path, &err), -ENOENT);
 	assert_string_equal(err.message, "sandbox.vm.qemu: /etc/passwd is no executable: correct it, or install it there");
-#else
-	assert_int_equal(vm_settings_find_qemu(&good, path, &err), -ENOTSUP);
-	assert_non_null(strstr(err.message, "this node is no x86-64"));
-#endif
 	assert_int_equal(vm_settings_find_virtiofsd(&bad, path, &err), -ENOENT);
 	assert_non_null(strstr(err.message, "sandbox.vm.virtiofsd: /nowhere"));
+}
+
+static void test_kvm_is_asked_for_no_other_processor_and_a_software_cpu_may_be_of_any(void **state)
+{
+	const char *other = VM_OWN_MACHINE == VM_VIRT ? "{machine: q35}" : "{machine: virt}";
+	_cleanup_(settings_clear) struct settings settings = {};
+	struct error err;
+
+	assert_int_equal(parse(other, &settings, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "is of another processor than this node, which KVM cannot run: take " VM_OWN_MACHINE_NAME));
+	assert_int_equal(parse("{machine: virt, accelerator: tcg}", &settings, &err), 0);
+	assert_int_equal(settings.vm.machine, VM_VIRT);
+}
+
+static void test_each_processor_has_a_qemu_of_its_own(void **state)
+{
+	const struct vm_settings virt = { .machine = VM_VIRT }, microvm = { .machine = VM_MICROVM };
+	char path[PATH_MAX];
+	struct error err;
+
+	if (vm_settings_find_qemu(&virt, path, &err) == 0)
+		error_set(&err, 0, "%s", path);
+	assert_non_null(strstr(err.message, "qemu-system-aarch64"));
+	if (vm_settings_find_qemu(&microvm, path, &err) == 0)
+		error_set(&err, 0, "%s", path);
+	assert_non_null(strstr(err.message, "qemu-system-x86_64"));
 }
 
 static void test_the_guest_stands_below_our_prefix_unless_configured(void **state)
@@ -125,10 +146,12 @@ static void test_kvm_that_is_of_no_use_is_refused_by_its_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_without_a_file_a_vm_is_a_kvm_microvm_that_cannot_grow),
+		cmocka_unit_test(test_without_a_file_a_vm_is_a_kvm_machine_of_the_node_that_cannot_grow),
 		cmocka_unit_test(test_kata_s_guest_is_a_kernel_and_one_of_initrd_and_image),
 		cmocka_unit_test(test_what_contradicts_itself_is_refused_by_key),
 		cmocka_unit_test(test_a_configured_qemu_is_taken_or_refused_and_never_replaced),
+		cmocka_unit_test(test_kvm_is_asked_for_no_other_processor_and_a_software_cpu_may_be_of_any),
+		cmocka_unit_test(test_each_processor_has_a_qemu_of_its_own),
 		cmocka_unit_test(test_the_guest_stands_below_our_prefix_unless_configured),
 		cmocka_unit_test(test_kvm_that_is_of_no_use_is_refused_by_its_key),
 	};
