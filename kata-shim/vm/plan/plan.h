@@ -21,6 +21,7 @@
 #define PLAN_VALUES_MAX 100000 /* of a config.json; containerd's with a seccomp profile has 1,000 */
 #define PLAN_MOUNTS_MAX 1024
 #define PLAN_SYSCTLS_MAX 256
+#define PLAN_ID_MAX 65535 /* of users and groups */
 
 /* In the guest. A container's are below the first two: <container> and <container>-<n>-<name>, or <container>-<n>. */
 #define PLAN_GUEST_SHARED "/run/kata-containers/shared/containers/host"

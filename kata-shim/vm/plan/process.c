@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/base/show.h"
@@ -12,6 +14,29 @@ static int give_capabilities(struct arena *arena, Oci__Process *process, struct 
 	return process->capabilities ? 0 : error_nomem(err);
 }
 
+/*
+ * On the node a pod in a VM has 65,536 ids, mapped before its containers are known (jail/ids.h). A larger one could make no file in what is
+ * shared, and owns none there, while its processes would find out by a bare EINVAL. Kubernetes has the same limit where hostUsers is false.
+ */
+static int check_id(const char *key, uint32_t id, const char *cure, struct error *err)
+{
+	if (id <= PLAN_ID_MAX)
+		return 0;
+	return error_set(err, EOPNOTSUPP, "process.user.%s: %" PRIu32 " is above %d, the last id of a pod in a VM: give it a lower %s", key,
+			 id, PLAN_ID_MAX, cure);
+}
+
+static int check_user(const Oci__User *user, struct error *err)
+{
+	int r = check_id("uid", user->uid, "runAsUser, or its image a lower USER", err);
+
+	if (r == 0)
+		r = check_id("gid", user->gid, "runAsGroup, or its image a lower group", err);
+	for (size_t i = 0; r == 0 && i < user->n_additional_gids; i++)
+		r = check_id("additionalGids", user->additional_gids[i], "fsGroup, supplementalGroups, or group of its image", err);
+	return r;
+}
+
 int plan_check_process(struct arena *arena, Oci__Process *process, struct error *err)
 {
 	if (process->n_args == 0 || !*process->args[0])
@@ -20,7 +45,10 @@ int plan_check_process(struct arena *arena, Oci__Process *process, struct error 
 		return error_set(err, EINVAL, "process.cwd: \"%s\" is no absolute path", SHOW(slice_string(process->cwd)));
 	if (!process->user)
 		process->user = plan_new(arena, &oci__user__descriptor);
-	return process->user ? give_capabilities(arena, process, err) : error_nomem(err);
+	if (!process->user)
+		return error_nomem(err);
+	int r = check_user(process->user, err);
+	return r < 0 ? r : give_capabilities(arena, process, err);
 }
 
 int plan_read_process(struct slice json, struct plan_process *ret, struct error *err)

@@ -4,6 +4,7 @@
  *
  * What comes before the brackets is done at once, some milliseconds long. Whatever fails, the share is as it was before.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,13 +94,7 @@ static int bring(struct vm_container *container, struct plan *plan, struct plan_
 	return r < 0 ? error_wrap(err, "mount of %s at %s", source->host, source->destination) : 0;
 }
 
-/* It runs and reads, and its writes fail with a bare EINVAL: what that comes from is found here (docs/sandbox.md). */
-static void tell_of_user(const struct vm_container *container, const Oci__User *user)
-{
-	if (user->uid >= IDS_IN_A_POD || user->gid >= IDS_IN_A_POD)
-		log_warn("a user or group above 65535 can make no file in a VM, except in an emptyDir in memory: give it a lower runAsUser",
-			 "container", container->id, "user", LOG_NUMBER(user->uid), "group", LOG_NUMBER(user->gid));
-}
+static_assert(PLAN_ID_MAX + 1 == IDS_IN_A_POD, "no container may have an id that its pod has not");
 
 int container_prepare(struct vm_container *container, const char *bundle, const struct vm_rootfs *rootfs, size_t n_rootfs,
 		      struct plan *plan, struct error *err)
@@ -119,8 +114,6 @@ int container_prepare(struct vm_container *container, const char *bundle, const 
 		r = mount_root(container, bundle, rootfs, n_rootfs, err);
 	if (r == 0)
 		limits_take(&container->limits, plan->spec->linux_->resources);
-	if (r == 0)
-		tell_of_user(container, plan->spec->process->user);
 	for (size_t i = 0; r == 0 && i < plan->n_sources; i++)
 		r = bring(container, plan, &plan->sources[i], err);
 	return r;

@@ -132,6 +132,24 @@ static void what_a_vm_cannot_keep_is_refused_with_field_and_cure(void **state)
 	expect_refusals(rows, ELEMENTS_OF(rows));
 }
 
+static void an_id_that_no_pod_has_is_refused_with_what_it_comes_from(void **state)
+{
+	static const struct row rows[] = {
+		{ { .process = ",\"user\":{\"uid\":1000660000,\"gid\":0}" },
+		  "process.user.uid: 1000660000 is above 65535, the last id of a pod in a VM: give it a lower runAsUser" },
+		{ { .process = ",\"user\":{\"uid\":1,\"gid\":65536}" }, "process.user.gid: 65536 is above 65535, the last id of a pod" },
+		{ { .process = ",\"user\":{\"uid\":1,\"gid\":1,\"additionalGids\":[2,4294967295]}" },
+		  "process.user.additionalGids: 4294967295 is above 65535, the last id of a pod in a VM: give it a lower fsGroup, " },
+	};
+	struct plan_sandbox refused = {};
+	struct error err = {};
+
+	expect_refusals(rows, ELEMENTS_OF(rows));
+	assert_int_equal(plan_read_sandbox(slice_string(text_of(&rows[2].parts, true)), &refused, &err), -EOPNOTSUPP);
+	expect_error(&err, EOPNOTSUPP, rows[2].words);
+	make(&(struct parts){ .process = ",\"user\":{\"uid\":65535,\"gid\":65535,\"additionalGids\":[65535]}" });
+}
+
 static void a_key_that_says_nothing_is_no_reason_to_refuse(void **state)
 {
 	static const struct parts rows[] = {
@@ -696,6 +714,7 @@ static void dns_that_is_no_text_or_too_much_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(an_id_that_no_pod_has_is_refused_with_what_it_comes_from),
 		TEST(what_a_vm_cannot_keep_is_refused_with_field_and_cure),
 		TEST(a_key_that_says_nothing_is_no_reason_to_refuse),
 		TEST(devices_of_the_host_are_refused_but_not_those_that_all_have),
