@@ -50,9 +50,17 @@ name_next() { grep -rlzaxF 0.1.0 "$1/opt/holdfast/bin" | tr '\0' '\n' | sort -u 
 lesser_image() { changed_image "$1" "$2" 0.1.2 take_guest; }
 take_guest() { rm "$1/opt/holdfast/share/holdfast/guest/initramfs.zst"; }
 
-# node_state I: all that an installer might touch, byte for byte, and the kernel's tables and settings.
+# node_state I: all that an installer might touch, with every name, mode, owner and byte of it, what is mounted, and the kernel's tables, interfaces and settings.
 node_state() {
-	node "$1" exec sh -c 'find /etc/cni /etc/containerd /opt/cni /opt/holdfast /var/lib/holdfast -type f -exec sha256sum {} + -o -type l -printf "%l %p\n" | sort; nft list tables | grep holdfast || true'
+	node "$1" exec sh -c '
+		places=$(ls -d /etc/cni /etc/containerd /opt/cni /opt/holdfast /var/lib/holdfast /run/holdfast /var/run/secrets 2>/dev/null)
+		find $places -printf "%y %m %U:%G %p %l\n" | sort
+		find $places -type f -exec sha256sum {} + | sort
+		ls -A /opt /run /var/lib /var/lib/kubelet/device-plugins | grep -i holdfast
+		grep holdfast /proc/mounts
+		nft list tables | grep holdfast
+		ls /sys/class/net | grep -i holdfast
+		true'
 	! on_bridges || node "$1" exec sh -c "grep . $BRIDGE/bridge-nf-call-ip*"
 }
 
