@@ -30,17 +30,38 @@ static const char *text_of(const struct json_view *record, const char *key)
 	return text;
 }
 
-/* What is no record is nobody's pod. */
-static void count(const char *path, struct pods *pods)
+/* What is no record is nobody's pod: NULL. */
+static cJSON *read_record(const char *path)
 {
 	_cleanup_(buf_free) struct buf text = BUF_MAX(RECORD_BYTES_MAX);
 	_cleanup_(json_freep) cJSON *tree = NULL;
 
 	if (file_read(path, &text, NULL) < 0 || json_parse(buf_view(&text), &json_limits_object, &tree, NULL) < 0)
+		return NULL;
+	return cJSON_IsObject(tree) ? TAKE_PTR(tree) : NULL;
+}
+
+static bool is_runc(const cJSON *tree)
+{
+	const struct json_view record = json_root(tree);
+
+	return strcmp(text_of(&record, "backend"), backend_names[BACKEND_RUNC]) == 0;
+}
+
+static bool is_named_as_record(const char *name)
+{
+	const char *end = strstr(name, ".json");
+
+	return end && !end[5];
+}
+
+static void count(const char *path, struct pods *pods)
+{
+	_cleanup_(json_freep) cJSON *tree = read_record(path);
+
+	if (!tree || is_runc(tree))
 		return;
 	const struct json_view record = json_root(tree);
-	if (!cJSON_IsObject(tree) || strcmp(text_of(&record, "backend"), backend_names[BACKEND_RUNC]) == 0)
-		return;
 	if (pods->n++ < NAMED)
 		buf_printf(&pods->names, "%s%s/%s", pods->n > 1 ? ", " : "", SHOW(slice_string(text_of(&record, "namespace"))),
 			   SHOW(slice_string(text_of(&record, "name"))));
@@ -56,8 +77,7 @@ int running_expect_none(const char *root, const char *records, struct error *err
 	if (!dir)
 		return 0;
 	while ((entry = readdir(dir))) {
-		const char *end = strstr(entry->d_name, ".json");
-		if (end && !end[5] && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
+		if (is_named_as_record(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
 			count(path, &pods);
 	}
 	closedir(dir);
@@ -65,5 +85,29 @@ int running_expect_none(const char *root, const char *records, struct error *err
 			    : error_set(err, EBUSY, "%zu pods run in VMs, which nobody could end any more (%s%s): delete them first, or say --force",
 					pods.n, buf_text(&pods.names), pods.n > NAMED ? ", …" : "");
 	buf_free(&pods.names);
+	return r;
+}
+
+static int forget(const char *path, struct error *err)
+{
+	_cleanup_(json_freep) cJSON *tree = read_record(path);
+
+	return tree && is_runc(tree) ? host_remove(path, err) : 0;
+}
+
+int running_forget_runc(const char *directory, struct error *err)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	int r = 0;
+
+	DIR *dir = opendir(directory);
+	if (!dir)
+		return 0;
+	while (r == 0 && (entry = readdir(dir))) {
+		if (is_named_as_record(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
+			r = forget(path, err);
+	}
+	closedir(dir);
 	return r;
 }

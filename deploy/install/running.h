@@ -10,4 +10,10 @@
  */
 int running_expect_none(const char *root, const char *records, struct error *err) must_check;
 
+/*
+ * Removes the records of pods of runc's in `directory` (as host_find gives it), which the shim that goes can no longer remove with them. Such
+ * a pod needs none: what was decided for it is in its bundle, too.
+ */
+int running_forget_runc(const char *directory, struct error *err) must_check;
+
 #endif

@@ -126,14 +126,15 @@ static int remove_run(const struct node *node, struct error *err)
 	return r < 0 ? r : host_remove_empty(directory, err);
 }
 
-/* Where the settings have them elsewhere than below /run/holdfast. */
+/* Wherever the settings have them; those of pods in VMs that run on (--force) stay. */
 static int remove_records(const struct node *node, struct error *err)
 {
 	char directory[PATH_MAX];
 
 	if (host_find(node->options->root, node->settings.records, directory, NULL) < 0)
 		return 0;
-	return host_remove_empty(directory, err);
+	int r = running_forget_runc(directory, err);
+	return r < 0 ? r : host_remove_empty(directory, err);
 }
 
 static bool has_pods(const char *directory)

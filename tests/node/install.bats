@@ -239,7 +239,25 @@ decided() { "$1" route --explain "$BATS_TEST_TMPDIR/bundle" | sed -n 's/^now *//
 	[[ $output =~ ^'holdfast-node: 4 pods run in VMs, which nobody could end any more ('(shop/[a-d], ){3}'…): delete them first, or say --force'$ ]]
 	snapshot | diff "$BATS_TEST_TMPDIR/before" -
 	node uninstall --force
-	[[ ! -e $HOST/opt/holdfast ]]
+	[[ ! -e $HOST/opt/holdfast && $(ls "$HOST/run/holdfast/sandboxes") == $'a.json\nb.json\nc.json\nd.json' ]]
+}
+
+@test "the records of runc's pods go, wherever sandbox.records has them; what is no record stays" {
+	local records
+	for records in /run/holdfast/sandboxes /run/records; do
+		echo "sandbox: {records: $records}" >>"$BATS_TEST_TMPDIR/holdfast.yaml"
+		install one
+		mkdir -p "$HOST$records"
+		echo '{"podUID":"1","namespace":"shop","name":"e","backend":"runc","shimPID":1}' >"$HOST$records/e.json"
+		node uninstall
+		[[ ! -e $HOST$records ]]
+		sed -i '$d' "$BATS_TEST_TMPDIR/holdfast.yaml"
+	done
+	install one
+	mkdir -p "$HOST/run/holdfast/sandboxes"
+	echo theirs >"$HOST/run/holdfast/sandboxes/f.json"
+	node uninstall
+	[[ $(cat "$HOST/run/holdfast/sandboxes/f.json") == theirs ]]
 }
 
 # vm_state DIRECTORY: what the self-test and the starts of VMs leave there
