@@ -48,7 +48,7 @@ static bool is_runc(const cJSON *tree)
 	return strcmp(text_of(&record, "backend"), backend_names[BACKEND_RUNC]) == 0;
 }
 
-static bool is_named_as_record(const char *name)
+static bool is_record_name(const char *name)
 {
 	const char *end = strstr(name, ".json");
 
@@ -77,7 +77,7 @@ int running_expect_none(const char *root, const char *records, struct error *err
 	if (!dir)
 		return 0;
 	while ((entry = readdir(dir))) {
-		if (is_named_as_record(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
+		if (is_record_name(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
 			count(path, &pods);
 	}
 	closedir(dir);
@@ -105,7 +105,7 @@ int running_forget_runc(const char *directory, struct error *err)
 	if (!dir)
 		return 0;
 	while (r == 0 && (entry = readdir(dir))) {
-		if (is_named_as_record(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
+		if (is_record_name(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
 			r = forget(path, err);
 	}
 	closedir(dir);
