@@ -545,7 +545,7 @@ is_at() { [[ $(readlink "$HOST/opt/holdfast/current") == versions/$1-* ]]; }
 # ── leave ──
 
 # An API server that takes everything, and writes down which object was sent.
-api_server() {
+api_server() { # api_server [PORT]
 	python3 -u -c '
 import http.server, sys
 class Server(http.server.BaseHTTPRequestHandler):
@@ -554,11 +554,33 @@ class Server(http.server.BaseHTTPRequestHandler):
 		print(self.path.split("?")[0], file=sys.stderr)
 		self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"{}")
 	def log_message(self, *words): pass
-server = http.server.HTTPServer(("127.0.0.1", 0), Server)
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Server)
 print(server.server_port)
-server.serve_forever()' >"$BATS_TEST_TMPDIR/api.port" 2>"$BATS_TEST_TMPDIR/api.sent" 3>&- &
+server.serve_forever()' "${1:-0}" >"$BATS_TEST_TMPDIR/api.port" 2>"$BATS_TEST_TMPDIR/api.sent" 3>&- &
 	API=$!
 	until_true 10 test -s "$BATS_TEST_TMPDIR/api.port"
+}
+
+# in_pod PROGRAM…: as the DaemonSet's pod runs it, of node edge-1. In the background only: it takes the place of its shell.
+in_pod() {
+	NODE_NAME=edge-1 exec unshare --mount bash -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount && cd /run/secrets/kubernetes.io/serviceaccount &&
+		echo t >token && echo >ca.crt && exec "$@"' - "$@" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&-
+}
+
+@test "an API server that is away keeps no node from being installed; it is told when it comes" {
+	api_server
+	kill "$API" && wait "$API" || true
+	local port
+	port=$(cat "$BATS_TEST_TMPDIR/api.port")
+	rm "$BATS_TEST_TMPDIR/api.port"
+	echo "install: {healthAddress: '127.0.0.1:9479', apiServer: 'http://127.0.0.1:$port', containerd: {configure: false}}" >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	in_pod "${ON[@]}" holdfast-node watch --root "$HOST" --from "$BATS_TEST_TMPDIR/one" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" --readiness tpm &
+	WATCH=$! PORT=9479
+	until_true 20 ready
+	[[ -e $HOST/opt/holdfast/current ]]
+	until_true 20 grep -q "127.0.0.1:$port" "$BATS_TEST_TMPDIR/log"
+	api_server "$port"
+	until_true 90 grep -qx '/api/v1/nodes/edge-1/status' "$BATS_TEST_TMPDIR/api.sent"
 }
 
 @test "leave waits for pods in VMs and says so; then the node is what it was, and labels and condition are withdrawn at install.apiServer" {
@@ -569,8 +591,7 @@ server.serve_forever()' >"$BATS_TEST_TMPDIR/api.port" 2>"$BATS_TEST_TMPDIR/api.s
 	install one
 	mkdir -p "$HOST/run/records"
 	echo '{"podUID":"1","namespace":"shop","name":"db","backend":"vm"}' >"$HOST/run/records/1.json"
-	NODE_NAME=edge-1 unshare --mount bash -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount && cd /run/secrets/kubernetes.io/serviceaccount &&
-		echo t >token && echo >ca.crt && exec "$@"' - holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" --readiness network,vm >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	in_pod holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" --readiness network,vm &
 	WATCH=$! PORT=9479
 	until_true 10 why_not '1 pods run in VMs, which nobody could end any more (shop/db)'
 	[[ -e $HOST/opt/holdfast/current ]]
