@@ -258,9 +258,17 @@ burden() {
 	wait $!
 }
 
-@test "kubelet's metrics have a VM's container, what the VM costs beside it, and what its network has carried" {
+# carriers NAME: the interfaces of green/vm that have carried anything, as the kubelet of node 1 says it.
+carriers() {
+	k get --raw "/api/v1/nodes/$LAB-1/proxy/metrics/cadvisor" |
+		grep "^$1{.*namespace=\"green\".*pod=\"vm\"" | awk '$(NF - 1) > 0' | grep -o 'interface="[^"]*"' | sort -u
+}
+
+@test "kubelet's metrics have a VM's container, what the VM costs beside it, and what its network has carried, once" {
 	cd "$BATS_FILE_TMPDIR"
 	PATIENCE=45 before_long counted || { paste before after; false; }
+	[[ $(carriers container_network_receive_bytes_total) == 'interface="eth0"' ]]
+	[[ $(carriers container_network_transmit_bytes_total) == 'interface="eth0"' ]]
 }
 
 @test "a VM that is deleted leaves no record and no directory" {
