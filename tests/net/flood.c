@@ -126,7 +126,7 @@ static int open_sender(const struct stream *stream)
 	int fd = socket(stream->source.any.sa_family, (stream->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		fail("socket");
+		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	if (bind(fd, &stream->source.any, size_of(&stream->source)) == 0 &&

@@ -69,8 +69,8 @@ reboot() {
 	agent_end
 	reboot
 	agent_offline
-	! grep -q "pod adopted" "$NODE/log/agent"
-	! rules | grep -qF "$web"
+	! grep -q "pod adopted" "$NODE/log/agent" || false
+	! rules | grep -qF "$web" || false
 	attach shop/unknown
 	attach shop/other
 	attach shop/db
@@ -221,7 +221,7 @@ reboot() {
 	echo "token: geheim" | cat "$NODE/manifests/pod-shop-web.yaml" - | sed 's/containers: \[{/&env: [{name: PASSWORD, value: geheim}], /' | manifest pod-shop-web
 	online
 	in_node grep -q '"name":"web"' "$SNAPSHOT"
-	! in_node grep -q geheim "$SNAPSHOT"
+	! in_node grep -q geheim "$SNAPSHOT" || false
 	[[ $(in_node stat -c %a "$SNAPSHOT") == 600 ]]
 	[[ $(in_node stat -c %a "${SNAPSHOT%/*}") == 700 ]]
 	in_node jq -e . "$SNAPSHOT" >/dev/null

@@ -44,11 +44,18 @@ pulse_start() {
 	wait_for "the probes run" grep -q ready "$NODE/pulse"
 }
 
+# sender_end pulse|flood PROCESS: it has sent until now, and what it says of it is shown, whatever became of it
+sender_end() {
+	local status=0
+	in_node kill "$(cat "$NODE/$1.pid")" || echo "$1 had ended before it was asked to"
+	wait "$2" || status=$?
+	cat "$NODE/$1"
+	((status == 0)) || { echo "$1 ended with status $status"; return 1; }
+}
+
 # pulse_end N: nothing leaked, nothing was lost, and at least N probes of each kind were sent
 pulse_end() {
-	in_node kill "$(cat "$NODE/pulse.pid")"
-	wait "$PULSE"
-	cat "$NODE/pulse"
+	sender_end pulse "$PULSE"
 	awk -v least="$1" '
 		/sent/ { n++; if ($8 < least) exit 1 }
 		/sent/ && $1 == "shop-web" && ($8 != $10 || $8 != $12) { exit 1 }
@@ -101,9 +108,7 @@ flood_start() {
 }
 
 flood_end() {
-	in_node kill "$(cat "$NODE/flood.pid")" || { cat "$NODE/flood"; return 1; }
-	wait "$FLOOD"
-	cat "$NODE/flood"
+	sender_end flood "$FLOOD"
 	awk '
 		/sent/ { n++; if ($9 < 100) exit 1 }
 		/^allowed/ && $9 != $11 { exit 1 }
@@ -119,7 +124,7 @@ upgraded() {
 	in_node nft list table inet holdfast | grep -q "chain gate"
 	agent_start
 	[[ $(in_node nft list tables | grep -c holdfast) == 2 ]] # inet and netdev, and no interim one
-	! in_node nft list table inet holdfast | grep -q "chain gate"
+	! in_node nft list table inet holdfast | grep -q "chain gate" || return 1
 	in_node nft list table inet holdfast | grep -q "chain forward-egress"
 }
 

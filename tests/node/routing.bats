@@ -440,7 +440,7 @@ now      vm (handler untrusted)
 	grep -q userns "$T/runc" || grep -q idmap "$T/runc"
 	shim holdfast-kata 5f3a -info >"$T/vm"
 	[[ $(head -c 26 "$T/vm" | tail -c 24) == io.containerd.holdfast.v ]]
-	! grep -q idmap "$T/vm"
+	! grep -q idmap "$T/vm" || false
 	rules '[{handler: holdfast-kata, backend: kata}]'
 	shim holdfast-kata 5f3a -info
 	[[ -d $KATA/recorded ]]
