@@ -104,6 +104,7 @@ write_kustomization() {
 	END
 	cat >"$1/own/holdfast.yaml" <<-'END'
 	sandbox: {vm: {accelerator: tcg, bootTimeout: 120s, qemu: /opt/holdfast/bin/qemu-system-x86_64, virtiofsd: /opt/holdfast/bin/virtiofsd}}
+	secrets: {tcti: 'swtpm:host=127.0.0.1,port=2321'}
 	install:
 	  containerd:
 	    restartCommand: |-
@@ -377,6 +378,47 @@ runs_again() { [[ $(k get pod -n "${1%/*}" "${1#*/}" -o json | jq -r '.status | 
 	k delete networkpolicy -n green only-green >/dev/null
 }
 
+# seals NAME CONTENT OPTION…: for node 2, by the program of the image
+seals() {
+	printf %s "$2" >"$BATS_TEST_TMPDIR/content"
+	k get tpmnode "$LAB-2" -o yaml >"$BATS_TEST_TMPDIR/node-key"
+	node 2 exec /opt/holdfast/bin/holdfast-tpm seal "$1" --node-key "$BATS_TEST_TMPDIR/node-key" --from-file "value=$BATS_TEST_TMPDIR/content" "${@:3}" |
+		k apply -f - >/dev/null
+}
+
+# asks POD SECRET [LINE]: a pod on node 2 that asks for the secret; LINE is one more of its spec
+asks() { SPEC="    resources: {limits: {tpm.holdfast/$2: 1}}${3:+$'\n'  $3}" pod "$1" 2 | sed '/^  nodeName:/d' | k apply -f - >/dev/null; }
+has() { [[ $(k exec -n "${1%/*}" "${1#*/}" -- cat "/var/run/secrets/tpm.holdfast/$2/value" 2>/dev/null) == "$3" ]]; }
+has_nothing() { ! k exec -n "${1%/*}" "${1#*/}" -- cat "/var/run/secrets/tpm.holdfast/$2/value" 2>/dev/null; }
+is_refused() { k events -n "${1%/*}" --for "pod/${1#*/}" | grep -q "$2"; }
+tpm_is_ready() { [[ $(k get node "$LAB-2" -o json | jq -r '.metadata.labels["holdfast/tpm"]') == ready ]]; }
+
+# What deploy/demo shows, by what came out of the image.
+@test "a TPM that comes makes its node ready: its secrets reach the pods that they name, those for VMs in a VM alone, and nobody after a revocation" {
+	node 2 exec sh -c 'mkdir "$1" && swtpm_setup --tpm2 --tpmstate "$1" --logfile "$1/log" &&
+		swtpm socket --tpm2 --daemon --tpmstate "dir=$1" --server type=tcp,port=2321,bindaddr=127.0.0.1 --ctrl type=tcp,port=2322,bindaddr=127.0.0.1 --flags not-need-init' - "$BATS_FILE_TMPDIR/tpm"
+	PATIENCE=170 before_long tpm_is_ready
+	seals db first --allow green/default
+	asks green/keeper db
+	asks red/stranger db
+	PATIENCE=60 before_long has green/keeper db first
+	PATIENCE=60 before_long is_refused red/stranger 'secret "db" is not for namespace "red"'
+	seals db second --allow green/default
+	PATIENCE=30 before_long has green/keeper db second
+	seals disk only-in-a-vm --allow green/default --require-sandbox vm
+	asks green/vault disk
+	asks green/vault-vm disk 'runtimeClassName: holdfast-kata'
+	PATIENCE=170 before_long has green/vault-vm disk only-in-a-vm
+	PATIENCE=60 before_long is_refused green/vault 'needs a VM sandbox'
+	k delete pod -n green vault vault-vm --wait --timeout=60s >/dev/null
+	k delete pod -n red stranger --wait --timeout=60s >/dev/null
+	plugin revoke "$LAB-2" --yes
+	((status == 0))
+	PATIENCE=30 before_long has_nothing green/keeper db
+	seals db third --allow green/default
+	PATIENCE=60 before_long has green/keeper db third
+}
+
 nothing_of_ours_runs() { ! node 1 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node" && ! node 2 exec pgrep -x "holdfast-net|holdfast-tpm|holdfast-node"; }
 
 labels_and_conditions() { k get nodes -o json | jq -r '.items[] | .metadata.labels + (.status.conditions | map({(.type): true}) | add) | keys[] | select(test("holdfast"; "i"))'; }
@@ -394,6 +436,7 @@ no_objects() { [[ ! $(objects) ]]; }
 	[[ $status == 0 && $output == *'nothing of Holdfast is on the 2 nodes any more'* ]]
 	PATIENCE=60 before_long nothing_of_ours_runs
 	for i in 1 2; do diff "$BATS_FILE_TMPDIR/before$i" <(node_state $i); done
+	! has green/keeper db third || return 1
 	k wait node --all --for=condition=Ready --timeout=60s
 	[[ ! $(labels_and_conditions) ]]
 	PATIENCE=60 before_long no_objects
