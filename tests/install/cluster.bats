@@ -390,7 +390,7 @@ seals() {
 asks() { SPEC="    resources: {limits: {tpm.holdfast/$2: 1}}${3:+$'\n'  $3}" pod "$1" 2 | sed '/^  nodeName:/d' | k apply -f - >/dev/null; }
 has() { [[ $(k exec -n "${1%/*}" "${1#*/}" -- cat "/var/run/secrets/tpm.holdfast/$2/value" 2>/dev/null) == "$3" ]]; }
 has_nothing() { ! k exec -n "${1%/*}" "${1#*/}" -- cat "/var/run/secrets/tpm.holdfast/$2/value" 2>/dev/null; }
-is_refused() { k events -n "${1%/*}" --for "pod/${1#*/}" | grep -q "$2"; }
+is_told() { k events -n "${1%/*}" --for "pod/${1#*/}" | grep -q "$2"; }
 tpm_is_ready() { [[ $(k get node "$LAB-2" -o json | jq -r '.metadata.labels["holdfast/tpm"]') == ready ]]; }
 
 # What deploy/demo shows, by what came out of the image.
@@ -402,14 +402,14 @@ tpm_is_ready() { [[ $(k get node "$LAB-2" -o json | jq -r '.metadata.labels["hol
 	asks green/keeper db
 	asks red/stranger db
 	PATIENCE=60 before_long has green/keeper db first
-	PATIENCE=60 before_long is_refused red/stranger 'secret "db" is not for namespace "red"'
+	PATIENCE=60 before_long is_told red/stranger 'secret "db" is not for namespace "red"'
 	seals db second --allow green/default
 	PATIENCE=30 before_long has green/keeper db second
 	seals disk only-in-a-vm --allow green/default --require-sandbox vm
 	asks green/vault disk
 	asks green/vault-vm disk 'runtimeClassName: holdfast-kata'
 	PATIENCE=170 before_long has green/vault-vm disk only-in-a-vm
-	PATIENCE=60 before_long is_refused green/vault 'needs a VM sandbox'
+	PATIENCE=60 before_long is_told green/vault 'needs a VM sandbox'
 	k delete pod -n green vault vault-vm --wait --timeout=60s >/dev/null
 	k delete pod -n red stranger --wait --timeout=60s >/dev/null
 	plugin revoke "$LAB-2" --yes
