@@ -20,6 +20,11 @@ struct pods {
 	struct buf names;
 };
 
+static void clear_names(struct pods *pods)
+{
+	buf_free(&pods->names);
+}
+
 static const char *text_of(const struct json_view *record, const char *key)
 {
 	struct json_view member;
@@ -28,17 +33,6 @@ static const char *text_of(const struct json_view *record, const char *key)
 	if (json_member(record, key, &member) && json_expect_string(&member, &text, NULL) < 0)
 		return "?";
 	return text;
-}
-
-/* What is no record is nobody's pod: NULL. */
-static cJSON *read_record(const char *path)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(RECORD_BYTES_MAX);
-	_cleanup_(json_freep) cJSON *tree = NULL;
-
-	if (file_read(path, &text, NULL) < 0 || json_parse(buf_view(&text), &json_limits_object, &tree, NULL) < 0)
-		return NULL;
-	return cJSON_IsObject(tree) ? TAKE_PTR(tree) : NULL;
 }
 
 static bool is_runc(const cJSON *tree)
@@ -55,59 +49,67 @@ static bool is_record_name(const char *name)
 	return end && !end[5];
 }
 
-static void count(const char *path, struct pods *pods)
+typedef int on_record(void *context, const char *path, const cJSON *record, struct error *err);
+
+/* What is no record is nobody's pod, and passed over. */
+static int read_record(const char *path, on_record *on, void *context, struct error *err)
 {
-	_cleanup_(json_freep) cJSON *tree = read_record(path);
+	_cleanup_(buf_free) struct buf text = BUF_MAX(RECORD_BYTES_MAX);
+	_cleanup_(json_freep) cJSON *tree = NULL;
 
-	if (!tree || is_runc(tree))
-		return;
-	const struct json_view record = json_root(tree);
-	if (pods->n++ < NAMED)
-		buf_printf(&pods->names, "%s%s/%s", pods->n > 1 ? ", " : "", SHOW(slice_string(text_of(&record, "namespace"))),
-			   SHOW(slice_string(text_of(&record, "name"))));
-}
-
-int running_expect_none(const char *root, const char *records, struct error *err)
-{
-	char directory[PATH_MAX], path[PATH_MAX];
-	struct pods pods = { .names = BUF_MAX(1024) };
-	struct dirent *entry;
-
-	DIR *dir = host_find(root, records, directory, NULL) == 0 ? opendir(directory) : NULL;
-	if (!dir)
+	if (file_read(path, &text, NULL) < 0 || json_parse(buf_view(&text), &json_limits_object, &tree, NULL) < 0 || !cJSON_IsObject(tree))
 		return 0;
-	while ((entry = readdir(dir))) {
-		if (is_record_name(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
-			count(path, &pods);
-	}
-	closedir(dir);
-	int r = pods.n == 0 ? 0
-			    : error_set(err, EBUSY, "%zu pods run in VMs, which nobody could end any more (%s%s): delete them first, or say --force",
-					pods.n, buf_text(&pods.names), pods.n > NAMED ? ", …" : "");
-	buf_free(&pods.names);
-	return r;
+	return on(context, path, tree, err);
 }
 
-static int forget(const char *path, struct error *err)
-{
-	_cleanup_(json_freep) cJSON *tree = read_record(path);
-
-	return tree && is_runc(tree) ? host_remove(path, err) : 0;
-}
-
-int running_forget_runc(const char *directory, struct error *err)
+/* Until one fails. */
+static int each_record(const char *directory, on_record *on, void *context, struct error *err)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
 	int r = 0;
 
 	DIR *dir = opendir(directory);
-	if (!dir)
-		return 0;
-	while (r == 0 && (entry = readdir(dir))) {
+	while (dir && r == 0 && (entry = readdir(dir))) {
 		if (is_record_name(entry->d_name) && snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
-			r = forget(path, err);
+			r = read_record(path, on, context, err);
 	}
-	closedir(dir);
+	if (dir)
+		closedir(dir);
 	return r;
+}
+
+static int count(void *context, const char *path, const cJSON *tree, struct error *err)
+{
+	const struct json_view record = json_root(tree);
+	struct pods *pods = context;
+
+	if (is_runc(tree))
+		return 0;
+	if (pods->n++ < NAMED)
+		buf_printf(&pods->names, "%s%s/%s", pods->n > 1 ? ", " : "", SHOW(slice_string(text_of(&record, "namespace"))),
+			   SHOW(slice_string(text_of(&record, "name"))));
+	return 0;
+}
+
+int running_expect_none(const char *root, const char *records, struct error *err)
+{
+	_cleanup_(clear_names) struct pods pods = { .names = BUF_MAX(1024) };
+	char directory[PATH_MAX];
+
+	int r = host_find(root, records, directory, NULL) == 0 ? each_record(directory, count, &pods, err) : 0;
+	if (r < 0 || pods.n == 0)
+		return r;
+	return error_set(err, EBUSY, "%zu pods run in VMs, which nobody could end any more (%s%s): delete them first, or say --force", pods.n,
+			 buf_text(&pods.names), pods.n > NAMED ? ", …" : "");
+}
+
+static int forget(void *context, const char *path, const cJSON *tree, struct error *err)
+{
+	return is_runc(tree) ? host_remove(path, err) : 0;
+}
+
+int running_forget_runc(const char *directory, struct error *err)
+{
+	return each_record(directory, forget, NULL, err);
 }

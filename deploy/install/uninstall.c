@@ -25,8 +25,6 @@
 /* Whose names are ours, each with what is in it, below the state directory and below /run/holdfast. Those go if nothing else is in them. */
 static const char *const state_names[] = { "net", "tpm", NULL };
 static const char *const run_names[] = { "net", "net.sock", "tpm.sock", "readiness", NULL };
-/* And what must be empty: of pods. */
-static const char *const pods_names[] = { "vol", "sandboxes" };
 /* What shims remember beside the directories of VMs, none of which has a name that begins so. */
 static const char *const vms_names[] = { ".guest", ".virtiofsd", ".ids", NULL };
 
@@ -114,15 +112,14 @@ static int remove_state(const struct node *node, struct error *err)
 
 static int remove_run(const struct node *node, struct error *err)
 {
-	char directory[PATH_MAX], path[PATH_MAX];
+	char directory[PATH_MAX], records[PATH_MAX];
 
 	if (host_find(node->options->root, NODE_RUN, directory, NULL) < 0)
 		return 0;
 	int r = remove_names(directory, run_names, err);
-	for (size_t i = 0; r == 0 && i < sizeof(pods_names) / sizeof(*pods_names); i++) {
-		if (snprintf(path, sizeof(path), "%s/%s", directory, pods_names[i]) < (int)sizeof(path))
-			r = host_remove_empty(path, err);
-	}
+	/* Also where the settings have the records elsewhere now. */
+	if (r == 0 && snprintf(records, sizeof(records), "%s/sandboxes", directory) < (int)sizeof(records))
+		r = host_remove_empty(records, err);
 	return r < 0 ? r : host_remove_empty(directory, err);
 }
 

@@ -447,7 +447,8 @@ void containers_free(struct containers *containers)
 		kill_all(container);
 	for (struct container *container = containers->first; container; container = container->next)
 		end_processes(container, &left_ms);
-	share_settle_now();
+	if (containers->first)
+		share_settle_now();
 	while (containers->first)
 		container_free(containers->first);
 	nftw(CRUN_ROOT, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Who asks a file server that hangs waits in the kernel, and cannot even be killed. So a process of its own asks, which has nothing that
- * anybody else waits for: of those there is one at most.
+ * anybody else waits for: of those there is one at most, and one for each container that is being removed.
  */
 #include "kata-shim/guest/share_probe.h"
 
@@ -40,38 +40,34 @@ static pid_t begin(const char *share, unsigned rounds)
 	_exit(ask(share, rounds) < 0);
 }
 
-bool share_answers(struct agent *agent)
+/* False: nobody asks, and `ended` is not called. */
+static bool ask_aside(struct agent *agent, unsigned rounds, child_ended *ended, void *context, pid_t *ret)
 {
 	const char *share = storages_share();
 	struct error err;
 
+	pid_t pid = share ? begin(share, rounds) : 0;
+	if (pid <= 0)
+		return false;
+	if (children_watch(agent->children, pid, ended, context, &err) < 0) {
+		log_warn("cannot learn whether the share answers", "error", err.message);
+		return false;
+	}
+	*ret = pid;
+	return true;
+}
+
+bool share_answers(struct agent *agent)
+{
 	if (agent->share_probe)
 		return false;
-	pid_t pid = share ? begin(share, 1) : 0;
-	if (pid <= 0)
-		return true;
-	agent->share_probe = pid;
-	if (children_watch(agent->children, pid, on_answered, agent, &err) < 0) {
-		log_warn("cannot learn whether the share answers", "error", err.message);
-		agent->share_probe = 0;
-	}
+	(void)ask_aside(agent, 1, on_answered, agent, &agent->share_probe);
 	return true;
 }
 
 bool share_settle(struct agent *agent, child_ended *ended, void *context, pid_t *ret)
 {
-	const char *share = storages_share();
-	struct error err;
-
-	pid_t pid = share ? begin(share, SETTLE_ROUNDS) : 0;
-	if (pid <= 0)
-		return false;
-	if (children_watch(agent->children, pid, ended, context, &err) < 0) {
-		log_warn("cannot learn whether the share has settled", "error", err.message);
-		return false;
-	}
-	*ret = pid;
-	return true;
+	return ask_aside(agent, SETTLE_ROUNDS, ended, context, ret);
 }
 
 void share_settle_now(void)
