@@ -61,14 +61,12 @@ emulated() { unshare --net chroot "$IMAGES/emulated" /emulator "$@"; }
 @test "every program runs where there is nothing but the image, and no library is missing" {
 	local program
 	for program in $(programs vm); do
-		case $program in
-		containerd-shim-*) run emulated "$PREFIX/bin/$program" -v ;;
-		kubectl_complete-*) run emulated "$PREFIX/bin/$program" '' ;; # offers the command version
-		holdfast) CNI_COMMAND=VERSION run emulated "$PREFIX/bin/$program" <<<'{"cniVersion": "1.0.0", "name": "x"}' ;;
-		virtiofsd) run emulated "$PREFIX/lib/ld-linux-aarch64.so.1" --list "$PREFIX/bin/$program"; output+=' version' ;; # wants /proc
-		*) run emulated "$PREFIX/bin/$program" --version ;;
-		esac
-		((status == 0)) && [[ ${output,,} == *version* || $output == *0.1.0* ]] || { echo "$program: $status: $output"; return 1; }
+		# It wants /proc.
+		if [[ $program == virtiofsd ]]; then
+			emulated "$PREFIX/lib/ld-linux-aarch64.so.1" --list "$PREFIX/bin/$program"
+		else
+			says_version "$program" emulated
+		fi
 	done
 }
 
@@ -83,8 +81,7 @@ emulated() { unshare --net chroot "$IMAGES/emulated" /emulator "$@"; }
 }
 
 @test "no file says in which directory it was built" {
-	run grep -rlF -e "$(readlink -f "$BATS_TEST_DIRNAME/../..")/" -e "$HOME/" "$IMAGES/one.root" "$IMAGES/vm.root"
-	[[ $status == 1 && ! $output ]] || { echo "$output"; return 1; }
+	says_nothing_of_the_build
 }
 
 @test "jumps land only where the compiler let them, and relocations are read-only" {

@@ -28,3 +28,21 @@ files_of_packages() {
 		.relationships[] | select(.relationshipType == "GENERATED_FROM") | $package[.relatedSpdxElement] as $p |
 		select($p.versionInfo != null and $p.versionInfo != "") | "\($name[.spdxElementId]) \($p.name)"'
 }
+
+# says_version PROGRAM COMMAND…: it runs by COMMAND, which gets its path and its arguments, and says so
+says_version() {
+	local path=$PREFIX/bin/$1
+	case $1 in
+	containerd-shim-*) run "${@:2}" "$path" -v ;;
+	kubectl_complete-*) run "${@:2}" "$path" '' ;; # offers the command version
+	holdfast) CNI_COMMAND=VERSION run "${@:2}" "$path" <<<'{"cniVersion": "1.0.0", "name": "x"}' ;;
+	*) run "${@:2}" "$path" --version ;;
+	esac
+	((status == 0)) && [[ ${output,,} == *version* || $output == *0.1.0* ]] || { echo "$1: $status: $output"; return 1; }
+}
+
+# says_nothing_of_the_build: no file of the images "one" and "vm" has the name of a directory in which it was built
+says_nothing_of_the_build() {
+	run grep -rlF -e "$(readlink -f "$BATS_TEST_DIRNAME/../..")/" -e "$HOME/" "$IMAGES/one.root" "$IMAGES/vm.root"
+	[[ $status == 1 && ! $output ]] || { echo "$output"; return 1; }
+}

@@ -21,6 +21,14 @@ in_image() {
 	unshare --mount --net bash -c 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec chroot "$0" "$@"' "$IMAGES/$1.root" "${@:2}"
 }
 
+in_image_with_proc() {
+	local result=0
+	mkdir "$IMAGES/$1.root/proc"
+	unshare --mount bash -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$IMAGES/$1.root" "${@:2}" || result=$?
+	rmdir "$IMAGES/$1.root/proc"
+	return "$result"
+}
+
 @test "two builds give one digest, and one file" {
 	(umask 077 && cd / && TMPDIR=$BATS_TEST_TMPDIR "$BUILD_IMAGE" --output "$BATS_TEST_TMPDIR/two.tar" >"$BATS_TEST_TMPDIR/two")
 	[[ $(cut -d ' ' -f 2 "$BATS_TEST_TMPDIR/two") == "$(cut -d ' ' -f 2 "$IMAGES/one")" ]]
@@ -28,8 +36,7 @@ in_image() {
 }
 
 @test "no file says in which directory it was built" {
-	run grep -rlF -e "$(readlink -f "$BATS_TEST_DIRNAME/../..")/" -e "$HOME/" "$IMAGES/one.root" "$IMAGES/vm.root"
-	[[ $status == 1 && ! $output ]] || { echo "$output"; return 1; }
+	says_nothing_of_the_build
 }
 
 @test "the image is smaller than 12 MiB, that with QEMU and the guest smaller than 64" {
@@ -55,18 +62,8 @@ in_image() {
 @test "every program runs where there is nothing but the image, and no library is missing" {
 	local program
 	for program in $(programs vm); do
-		case $program in
-		containerd-shim-*) run in_image vm "$PREFIX/bin/$program" -v ;;
-		kubectl_complete-*) run in_image vm "$PREFIX/bin/$program" '' ;; # offers the command version
-		virtiofsd) # says nothing where there is no /proc
-			mkdir "$IMAGES/vm.root/proc"
-			run unshare --mount bash -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$1" --version' "$IMAGES/vm.root" "$PREFIX/bin/$program"
-			rmdir "$IMAGES/vm.root/proc"
-			;;
-		holdfast) CNI_COMMAND=VERSION run in_image vm "$PREFIX/bin/$program" <<<'{"cniVersion": "1.0.0", "name": "x"}' ;;
-		*) run in_image vm "$PREFIX/bin/$program" --version ;;
-		esac
-		((status == 0)) && [[ ${output,,} == *version* || $output == *0.1.0* ]] || { echo "$program: $output"; return 1; }
+		# It says nothing where there is no /proc.
+		if [[ $program == virtiofsd ]]; then says_version "$program" in_image_with_proc vm; else says_version "$program" in_image vm; fi
 	done
 }
 
