@@ -88,3 +88,7 @@ for family in parse(sys.stdin.read()): assert family.samples and family.document
 @test "the Grafana dashboard asks for no metric and no label that does not exist" {
 	asks_for_what_is_there holdfast_net_ "$REPO/deploy/grafana/holdfast-net.json"
 }
+
+@test "the alerts ask for no metric and no value of a label that does not exist" {
+	alerts_ask_for_what_is_there holdfast_net_
+}

@@ -20,3 +20,18 @@ asks_for_what_is_there() {
 	done
 	[[ $(jq '[.panels[].id] | length == (unique | length)' "$2") == true ]]
 }
+
+# alerts_ask_for_what_is_there PREFIX: no alert of options/monitoring asks for a metric that the daemon has not, or for a label's value that none of its samples has
+alerts_ask_for_what_is_there() {
+	local rules=$BATS_TEST_TMPDIR/expressions samples metric label values value n=0
+	sed -n 's/^ *expr: //p' "$REPO/deploy/manifests/options/monitoring/prometheusrule.yaml" >"$rules"
+	samples=$(metrics) || return
+	[[ -n $(named "$1" "$rules") && -z $(comm -23 <(named "$1" "$rules") <(families)) ]] || { named "$1" "$rules"; return 1; }
+	while read -r metric label values; do
+		for value in ${values//|/ }; do
+			grep -q "^$metric{\([^}]*,\)\?$label=\"$value\"" <<<"$samples" || { echo "no sample is $metric{$label=\"$value\"}"; return 1; }
+			((++n))
+		done
+	done < <(grep -oE "$1[a-z_]+[{][a-z]+=~?\"[^\"]+\"[}]" "$rules" | sed -E 's/[{]([a-z]+)=~?"([^"]+)"[}]/ \1 \2/')
+	((n))
+}

@@ -51,6 +51,10 @@ for family in parse(sys.stdin.read()): assert family.samples and family.document
 	asks_for_what_is_there holdfast_tpm_ "$REPO/deploy/grafana/holdfast-tpm.json"
 }
 
+@test "the alerts ask for no metric and no value of a label that does not exist" {
+	alerts_ask_for_what_is_there holdfast_tpm_
+}
+
 @test "secrets are counted by what the node makes of them, and a revocation is a step of the hold counter" {
 	becomes 1 holdfast_tpm_ready
 	[[ $(value holdfast_tpm_hold_counter) == 1 ]]
