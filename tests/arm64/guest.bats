@@ -22,6 +22,7 @@ setup() { cd "$BATS_TEST_DIRNAME/../.." || return; }
 	done < <(find "$root" -type f)
 	((n > 20))
 	[[ $(dd if="$guest/vmlinuz" bs=1 skip=56 count=4 status=none) == ARMd ]]
+	[[ $(jq -r .architecture "$guest/guest.json") == arm64 ]]
 }
 
 @test "crun finds all its libraries in there" {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A guest in QEMU under TCG, without our shim, and the tests of the agent's protocol against what it has at its port.
 
-# boot GUEST: $qemu is its process, $BATS_TEST_TMPDIR/agent the port's socket. The kernel cannot calibrate its clock without a PIT.
+# boot GUEST [PARAMETER]: $qemu is its process, $BATS_TEST_TMPDIR/agent the port's socket. The kernel cannot calibrate its clock without a PIT.
 boot() {
 	local khz
 	khz=$(awk '/cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)
@@ -10,7 +10,7 @@ boot() {
 		-chardev "socket,id=agent,path=$BATS_TEST_TMPDIR/agent,server=on,wait=off" \
 		-device virtserialport,chardev=agent,name=org.holdfast.agent -object rng-builtin,id=random -device virtio-rng-pci,rng=random \
 		-kernel "$1/vmlinuz" -initrd "$1/initramfs.zst" \
-		-append "console=ttyS0 $(jq -r .commandLine "$1/guest.json") tsc_early_khz=$khz holdfast.channel=port" \
+		-append "console=ttyS0 $(jq -r .commandLine "$1/guest.json") tsc_early_khz=$khz holdfast.channel=port ${2:-}" \
 		>"$BATS_TEST_TMPDIR/qemu" 2>&1 3>&- &
 	qemu=$!
 	until [[ -S $BATS_TEST_TMPDIR/agent ]]; do

@@ -10,7 +10,13 @@ setup_file() {
 	export guest
 }
 
-setup() { cd "$BATS_TEST_DIRNAME/../.." || return; }
+setup() {
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	# shellcheck source=tests/vm/guest.bash
+	. tests/vm/guest.bash
+}
+
+teardown() { end_guest; }
 
 # Another cache with the same packages, another umask, another time, another path.
 @test "the same packages and agent give the same bytes" {
@@ -41,8 +47,23 @@ setup() { cd "$BATS_TEST_DIRNAME/../.." || return; }
 		[[ $(jq -r ".$part.sha256" "$guest/guest.json") == "$(sha256sum "$file" | cut -d ' ' -f 1)" ]]
 		[[ $(jq -r ".$part.size" "$guest/guest.json") == "$(stat -c %s "$file")" ]]
 	done
+	[[ $(jq -r .architecture "$guest/guest.json") == amd64 ]]
 	[[ $(jq -r '.packages | has("crun") and has("libc6")' "$guest/guest.json") == true ]]
 	[[ $(jq -r '.packages | to_entries | map(select(.value == null or .value == "")) | length' "$guest/guest.json") == 0 ]]
+}
+
+# In QEMU's own memory it would cost each VM its 14 MB.
+@test "all VMs share the pages of the kernel's file" {
+	boot "$guest" ignore_loglevel
+	until [[ -s $BATS_TEST_TMPDIR/console ]]; do kill -0 "$qemu"; done
+	grep "$guest/vmlinuz" "/proc/$qemu/maps"
+}
+
+# Only the kernel's decompressor does that.
+@test "the kernel chooses by chance where in memory it lies" {
+	boot "$guest" rdinit=/nothing
+	wait "$qemu"
+	grep -a '^.*Kernel Offset: 0x' "$BATS_TEST_TMPDIR/console"
 }
 
 @test "crun finds all its libraries in there" {

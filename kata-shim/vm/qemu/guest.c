@@ -18,6 +18,12 @@
 #define FORMAT 1
 #define FILE_SIZE_MAX (INT64_C(1) << 32)
 
+#ifdef __aarch64__
+#define ARCHITECTURE "arm64"
+#else
+#define ARCHITECTURE "amd64"
+#endif
+
 static const struct json_limits limits = { .bytes = 64 * 1024, .depth = 8, .values = 2000 };
 
 /* ── The manifest ── */
@@ -97,6 +103,21 @@ static int check_format(const struct json_view *root, struct error *err)
 	return r;
 }
 
+/* As Debian names them, and Kubernetes. A guest whose manifest says nothing is taken for this node's. */
+static int check_architecture(const struct json_view *root, struct error *err)
+{
+	struct json_view at;
+	const char *architecture;
+
+	if (!json_member(root, "architecture", &at))
+		return 0;
+	int r = json_expect_string(&at, &architecture, err);
+	if (r == 0 && strcmp(architecture, ARCHITECTURE) != 0)
+		r = json_error(&at, err, "\"%s\" is not this node's, " ARCHITECTURE ": install the guest that was built for " ARCHITECTURE,
+			       SHOW(slice_string(architecture)));
+	return r;
+}
+
 int guest_manifest_parse(struct slice text, struct guest_manifest *ret, struct error *err)
 {
 	_cleanup_(json_freep) cJSON *tree = NULL;
@@ -107,6 +128,8 @@ int guest_manifest_parse(struct slice text, struct guest_manifest *ret, struct e
 		return r;
 	const struct json_view root = json_root(tree);
 	r = check_format(&root, err);
+	if (r == 0)
+		r = check_architecture(&root, err);
 	if (r == 0)
 		r = read_file(&root, "kernel", &manifest.kernel, err);
 	if (r == 0)

@@ -210,6 +210,8 @@ static void test_manifests_that_make_no_sense_are_refused_by_place(void **state)
 		{ "{}", "\"format\" is missing" },
 		{ "{\"format\": 2}", "guest and shim are of different versions" },
 		{ "{\"format\": 1}", "\"kernel\" is missing" },
+		{ "{\"format\": 1, \"architecture\": 1}", "architecture: " },
+		{ "{\"format\": 1, \"architecture\": \"riscv64\"}", "architecture: \"riscv64\" is not this node's, a" },
 		{ "{\"format\": 1, \"kernel\": {\"file\": \"../x\", \"size\": 1, \"sha256\": \"" KERNEL_SHA "\"}}", "is no file name" },
 		{ "{\"format\": 1, \"kernel\": {\"file\": \"x\", \"size\": 1, \"sha256\": \"ab\"}}",
 		  "kernel.sha256: \"ab\" is no SHA-256" },
