@@ -4,8 +4,8 @@
 
 bats_require_minimum_version 1.5.0
 
-# Nobody else's: other self-tests may run on this machine meanwhile, as those of a node's agent.
-IDS=1600000000
+# Nobody else's: other self-tests may run on this machine meanwhile, as those of a node's agent, and this file for another tree.
+IDS=$((1600000000 + $$ % 4000 * 131072))
 
 setup_file() {
 	export HOLDFAST_BUILD=${HOLDFAST_BUILD:-build/dev}
@@ -50,9 +50,12 @@ wait_until_no_cgroup_is_left() {
 	done
 }
 
+# QEMU's and virtiofsd's user (ids.h); their arguments name nothing of this test's.
+ours_run() { pgrep -u $((IDS + 65536)) -a; }
+
 # What a VM has on the host, of this test's.
 expect_nothing_left() {
-	run -1 pgrep -f "$there"
+	run -1 ours_run
 	[[ -z $(find "$there/vm" -mindepth 1 -maxdepth 1 ! -name '.*') ]]
 	[[ -z $(ls -A "$there/vm/.ids") ]]
 	wait_until_no_cgroup_is_left
@@ -88,7 +91,7 @@ without_kvm() { unshare -m bash -c 'mount -t tmpfs none /dev && mknod /dev/null 
 	configure kvm
 	run -2 without_kvm "$there/bin/containerd-shim-holdfast-v2" self-test
 	[[ $output == "FAIL  vm "*"no VM boots: sandbox.vm.accelerator is kvm, but /dev/kvm cannot be opened: "*"No such file or directory"$'\n'*"→ "* ]]
-	run -1 pgrep -f "$there"
+	run -1 ours_run
 }
 
 # One that can be opened and is none; its kinds: tests/unit/vm_qemu/test_kvm.c.
@@ -98,12 +101,12 @@ with_another_device() { unshare -m bash -c 'mount -t tmpfs none /dev && mknod /d
 	configure kvm
 	run -2 with_another_device "$there/bin/containerd-shim-holdfast-v2" self-test
 	[[ $output == "FAIL  vm "*"no VM boots: sandbox.vm.accelerator is kvm, but /dev/kvm does not work (KVM_GET_API_VERSION fails): enable virtualisation on this node"*$'\n'*"→ "* ]]
-	run -1 pgrep -f "$there"
+	run -1 ours_run
 }
 
 # started: QEMU of this test runs.
 started() {
-	until pgrep -u $((IDS + 65536)) -f "qemu-system.*holdfast-self-test" >/dev/null; do
+	until ours_run | grep -q qemu-system; do
 		kill -0 "$1" || return 1
 	done
 }
