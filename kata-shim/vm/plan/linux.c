@@ -174,12 +174,12 @@ int plan_check_seccomp(const struct json_view *linux_view, const Oci__LinuxSecco
 /* ── resources of cgroup v2 ── */
 
 /*
- * kubelet sets memory.oom.group wherever the host has cgroup v2, and memory.min, .low and .high by its MemoryQoS: how the node's memory is
- * divided among its cgroups. The VM's is not the node's to divide.
+ * kubelet sets memory.oom.group and memory.swap.max wherever the host has cgroup v2, and memory.min, .low and .high by its MemoryQoS: how
+ * the node's memory is divided among its cgroups. The VM's is not the node's to divide, and has no swap.
  */
 int plan_check_resources(const struct json_view *resources, struct error *err)
 {
-	static const char *const dropped[] = { "memory.oom.group", "memory.min", "memory.low", "memory.high" };
+	static const char *const dropped[] = { "memory.oom.group", "memory.swap.max", "memory.min", "memory.low", "memory.high" };
 	struct json_view at;
 
 	if (!json_member(resources, "unified", &at))

@@ -330,6 +330,19 @@ static void the_hosts_own_is_not_sent(void **state)
 	assert_string_equal(got->spec->hostname, "");
 }
 
+/* kubelet, pkg/kubelet/kuberuntime/kuberuntime_container_linux.go: swap and out-of-memory of each container, its MemoryQoS of some. */
+static void whatever_kubelet_writes_to_cgroup_v2_keeps_no_pod_from_starting(void **state)
+{
+	static const char *const files[] = { "memory.oom.group\":\"1", "memory.swap.max\":\"0", "memory.swap.max\":\"1073741824",
+					     "memory.min\":\"0",       "memory.low\":\"0",      "memory.high\":\"1000" };
+
+	for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
+		char text[128];
+		snprintf(text, sizeof(text), ",\"resources\":{\"unified\":{\"%s\"}}", files[i]);
+		make(&(struct parts){ .linux_ = text });
+	}
+}
+
 static void no_limit_is_the_largest_number(void **state)
 {
 	const struct plan *got = make(&(struct parts){
@@ -726,6 +739,7 @@ int main(void)
 		TEST(an_id_that_the_agent_would_refuse_is_refused_before),
 		TEST(more_mounts_than_anybody_has_are_refused),
 		TEST(the_hosts_own_is_not_sent),
+		TEST(whatever_kubelet_writes_to_cgroup_v2_keeps_no_pod_from_starting),
 		TEST(no_limit_is_the_largest_number),
 		TEST(an_errno_of_zero_is_one),
 		TEST(the_pods_sysctls_go_with_each_container),
