@@ -81,6 +81,12 @@ static bool is_kept(const char *option)
 	return false;
 }
 
+/* Of SELinux, by containerd's enable_selinux: for the processes of a host's container. Here virtiofsd reads, whose label is the shim's. */
+static bool is_label(const char *option)
+{
+	return strncmp(option, "context=", 8) == 0;
+}
+
 static int take_option(struct overlay *overlay, const char *option, struct error *err)
 {
 	if (strncmp(option, "lowerdir=", 9) == 0)
@@ -93,7 +99,7 @@ static int take_option(struct overlay *overlay, const char *option, struct error
 		overlay->read_only = true;
 		return 0;
 	}
-	if (strcmp(option, "rw") == 0)
+	if (strcmp(option, "rw") == 0 || is_label(option))
 		return 0;
 	if (!is_kept(option))
 		return error_set(err, EOPNOTSUPP, "a VM's root cannot have the overlay option \"%s\"", SHOW(slice_string(option)));

@@ -33,6 +33,17 @@ static void test_containerds_options_are_taken_apart(void **state)
 	overlay_free(&overlay);
 }
 
+/* What containerd adds to every root where its enable_selinux is set (NewTask), as k3s and RKE2 have it on RHEL. */
+static void test_the_label_of_a_host_with_selinux_is_left_out(void **state)
+{
+	static const char label[] = "context=\"system_u:object_r:container_file_t:s0:c1,c2\"";
+	struct overlay overlay;
+
+	assert_int_equal(parse("workdir=/s/9/work", "upperdir=/s/9/fs", "lowerdir=/s/8/fs", label, &overlay, NULL), 0);
+	assert_string_equal(buf_text(&overlay.others), "");
+	overlay_free(&overlay);
+}
+
 static void test_layers_far_apart_have_a_parent_further_up(void **state)
 {
 	struct overlay overlay;
@@ -96,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_containerds_options_are_taken_apart),
+		cmocka_unit_test(test_the_label_of_a_host_with_selinux_is_left_out),
 		cmocka_unit_test(test_layers_far_apart_have_a_parent_further_up),
 		cmocka_unit_test(test_what_makes_no_overlay_is_refused),
 		cmocka_unit_test(test_more_layers_than_the_kernel_takes_are_refused),
