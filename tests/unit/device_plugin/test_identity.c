@@ -10,7 +10,7 @@
 #include "common/base/array.h"
 #include "tests/unit/device_plugin/identity_world.h"
 
-#define IMPATIENT_MS 300 /* for queries that wait until their time is up */
+#define IMPATIENT_MS 800 /* for queries that wait until their time is up */
 #define HOUR_MS 3600000  /* for queries that must not come to that */
 
 static const struct fake_pod pod_a = {

@@ -10,7 +10,7 @@
 #include "common/base/array.h"
 #include "tests/unit/device_plugin/identity_world.h"
 
-#define IMPATIENT_MS 300
+#define IMPATIENT_MS 800
 #define HOUR_MS 3600000
 #define BUSY_PODS 40
 

@@ -309,8 +309,8 @@ static void time_that_the_loop_has_lost_is_not_taken_from_a_call(void **state)
 {
 	start_server(getuid());
 	uv_run(&world.loop, UV_RUN_NOWAIT);
-	usleep(600000); /* as a handler that works */
-	begin_with(slice_string("x"), "Echo", 500);
+	usleep(2100000); /* as a handler that works */
+	begin_with(slice_string("x"), "Echo", 2000);
 	run_until_ended(1);
 	assert_int_equal(world.status, RPC_OK);
 }
