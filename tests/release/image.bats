@@ -67,6 +67,21 @@ in_image_with_proc() {
 	done
 }
 
+# As the shim has them started. The last byte of a page is where the end of an initial file system can come nearest to the end of memory.
+@test "QEMU of the image finds its firmware, and the guest what that firmware says, whatever the size of the initial file system" {
+	local guest=$PREFIX/share/holdfast/guest root=$IMAGES/vm.root machine khz
+	read -ra machine < <(sed -n 's/,memory-backend=ram//; /^-machine\|^-bios/p' "$BATS_TEST_DIRNAME/../golden/qemu/microvm-tcg-port" | xargs)
+	khz=$(awk '/cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)
+	cp "$root$guest/initramfs.zst" "$root/initrd"
+	truncate -s %4096 "$root/initrd"
+	truncate -s -1 "$root/initrd"
+	run -0 --separate-stderr in_image vm "$PREFIX/bin/qemu-system-x86_64" -nodefaults -no-user-config -display none -no-reboot "${machine[@]}" \
+		-accel tcg -cpu max -m 256M -serial stdio -kernel "$guest/vmlinuz" -initrd /initrd \
+		-append "console=ttyS0 panic=-1 rdinit=/nothing tsc_early_khz=$khz" </dev/null
+	rm "$root/initrd"
+	[[ $output == *"ACPI: PCI Root Bridge"* ]] || { tail -n 20 <<<"$output$stderr"; return 1; }
+}
+
 @test "whatever a program loads lies in the image" {
 	local file
 	for file in $(elf_files vm); do

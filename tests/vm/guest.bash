@@ -6,7 +6,7 @@ boot() {
 	local khz
 	khz=$(awk '/cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)
 	qemu-system-x86_64 -nodefaults -no-user-config -nographic -no-reboot -machine microvm,pcie=on,rtc=on,pit=off,pic=off,accel=tcg -cpu max \
-		-m 256M -serial "file:$BATS_TEST_TMPDIR/console" -device virtio-serial-pci,max_ports=2 \
+		-bios qboot.rom -m 256M -serial "file:$BATS_TEST_TMPDIR/console" -device virtio-serial-pci,max_ports=2 \
 		-chardev "socket,id=agent,path=$BATS_TEST_TMPDIR/agent,server=on,wait=off" \
 		-device virtserialport,chardev=agent,name=org.holdfast.agent -object rng-builtin,id=random -device virtio-rng-pci,rng=random \
 		-kernel "$1/vmlinuz" -initrd "$1/initramfs.zst" \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What is in the machine and why:
- *   microvm has neither PIT nor PIC, whose only use would be to find out how fast the others are. PCI comes with ACPI, and so with SeaBIOS'
- *   small sister (bios-microvm.bin); x-option-roms=off would take away the loader of the kernel.
+ *   microvm has neither PIT nor PIC, whose only use would be to find out how fast the others are. PCI comes with ACPI. Its firmware is qboot,
+ *   whoever built QEMU: SeaBIOS puts ACPI's tables at the end of memory, where QEMU then has a microvm's initrd copied to.
  *   virt has no firmware at all: QEMU loads the kernel and describes the machine to it. Its interrupt controller is the newest that the
  *   node can give (gic-version=max); a software CPU signs return addresses in a way of QEMU's own, since the architecture's is slow there.
  *   The console is the serial port: it is part of every kernel, so that it says also why a module could not be loaded. It is slow, and the kernel is
@@ -33,11 +33,11 @@
 	"systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket"
 
 static const struct {
-	const char *options, *console;
+	const char *options, *console, *firmware; /* NULL: QEMU's choice */
 } machines[] = {
-	[VM_MICROVM] = { "microvm,pcie=on,rtc=on,pit=off,pic=off", "ttyS0" },
-	[VM_Q35] = { "q35,smm=off,vmport=off,smbus=off,sata=off,i8042=off,usb=off,graphics=off", "ttyS0" },
-	[VM_VIRT] = { "virt,gic-version=max", "ttyAMA0" },
+	[VM_MICROVM] = { "microvm,pcie=on,rtc=on,pit=off,pic=off", "ttyS0", "qboot.rom" },
+	[VM_Q35] = { "q35,smm=off,vmport=off,smbus=off,sata=off,i8042=off,usb=off,graphics=off", "ttyS0", NULL },
+	[VM_VIRT] = { "virt,gic-version=max", "ttyAMA0", NULL },
 };
 
 static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -86,6 +86,10 @@ static void add_machine(const struct qemu *qemu, struct qemu_arguments *out)
 {
 	word(out, "-machine");
 	word(out, "%s,memory-backend=ram", machines[qemu->machine].options);
+	if (machines[qemu->machine].firmware) {
+		word(out, "-bios");
+		word(out, "%s", machines[qemu->machine].firmware);
+	}
 	word(out, "-accel");
 	word(out, "%s", accelerator(qemu));
 	word(out, "-cpu");
