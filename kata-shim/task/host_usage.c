@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The VM's cost in the host is that of its cgroup: QEMU and virtiofsd, and in QEMU's memory the guest's. */
 #include <errno.h>
-#include <linux/magic.h>
 #include <stdio.h>
-#include <sys/statfs.h>
 
 #include "common/base/file.h"
 #include "kata-shim/task/usage.h"
@@ -13,9 +11,7 @@
 
 bool usage_host_is_v2(void)
 {
-	struct statfs fs;
-
-	return statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+	return cgroup_host_is_unified();
 }
 
 /* A line of /proc/<pid>/cgroup: "4:memory:/kubepods/x", or "0::/kubepods/x" of version 2. All of a pod's are the same. */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -222,6 +223,27 @@ static void a_process_can_be_born_in_version_2(void **state)
 	assert_int_equal(directory.st_ino, expected.st_ino);
 }
 
+/* As Docker's users do for old images, and some VPNs (net_cls): it has no part in what pods use. */
+static void a_hierarchy_of_version_1_beside_it_changes_nothing(void **state)
+{
+	static const char point[] = "/tmp/holdfast-cgroup-1";
+
+	/* One that this kernel has: a new one would be seen by everybody. */
+	if (!is_in(getpid(), ":name=systemd:"))
+		skip();
+	mkdir(point, 0755);
+	bool mounted = mount("cgroup", point, "cgroup", 0, "none,name=systemd") == 0;
+	struct cgroup *cgroup = mounted ? must_open(PATH, true) : NULL;
+	bool born = cgroup && cgroup_directory(cgroup) >= 0, there = access("/tmp/holdfast-cgroup-1" PATH, F_OK) == 0;
+	cgroup_free(cgroup);
+	teardown(state);
+	umount(point);
+	rmdir(point);
+	assert_true(mounted);
+	assert_true(born);
+	assert_false(there);
+}
+
 #define GROUP(test) cmocka_unit_test_teardown(test, teardown)
 
 int main(void)
@@ -239,7 +261,7 @@ int main(void)
 		GROUP(what_is_put_in_is_counted),          GROUP(a_frozen_one_stands_still_and_goes_on_again),
 		GROUP(the_frozen_are_killed_too),          GROUP(a_path_is_enough_to_kill_and_remove),
 		GROUP(one_that_is_nowhere_is_empty),       GROUP(a_link_in_a_name_is_not_followed),
-		GROUP(a_process_can_be_born_in_version_2),
+		GROUP(a_process_can_be_born_in_version_2), GROUP(a_hierarchy_of_version_1_beside_it_changes_nothing),
 	};
 	int failed = cmocka_run_group_tests(as_host_has_it, NULL, NULL);
 

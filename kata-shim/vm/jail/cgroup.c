@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Version 1 is one tree of directories for each set of controllers, version 2 one for all. A host with both (systemd's "hybrid") has its
- * controllers in version 1, and its version 2 is for systemd alone. The tables here are the same code: a list of hierarchies, of length
- * one in version 2.
+ * Version 1 is one tree of directories for each set of controllers, version 2 one for all. Which one a host has is what is mounted at
+ * /sys/fs/cgroup, as for runc and kubelet. One with both may have its controllers in version 1 (systemd's "hybrid", whose version 2 is for
+ * systemd alone), or in version 2, and somebody has mounted one of version 1 for himself (name=systemd for an old container, net_cls for a
+ * VPN). The tables here are the same code: a list of hierarchies, of length one in version 2.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -92,12 +95,19 @@ static int add_hierarchies(struct cgroup *cgroup, struct slice mounts, const cha
 	return r;
 }
 
+bool cgroup_host_is_unified(void)
+{
+	struct statfs fs;
+
+	return statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 static int find_hierarchies(struct cgroup *cgroup, struct error *err)
 {
 	_cleanup_(buf_free) struct buf mounts = BUF_MAX(MOUNTINFO_MAX);
 
 	int r = file_read("/proc/self/mountinfo", &mounts, err);
-	if (r == 0)
+	if (r == 0 && !cgroup_host_is_unified())
 		r = add_hierarchies(cgroup, buf_view(&mounts), "cgroup", err);
 	if (r < 0 || cgroup->n > 0)
 		return r;

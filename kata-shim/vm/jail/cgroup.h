@@ -15,6 +15,9 @@
  */
 struct cgroup;
 
+/* Whether version 2 is what this host has for its pods. */
+bool cgroup_host_is_unified(void);
+
 /*
  * Where below the mount a container's linux.cgroupsPath is: "/kubepods/pod1/id" as it stands, "kubepods-pod1.slice:cri-containerd:id" as
  * systemd would place it, /kubepods.slice/kubepods-pod1.slice/cri-containerd-id.scope. Empty: "/<id>". EINVAL if it is neither, or would
