@@ -110,3 +110,14 @@ emulated() { unshare --net chroot "$IMAGES/emulated" /emulator "$@"; }
 	grep -qx "./opt/holdfast/bin/qemu-system-aarch64 qemu-system-arm" "$BATS_TEST_TMPDIR/from"
 	grep -q "^./opt/holdfast/share/holdfast/guest/vmlinuz linux-image-" "$BATS_TEST_TMPDIR/from"
 }
+
+@test "--arch all joins what each processor gets alone" {
+	local made layout=$BATS_TEST_TMPDIR/layout
+	made=$("$BUILD_IMAGE" --arch all --output "$BATS_TEST_TMPDIR/all.tar" | tail -n 1)
+	mkdir "$layout" && tar -xf "$BATS_TEST_TMPDIR/all.tar" -C "$layout"
+	jq -r '.manifests[] | .platform.architecture + " " + .digest' "$layout/blobs/$(cut -d ' ' -f 2 <<<"$made" | tr : /)" >"$BATS_TEST_TMPDIR/joined"
+	{
+		echo "amd64 $("$BUILD_IMAGE" --output "$BATS_TEST_TMPDIR/amd64.tar" | cut -d ' ' -f 2)"
+		echo "arm64 $(cut -d ' ' -f 2 "$IMAGES/one")"
+	} | diff - "$BATS_TEST_TMPDIR/joined"
+}

@@ -6,6 +6,7 @@ load lib
 load image
 
 BUILD_IMAGE=$BATS_TEST_DIRNAME/../../deploy/image/build
+JOIN=$BATS_TEST_DIRNAME/../../deploy/image/join
 
 setup_file() {
 	need_lean_libraries || return
@@ -42,6 +43,12 @@ in_image_with_proc() {
 @test "the image is smaller than 12 MiB, that with QEMU and the guest smaller than 64" {
 	(($(bytes_of one) > 1 << 20 && $(bytes_of one) < 12 << 20))
 	(($(bytes_of vm) > 12 << 20 && $(bytes_of vm) < 64 << 20))
+}
+
+@test "README says how large it is" {
+	local mib
+	mib=$(sed -nE 's/.*holdfast[.]oci[.]tar, ([0-9]+) MiB$/\1/p' "$BATS_TEST_DIRNAME/../../README.md")
+	((mib > 0 && $(bytes_of one) > (mib - 1) << 20 && $(bytes_of one) < (mib + 1) << 20))
 }
 
 @test "there are our programs and their libraries, and nothing else: no shell, no package manager" {
@@ -146,4 +153,50 @@ in_image_with_proc() {
 		for text in GPL-2 LGPL-2.1; do [[ -s $doc/common-licenses/$text ]]; done
 		[[ -s $doc/LICENSE ]]
 	done
+}
+
+# empty_image ARCHITECTURE NAME FILE: one with nothing in it
+empty_image() {
+	local container
+	container=$(on_buildah from --arch "$1" scratch)
+	on_buildah commit --quiet --timestamp 0 --format oci "$container" "oci-archive:$3:$2" >/dev/null
+}
+on_buildah() { buildah --root "$BATS_TEST_TMPDIR/storage" --runroot "$BATS_TEST_TMPDIR/storage-run" --storage-driver vfs "$@"; }
+
+# taken_by ARCHITECTURE FILE: what a node of that processor has of it
+taken_by() {
+	local id
+	id=$(on_buildah pull --quiet --arch "$1" "oci-archive:$2")
+	on_buildah inspect --type image --format '{{.OCIv1.Architecture}} {{.FromImageDigest}}' "$id"
+}
+
+@test "images for two processors are joined into one, of which each takes its own; the same bytes in whatever order" {
+	local name=ghcr.io/holdfast/holdfast:0.1.0 index=$BATS_TEST_TMPDIR/index one arm
+	cd "$BATS_TEST_TMPDIR"
+	empty_image arm64 "$name" arm.tar
+	"$JOIN" --output all.tar "$IMAGES/one.tar" arm.tar >said
+	"$JOIN" --output again.tar arm.tar "$IMAGES/one.tar"
+	cmp all.tar again.tar
+	mkdir layout && tar -xf all.tar -C layout
+	one=$(cut -d ' ' -f 2 "$IMAGES/one") arm=$(tar -xOf arm.tar index.json | jq -r '.manifests[0].digest')
+	jq -r '.manifests[] | "\(.annotations["org.opencontainers.image.ref.name"]) \(.digest)"' layout/index.json >index
+	[[ $(<said) == "$(<index) for amd64, arm64: all.tar" && $(<said) == "$name "* ]]
+	jq -e --arg one "$one" --arg arm "$arm" '.mediaType == "application/vnd.oci.image.index.v1+json" and
+		[.manifests[] | .platform.os + "/" + .platform.architecture + " " + .digest] == ["linux/amd64 " + $one, "linux/arm64 " + $arm]' "layout/blobs/sha256/$(sed 's/.*://' index)"
+	(cd layout/blobs/sha256 && for blob in *; do echo "$blob  $blob"; done | sha256sum --check --quiet)
+	[[ $(taken_by amd64 all.tar) == "amd64 $one" ]]
+	[[ $(taken_by arm64 all.tar) == "arm64 $arm" ]]
+}
+
+@test "two images of one processor, or of two names, are not joined, and nothing is left" {
+	cd "$BATS_TEST_TMPDIR"
+	empty_image amd64 ghcr.io/holdfast/holdfast:0.1.0 same.tar
+	empty_image arm64 ghcr.io/holdfast/holdfast:0.1.1 other.tar
+	run "$JOIN" --output all.tar "$IMAGES/one.tar" same.tar
+	[[ $status == 1 && $output == 'image/join: there are two archives for linux/amd64' ]]
+	run "$JOIN" --output all.tar "$IMAGES/one.tar" other.tar
+	[[ $status == 1 && $output == 'image/join: other.tar is ghcr.io/holdfast/holdfast:0.1.1, and '*' is ghcr.io/holdfast/holdfast:0.1.0: '* ]]
+	run "$JOIN" --output all.tar "$IMAGES/one.tar" "$IMAGES/one"
+	[[ $status == 1 && $output == *"image/join: $IMAGES/one is no OCI archive" ]]
+	[[ ! -e all.tar && ! -e all.tar.new ]]
 }
