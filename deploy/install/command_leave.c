@@ -190,6 +190,7 @@ int command_leave(int argc, char **argv)
 
 	if (invocation.bad || invocation.help)
 		return node_usage(&invocation, usage);
+	invocation.options.wait_s = 0; /* what does not go now is tried again; and the alarm of a wait would not reach the worker */
 	signal(SIGPIPE, SIG_IGN);
 	return run(&invocation);
 }

@@ -327,6 +327,7 @@ teardown() {
 
 ready() { curl -fsS "http://127.0.0.1:$PORT/readyz"; }
 why_not() { [[ $(curl -sS "http://127.0.0.1:$PORT/readyz") == *"$1"* ]]; }
+has_ended() { ! kill -0 "$WATCH"; }
 has_entry() { grep -q '"holdfast"' "$LIST"; }
 is_version() { node status -o json | jq -e --arg version "$1-" '.version | startswith($version)'; }
 
@@ -601,6 +602,20 @@ in_pod() {
 	grep -qx '/api/v1/nodes/edge-1/status' "$BATS_TEST_TMPDIR/api.sent"
 	rmdir "$HOST/run"
 	snapshot | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "leave waits for another one who is at work on the node, says so, and can be ended meanwhile" {
+	echo "install: {healthAddress: '127.0.0.1:9479', containerd: {configure: false}}" >"$BATS_TEST_TMPDIR/holdfast.yaml"
+	install one
+	exec 8<>"$HOST/opt/holdfast/install/lock"
+	flock 8
+	holdfast-node leave --root "$HOST" --settings "$BATS_TEST_TMPDIR/holdfast.yaml" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- 8>&- &
+	WATCH=$! PORT=9479
+	until_true 10 why_not 'is at work on this node and holds' || { flock -u 8; return 1; }
+	kill "$WATCH"
+	until_true 10 has_ended || { flock -u 8; return 1; }
+	WATCH=
+	[[ -e $HOST/opt/holdfast/current ]]
 }
 
 @test "leave of a node whose API server was told nothing asks none: there is none here, and it is ready" {
