@@ -6,6 +6,7 @@
 #include "common/proto/message.h"
 #include "common/rpc/ttrpc.h"
 #include "kata-shim/guest/children.h"
+#include "kata-shim/guest/clock.h"
 #include "kata-shim/guest/sandbox.h"
 
 /*
@@ -19,6 +20,7 @@ struct agent {
 	bool init; /* process 1 of a machine of its own; else a test's, in namespaces of its own */
 	struct children *children;
 	struct sandbox sandbox;
+	struct guest_clock clock;
 	struct containers *containers; /* container.h */
 	struct copies *copies;         /* copy.h */
 	struct ttrpc_server *server;

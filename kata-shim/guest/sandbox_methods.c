@@ -66,10 +66,25 @@ static void handle_online(void *context, struct ttrpc_call *call, struct slice r
 	agent_answer_empty(call, r, &err);
 }
 
+static void handle_time(void *context, struct ttrpc_call *call, struct slice request)
+{
+	_cleanup_(message_freep) Agent__SetGuestDateTimeRequest *message = NULL;
+	struct agent *agent = context;
+	struct error err;
+
+	int r = message_read(&agent__set_guest_date_time_request__descriptor, request, &message, &err);
+	if (r == 0 && !agent->init)
+		r = error_set(&err, EPERM, "SetGuestDateTime: this agent has no machine of its own");
+	if (r == 0)
+		r = guest_clock_follow(&agent->clock, message->sec, message->usec, &err);
+	agent_answer_empty(call, r, &err);
+}
+
 static const struct ttrpc_method rows[] = {
 	{ "CreateSandbox", handle_create },
 	{ "DestroySandbox", handle_destroy },
 	{ "GetGuestDetails", handle_details },
 	{ "OnlineCPUMem", handle_online },
+	{ "SetGuestDateTime", handle_time },
 };
 const struct method_rows sandbox_methods = { rows, ELEMENTS_OF(rows) };

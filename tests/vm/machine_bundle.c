@@ -20,17 +20,17 @@ static void make_root(const char *directory)
 {
 	machine_shell("mkdir -p %s/rootfs/bin %s/rootfs/proc %s/rootfs/sys %s/rootfs/dev %s/rootfs/tmp %s/rootfs/etc && "
 		      "cp /usr/bin/busybox %s/rootfs/bin/busybox && "
-		      "for a in sh grep cat echo sleep uname kill ps id hostname ip stty head wc seq dd chmod mount stat ls tr true mkdir mv ln; do "
+		      "for a in sh grep cat echo sleep uname kill ps id hostname ip stty head wc seq dd chmod mount stat ls tr true mkdir mv ln date; do "
 		      "ln -sf busybox %s/rootfs/bin/$a; done",
 		      directory, directory, directory, directory, directory, directory, directory, directory);
 }
 
-/* `all` that are of any use against files. */
+/* `all` that are of any use against files, or clocks. */
 static void write_capabilities(struct buf *text, bool all)
 {
 	static const char *const sets[] = { "bounding", "effective", "permitted" };
 	static const char all_names[] = "\"CAP_CHOWN\", \"CAP_DAC_OVERRIDE\", \"CAP_DAC_READ_SEARCH\", \"CAP_FOWNER\", \"CAP_FSETID\", "
-					"\"CAP_MKNOD\", \"CAP_SETFCAP\", \"CAP_SYS_ADMIN\"";
+					"\"CAP_MKNOD\", \"CAP_SETFCAP\", \"CAP_SYS_ADMIN\", \"CAP_SYS_TIME\"";
 
 	buf_string(text, "\"capabilities\": {");
 	for (size_t i = 0; i < ELEMENTS_OF(sets); i++)

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "common/base/file.h"
 #include "tests/vm/machine.h"
@@ -170,6 +172,23 @@ static void a_terminal_has_its_size(void **state)
 	must(machine_remove(&machine, "tty", ""));
 }
 
+/* As the clock of a node does that learns the year from NTP when its pods run already. */
+static void a_clock_that_is_not_the_nodes_follows_it(void **state)
+{
+	const struct machine_wishes wishes = { .all_capabilities = true };
+
+	must(machine_create(&machine, "clock",
+			    "date -s @1000000000 && echo set; while [ $(date +%s) -lt 1700000000 ]; do sleep 0.1; done; echo it is $(date +%s)",
+			    &wishes));
+	must(machine_start(&machine, "clock", ""));
+	assert_int_equal(machine_wait(&machine, "clock", ""), 0);
+	assert_non_null(strstr(out_of("clock", ""), "set\n"));
+	const char *said = strstr(out_of("clock", ""), "it is ");
+	assert_non_null(said);
+	assert_in_range(strtol(said + strlen("it is "), NULL, 10), time(NULL) - 30, time(NULL) + 1);
+	must(machine_remove(&machine, "clock", ""));
+}
+
 static void the_network_is_the_pods(void **state)
 {
 	assert_int_equal(machine_run(&machine, "net", "ip -4 addr show dev eth0; ip route"), 0);
@@ -290,6 +309,7 @@ int main(void)
 		cmocka_unit_test(what_was_never_started_can_be_killed_and_removed),
 		cmocka_unit_test(a_megabyte_of_output_comes_whole),
 		cmocka_unit_test(a_terminal_has_its_size),
+		cmocka_unit_test(a_clock_that_is_not_the_nodes_follows_it),
 		cmocka_unit_test(the_network_is_the_pods),
 		cmocka_unit_test(the_pods_traffic_is_told_at_its_process),
 		cmocka_unit_test(what_a_container_uses_is_counted),

@@ -50,6 +50,7 @@ static const struct agent_method_row rows[AGENT_METHODS] = {
 	[AGENT_GET_OOM_EVENT] = { AGENT, "GetOOMEvent", &agent__empty__descriptor, &agent__oomevent__descriptor, SMALL, 0 },
 	[AGENT_COPY_FILE] = { AGENT, "CopyFile", &agent__copy_file_request__descriptor, NULL, 0, 60 * S },
 	[AGENT_REMOVE_FILE] = { "holdfast.Guest", "RemoveFile", &agent__remove_file_request__descriptor, NULL, 0, 20 * S },
+	[AGENT_SET_GUEST_DATE_TIME] = { AGENT, "SetGuestDateTime", &agent__set_guest_date_time_request__descriptor, NULL, 0, 5 * S },
 };
 
 const struct agent_method_row *agent_method_row(enum agent_method method)

@@ -181,6 +181,7 @@ static void on_first_answer(struct agent_call *call, const struct error *err, co
 		return;
 	note_phase(vm, PHASE_GUEST);
 	vmm_note_guest(vm->vmm);
+	health_tell_time(vm);
 	int r = net_messages_new(&vm->host.net->network, &vm->network, &why);
 	if (r < 0)
 		boot_end(vm, &why);

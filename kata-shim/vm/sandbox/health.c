@@ -143,6 +143,26 @@ static bool find_unkillable(struct vm *vm)
 	return false;
 }
 
+/* ── The time ── */
+
+/* A guest that cannot be told keeps its own. */
+static void on_told(struct agent_call *call, const struct error *err, const void *answer)
+{
+}
+
+void health_tell_time(struct vm *vm)
+{
+	Agent__SetGuestDateTimeRequest request = AGENT__SET_GUEST_DATE_TIME_REQUEST__INIT;
+	struct timespec now;
+
+	if (vm->clock.agent)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	request.sec = now.tv_sec;
+	request.usec = now.tv_nsec / 1000;
+	agent_call(vm->agent, &vm->clock, AGENT_SET_GUEST_DATE_TIME, &request, on_told);
+}
+
 static void on_health(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
@@ -150,6 +170,8 @@ static void on_health(uv_timer_t *timer)
 
 	if (find_unkillable(vm))
 		return;
+	if (!vm->settings->kernel) /* Kata's guest sets its clock to what is said, however late that came, and has chrony besides */
+		health_tell_time(vm);
 	if (!vm->check.agent)
 		agent_call_within(vm->agent, &vm->check, AGENT_CHECK, &request, ANSWER_MS, on_checked);
 	if (!uv_is_active((uv_handle_t *)&vm->oom_pause))
@@ -201,4 +223,5 @@ void health_stop(struct vm *vm)
 	uv_timer_stop(&vm->oom_pause);
 	agent_cancel(&vm->check);
 	agent_cancel(&vm->oom);
+	agent_cancel(&vm->clock);
 }

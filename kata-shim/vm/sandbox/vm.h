@@ -112,7 +112,7 @@ struct vm {
 	uv_timer_t health, patience, oom_pause;
 	uv_poll_t virtiofsd;
 	bool watches_virtiofsd;
-	struct agent_call check, oom;
+	struct agent_call check, oom, clock;
 	uint64_t share_silent_since; /* ms: the guest says that virtiofsd does not answer; 0: it does, or has a reason */
 	size_t next_interface; /* while it boots */
 	struct net_messages *network;
@@ -159,6 +159,8 @@ void vm_lose_copies(struct vm *vm, const struct error *why);
 /* ── health.c ── */
 
 void health_start(struct vm *vm);
+/* The guest hears what time it is on the host. */
+void health_tell_time(struct vm *vm);
 void health_stop(struct vm *vm);
 /* Something is gone without which the VM is of no use: QEMU may have more to say of it soon. */
 void health_suspect(struct vm *vm, const struct error *err);

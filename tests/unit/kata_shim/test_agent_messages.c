@@ -134,6 +134,7 @@ static const struct call {
 	{ "AgentService/DestroySandbox", "DestroySandboxRequest", &agent__empty__descriptor, &agent__empty__descriptor },
 	{ "AgentService/GetGuestDetails", NULL, &agent__guest_details_request__descriptor, &agent__guest_details_response__descriptor },
 	{ "AgentService/OnlineCPUMem", NULL, &agent__online_cpumem_request__descriptor, &agent__empty__descriptor },
+	{ "AgentService/SetGuestDateTime", NULL, &agent__set_guest_date_time_request__descriptor, &agent__empty__descriptor },
 	{ "AgentService/UpdateInterface", NULL, &agent__update_interface_request__descriptor, &agent__interface__descriptor },
 	{ "AgentService/UpdateRoutes", NULL, &agent__update_routes_request__descriptor, &agent__routes__descriptor },
 	{ "AgentService/AddARPNeighbors", NULL, &agent__add_arpneighbors_request__descriptor, &agent__empty__descriptor },
