@@ -49,7 +49,7 @@ static int read_sha256(const struct json_view *file, uint8_t ret[static GUEST_SH
 	for (size_t i = 0; good && i < GUEST_SHA256_SIZE; i++) {
 		const int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
 		good = high >= 0 && low >= 0;
-		ret[i] = (uint8_t)(high << 4 | low);
+		ret[i] = good ? (uint8_t)(high << 4 | low) : 0;
 	}
 	return good ? 0 : json_error(&at, err, "\"%s\" is no SHA-256 in hexadecimal", SHOW(slice_string(text)));
 }

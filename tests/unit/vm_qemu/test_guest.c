@@ -15,6 +15,8 @@
 #include "common/base/file.h"
 #include "kata-shim/vm/qemu/guest.h"
 
+/* As long as one. */
+#define NO_SHA "g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0g0"
 /* sha256sum of "kernel\n" and "initrd\n" */
 #define KERNEL_SHA "a0c936696eb7d5ee3192bf53b9d281cecbb40ca9db520de72cb95817ad92ac72"
 #define INITRD_SHA "8f7ed204b9dfaa20aa484445f54233c4b407cb80ec0f8c07f1f0a59675fb44cf"
@@ -215,6 +217,7 @@ static void test_manifests_that_make_no_sense_are_refused_by_place(void **state)
 		{ "{\"format\": 1, \"kernel\": {\"file\": \"../x\", \"size\": 1, \"sha256\": \"" KERNEL_SHA "\"}}", "is no file name" },
 		{ "{\"format\": 1, \"kernel\": {\"file\": \"x\", \"size\": 1, \"sha256\": \"ab\"}}",
 		  "kernel.sha256: \"ab\" is no SHA-256" },
+		{ "{\"format\": 1, \"kernel\": {\"file\": \"x\", \"size\": 1, \"sha256\": \"" NO_SHA "\"}}", NO_SHA "\" is no SHA-256" },
 		{ "{\"format\": 1, \"kernel\": {\"file\": \"x\", \"size\": 0, \"sha256\": \"" KERNEL_SHA "\"}}",
 		  "kernel.size: 0 is below 1" },
 		{ "{\"format\": 1, \"kernel\": {\"file\": \"x\", \"size\": 1, \"sha256\": \"" KERNEL_SHA "\"}}", "\"initrd\" is missing" },
