@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/array.h"
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/show.h"
@@ -93,6 +94,37 @@ static int find(const char *key, const char *configured, const char *const *plac
 int vm_settings_find_qemu(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err)
 {
 	return find("qemu", settings->qemu, settings->machine == VM_VIRT ? arm64_places : x86_64_places, ret, err);
+}
+
+/* "/opt/kata/bin/qemu" → "/opt/kata/share/kata-qemu": QEMU looks there seen from where it is. */
+static bool name_own(const char *program, const char *directory, char ret[static PATH_MAX])
+{
+	const char *name = strrchr(program, '/');
+	const char *above = name ? memrchr(program, '/', (size_t)(name - program)) : NULL;
+
+	return above && snprintf(ret, PATH_MAX, "%.*s%s", (int)(above - program), program, directory) < PATH_MAX;
+}
+
+static void add_data(struct vm_data *data, const char *path)
+{
+	if (access(path, F_OK) == 0)
+		data->paths[data->n++] = path;
+}
+
+void vm_settings_find_data(const char *program, struct vm_data *ret)
+{
+	static const char *const own[] = { "/share/qemu", "/share/kata-qemu" };
+	static const char *const known[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/libexec/qemu-kvm",
+					     "/opt/holdfast/share/qemu" };
+	_Static_assert(ELEMENTS_OF(own) + ELEMENTS_OF(known) <= VM_DATA_MAX, "there is room for all");
+
+	ret->n = 0;
+	for (size_t i = 0; i < ELEMENTS_OF(own); i++) {
+		if (name_own(program, own[i], ret->own[i]))
+			add_data(ret, ret->own[i]);
+	}
+	for (size_t i = 0; i < ELEMENTS_OF(known); i++)
+		add_data(ret, known[i]);
 }
 
 int vm_settings_find_virtiofsd(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err)

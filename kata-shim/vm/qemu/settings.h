@@ -3,6 +3,7 @@
 #define HOLDFAST_VM_QEMU_SETTINGS_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/error.h"
@@ -52,6 +53,15 @@ int vm_settings_check(const struct vm_settings *settings, struct error *err) mus
 /* The executables: as configured, or the first that is in a known place. ENOENT says where it was looked for, and the key. */
 int vm_settings_find_qemu(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;
 int vm_settings_find_virtiofsd(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;
+
+/* What QEMU reads beside its program, firmware and modules: directories that are there. Where they belong to it by its own place come first. */
+#define VM_DATA_MAX 8
+struct vm_data {
+	const char *paths[VM_DATA_MAX];
+	size_t n;
+	char own[2][PATH_MAX];
+};
+void vm_settings_find_data(const char *program, struct vm_data *ret);
 
 /* The directory of our guest: as configured, or ../share/holdfast/guest seen from our executable. */
 int vm_settings_find_guest(const struct vm_settings *settings, char ret[static PATH_MAX], struct error *err) must_check;

@@ -131,19 +131,13 @@ int host_raise_oom_score(const struct host *host, pid_t vmm, int value, struct e
 
 /* ── QEMU's jail ── */
 
-/* Its firmware and modules: where distributions have them. */
-static size_t find_data(const char *program, const char *ret[static 8])
+/* Its program, and what it reads beside that. */
+static size_t list_paths(const char *program, const struct vm_data *data, const char *ret[static VM_DATA_MAX + 1])
 {
-	static const char *const data[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/libexec/qemu-kvm",
-					    "/opt/holdfast/share/qemu" };
-	size_t n = 0;
-
-	ret[n++] = program;
-	for (size_t i = 0; i < ELEMENTS_OF(data); i++) {
-		if (access(data[i], F_OK) == 0)
-			ret[n++] = data[i];
-	}
-	return n;
+	ret[0] = program;
+	for (size_t i = 0; i < data->n; i++)
+		ret[1 + i] = data->paths[i];
+	return 1 + data->n;
 }
 
 int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size_t n_fds, pid_t *ret_pid, int *ret_pidfd, struct error *err)
@@ -151,16 +145,18 @@ int host_spawn_vmm(void *context, const char *const argv[], const int *fds, size
 	const struct host *host = context;
 	struct jail_descriptor descriptors[VMM_DESCRIPTORS_MAX];
 	struct jail_process process = JAIL_PROCESS_NONE;
-	const char *paths[8];
+	const char *paths[VM_DATA_MAX + 1];
+	struct vm_data data;
 
 	if (n_fds > VMM_DESCRIPTORS_MAX)
 		return error_set(err, E2BIG, "QEMU has %zu descriptors, and at most %d can be given", n_fds, VMM_DESCRIPTORS_MAX);
 	for (size_t i = 0; i < n_fds; i++)
 		descriptors[i] = (struct jail_descriptor){ fds[i], (int)i };
+	vm_settings_find_data(argv[0], &data);
 	const struct jail jail = {
 		.arguments = argv,
 		.paths = paths,
-		.n_paths = find_data(argv[0], paths),
+		.n_paths = list_paths(argv[0], &data, paths),
 		.proc = true,
 		.devices = (const char *const[]){ "/dev/kvm" },
 		.n_devices = host->settings->accelerator == VM_KVM,

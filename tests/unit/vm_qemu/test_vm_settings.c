@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/array.h"
@@ -118,6 +120,42 @@ static void test_each_processor_has_a_qemu_of_its_own(void **state)
 	assert_non_null(strstr(err.message, "qemu-system-x86_64"));
 }
 
+static bool has_data(const struct vm_data *data, const char *path)
+{
+	for (size_t i = 0; i < data->n; i++) {
+		if (strcmp(data->paths[i], path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* As in /usr/local, and as Kata's packages have it below /opt/kata. */
+static void test_a_qemu_that_is_elsewhere_brings_its_own_firmware(void **state)
+{
+	char directory[] = "/tmp/test_vm_settings.XXXXXX", program[64], share[64], ours[64], kata_s[64];
+	struct vm_data data;
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(program, sizeof(program), "%s/bin/qemu-system-x86_64", directory);
+	snprintf(share, sizeof(share), "%s/share", directory);
+	snprintf(ours, sizeof(ours), "%s/share/qemu", directory);
+	snprintf(kata_s, sizeof(kata_s), "%s/share/kata-qemu", directory);
+	assert_int_equal(mkdir(share, 0755), 0);
+	assert_int_equal(mkdir(kata_s, 0755), 0);
+	vm_settings_find_data(program, &data);
+	assert_true(has_data(&data, kata_s) && !has_data(&data, ours));
+	assert_int_equal(mkdir(ours, 0755), 0);
+	vm_settings_find_data(program, &data);
+	assert_true(has_data(&data, kata_s) && has_data(&data, ours));
+	assert_int_equal(has_data(&data, "/usr/share/qemu"), access("/usr/share/qemu", F_OK) == 0);
+	vm_settings_find_data("/qemu", &data);
+	assert_false(has_data(&data, ours));
+	rmdir(ours);
+	rmdir(kata_s);
+	rmdir(share);
+	rmdir(directory);
+}
+
 static void test_the_guest_stands_below_our_prefix_unless_configured(void **state)
 {
 	const struct vm_settings none = {}, other = { .guest = "/srv/guest" };
@@ -152,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_a_configured_qemu_is_taken_or_refused_and_never_replaced),
 		cmocka_unit_test(test_kvm_is_asked_for_no_other_processor_and_a_software_cpu_may_be_of_any),
 		cmocka_unit_test(test_each_processor_has_a_qemu_of_its_own),
+		cmocka_unit_test(test_a_qemu_that_is_elsewhere_brings_its_own_firmware),
 		cmocka_unit_test(test_the_guest_stands_below_our_prefix_unless_configured),
 		cmocka_unit_test(test_kvm_that_is_of_no_use_is_refused_by_its_key),
 	};
