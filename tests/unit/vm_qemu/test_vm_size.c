@@ -30,7 +30,8 @@ static void test_a_vm_has_its_pod_s_limits_and_what_the_guest_takes(void **state
 		{ &fixed, { .cpu_quota = -1, .cpu_period = 100000 }, { 1152, 1152, 1, 1 } },
 		{ &fixed, { .cpu_quota = 50000 }, { 1152, 1152, 1, 1 } },
 		{ &growing, { .memory = 64 * MIB, .cpu_quota = 50000, .cpu_period = 100000 }, { 192, 4096, 2, 4 } },
-		{ &growing, { .memory = 8192 * MIB, .cpu_quota = 600000, .cpu_period = 100000 }, { 8320, 8320, 6, 6 } },
+		{ &growing, { .memory = 8192 * MIB, .cpu_quota = 600000, .cpu_period = 100000 }, { 8252, 8252, 6, 6 } },
+		{ &fixed, { .memory = 640 * MIB }, { 768, 768, 1, 1 } },
 	};
 
 	for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
@@ -41,6 +42,19 @@ static void test_a_vm_has_its_pod_s_limits_and_what_the_guest_takes(void **state
 		if (memcmp(&size, &cases[i].size, sizeof(size)) != 0)
 			fail_msg("case %zu: %u to %u MiB, %u to %u CPUs", i, size.memory_mib, size.memory_maximum_mib, size.cpus,
 				 size.cpus_maximum);
+	}
+}
+
+/* deploy/manifests/node/runtimeclass.yaml: 176 MiB, of which QEMU's own are 35 and virtiofsd's 6. */
+static void test_what_the_node_needs_for_a_vm_fits_into_limit_and_overhead(void **state)
+{
+	for (uint64_t limit = 64; limit <= 1024 * 1024; limit += 37) {
+		struct vm_size size;
+		struct error err;
+		assert_int_equal(vm_size_of(&fixed, &(struct vm_limits){ .memory = limit * MIB }, &size, &err), 0);
+		if (size.memory_mib + (double)size.memory_mib / 120 + 35 + 6 > (double)limit + 176)
+			fail_msg("a VM of %u MiB is too large for a limit of %llu", size.memory_mib, (unsigned long long)limit);
+		assert_true(size.memory_mib > (double)limit * 0.98);
 	}
 }
 
@@ -61,6 +75,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_vm_has_its_pod_s_limits_and_what_the_guest_takes),
+		cmocka_unit_test(test_what_the_node_needs_for_a_vm_fits_into_limit_and_overhead),
 		cmocka_unit_test(test_a_limit_that_no_vm_can_have_is_refused_with_both_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
