@@ -26,11 +26,11 @@ comes_and_goes() {
 	config "$@" --apply
 	cp -a "$ROOT" "$BATS_TEST_TMPDIR/after"
 	config "$@" --apply | grep -x 'all of it is written'
-	diff -r "$ROOT" "$BATS_TEST_TMPDIR/after"
+	diff -r --no-dereference "$ROOT" "$BATS_TEST_TMPDIR/after"
 	config "$@" --check
 	config "$1" --remove
-	diff <(cd "$BATS_TEST_TMPDIR/before" && find . -printf '%P %m %s\n' -type f -exec sha256sum {} + | sort) \
-		<(cd "$ROOT" && find . -printf '%P %m %s\n' -type f -exec sha256sum {} + | sort)
+	diff <(cd "$BATS_TEST_TMPDIR/before" && find . -printf '%P %m %s %l\n' -type f -exec sha256sum {} + | sort) \
+		<(cd "$ROOT" && find . -printf '%P %m %s %l\n' -type f -exec sha256sum {} + | sort)
 }
 
 # says TEXT ARGUMENT ...: refused in one sentence, and nothing is written
@@ -168,6 +168,39 @@ plain_v2() {
 	plain_v2
 	says 'the default runtime "runc" has options, which this containerd cannot give to a shim by its path' 1.7.0 --default-runtime
 	config 1.7.1 --default-runtime --apply
+}
+
+# In a pod the node's files stand below a root, and a link of the node begins at the node's.
+@test "a configuration that is an absolute link stays one: what it leads to is read, changed and given back" {
+	plain_v2
+	mkdir "$ROOT/srv"
+	mv "$ROOT/etc/containerd/config.toml" "$ROOT/srv/containerd.toml"
+	ln -s /srv/containerd.toml "$ROOT/etc/containerd/config.toml"
+	comes_and_goes 1.7.29
+	config 1.7.29 --apply
+	[[ $(written /srv/containerd.toml) == "# the site's own"*runtimes.holdfast-kata* ]]
+	[[ $(readlink "$ROOT/etc/containerd/config.toml") == /srv/containerd.toml ]]
+}
+
+@test "files that are imported from a directory behind an absolute link are found, each by the name that containerd has for it" {
+	plain_v2
+	sed -i '1i imports = ["/etc/containerd/site.d/*.toml"]' "$ROOT/etc/containerd/config.toml"
+	rmdir "$ROOT/etc/containerd/site.d"
+	mkdir -p "$ROOT/srv/site"
+	ln -s /srv/site "$ROOT/etc/containerd/site.d"
+	printf '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.site]\nruntime_type = "io.containerd.runc.v2"\n' | put /srv/site/a.toml
+	comes_and_goes 1.7.29
+	config 1.7.29 | grep -x 'write /etc/containerd/site.d/a.toml'
+}
+
+@test "k3s on another disk, by an absolute link: it is k3s" {
+	mkdir -p "$ROOT/data"
+	mv "$ROOT/var/lib/rancher" "$ROOT/data"
+	ln -s /data/rancher "$ROOT/var/lib/rancher"
+	put /data/rancher/k3s/agent/etc/containerd/config.toml <<<'version = 3'
+	comes_and_goes 2.0.5
+	config 2.0.5 --apply | grep '^k3s: '
+	[[ -e $ROOT/data/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl ]]
 }
 
 @test "k3s: the template that k3s makes its configuration from, of the schema that k3s has" {

@@ -72,7 +72,7 @@ static int real_path(const char *root, const char *path, char ret[static PATH_MA
 	int r = containerd_host_path(root, path, whole, err);
 	if (r < 0)
 		return r;
-	if (*root || !realpath(whole, ret))
+	if (*root || !realpath(whole, ret)) /* below a root it has been followed */
 		memcpy(ret, whole, sizeof(whole));
 	return 0;
 }
@@ -170,11 +170,13 @@ static pid_t listener(const char *root, const char *socket_path)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[PATH_MAX];
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", root, socket_path) >= (int)sizeof(address.sun_path))
+	if (containerd_host_path(root, socket_path, path, NULL) < 0 || strlen(path) >= sizeof(address.sun_path))
 		return 0;
+	memcpy(address.sun_path, path, strlen(path));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
 		return 0;

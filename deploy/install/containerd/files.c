@@ -12,6 +12,7 @@
 #include "common/json/json.h"
 #include "common/json/toml.h"
 #include "deploy/install/containerd/own.h"
+#include "deploy/install/host/host.h"
 
 void containerd_file_clear(struct containerd_file *file)
 {
@@ -30,8 +31,10 @@ void containerd_files_clear(struct containerd_files *files)
 
 int containerd_host_path(const char *root, const char *path, char ret[static PATH_MAX], struct error *err)
 {
-	if (snprintf(ret, PATH_MAX, "%s%s", root, path) >= PATH_MAX)
-		return error_set(err, ENAMETOOLONG, "\"%s%s\" is too long for a path", root, path);
+	if (*root)
+		return host_reach(root, path, ret, err);
+	if (snprintf(ret, PATH_MAX, "%s", path) >= PATH_MAX)
+		return error_set(err, ENAMETOOLONG, "\"%.64s\" is too long for a path", path);
 	return 0;
 }
 
@@ -88,12 +91,33 @@ static int add(struct containerd_files *files, const char *path, const char *by,
 	return r < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
+/* As containerd names it: by the pattern's own directory, wherever a link leads from there. */
+static int name_match(const char *pattern, const char *match, size_t n_root, char ret[static PATH_MAX], struct error *err)
+{
+	const char *name = strrchr(pattern, '/') + 1;
+	const bool one_directory = !memchr(pattern, '*', (size_t)(name - pattern));
+	const int n = one_directory ? snprintf(ret, PATH_MAX, "%.*s%s", (int)(name - pattern), pattern, strrchr(match, '/') + 1)
+				    : snprintf(ret, PATH_MAX, "%s", match + n_root);
+
+	return n < PATH_MAX ? 0 : error_set(err, ENAMETOOLONG, "\"%.64s\" is too long for a path", match);
+}
+
+static int add_match(struct containerd_files *files, const char *pattern, const char *match, size_t n_root, const char *by, struct error *err)
+{
+	char path[PATH_MAX];
+
+	int r = name_match(pattern, match, n_root, path, err);
+	return r < 0 ? r : add(files, path, by, err);
+}
+
 static int add_matches(struct containerd_files *files, const char *pattern, const char *by, struct error *err)
 {
-	char real[PATH_MAX];
+	char real[PATH_MAX], root[PATH_MAX] = "";
 	glob_t found;
 
 	int r = containerd_host_path(files->root, pattern, real, err);
+	if (r == 0 && *files->root)
+		r = host_find(files->root, "/", root, err);
 	if (r < 0)
 		return r;
 	r = glob(real, 0, NULL, &found);
@@ -103,7 +127,7 @@ static int add_matches(struct containerd_files *files, const char *pattern, cons
 		return error_set(err, r == GLOB_NOSPACE ? ENOMEM : EIO, "%s imports \"%s\", which cannot be read", by,
 				 SHOW(slice_string(pattern)));
 	for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
-		r = add(files, found.gl_pathv[i] + strlen(files->root), by, err);
+		r = add_match(files, pattern, found.gl_pathv[i], strlen(root), by, err);
 	globfree(&found);
 	return r;
 }

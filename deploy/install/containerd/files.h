@@ -27,7 +27,7 @@ struct containerd_files {
 	size_t n; /* 0: there is no configuration */
 };
 
-/* Where the host's file `path` stands for us. ENAMETOOLONG. */
+/* Where the host's file `path` stands for us, whether or not it is there. Below a root no link leads out of it. ENAMETOOLONG. */
 int containerd_host_path(const char *root, const char *path, char ret[static PATH_MAX], struct error *err) must_check;
 
 /*

@@ -6,11 +6,11 @@
 #include "deploy/install/containerd/layout.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/array.h"
+#include "deploy/install/containerd/files.h"
 
 #define RANCHER(which) "/var/lib/rancher/" which "/agent/etc/containerd/"
 #define SNAP "/var/snap/microk8s/current/args/"
@@ -82,8 +82,7 @@ const struct containerd_layout *containerd_layout_of(const char *root)
 	for (size_t i = 0; i + 1 < containerd_layouts_n; i++) {
 		char path[PATH_MAX];
 
-		snprintf(path, sizeof(path), "%s%s", root, containerd_layouts[i].marker);
-		if (access(path, F_OK) == 0)
+		if (containerd_host_path(root, containerd_layouts[i].marker, path, NULL) == 0 && access(path, F_OK) == 0)
 			return &containerd_layouts[i];
 	}
 	return &containerd_layouts[containerd_layouts_n - 1];

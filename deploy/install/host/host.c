@@ -82,6 +82,19 @@ int host_name(const char *root, const char *path, char ret[static PATH_MAX], str
 	return r < 0 ? r : join(ret, "", name, "", err);
 }
 
+int host_reach(const char *root, const char *path, char ret[static PATH_MAX], struct error *err)
+{
+	char directory[PATH_MAX];
+	const char *name;
+
+	int r = host_find(root, path, ret, err);
+	if (r != -ENOENT)
+		return r;
+	r = split(path, directory, &name, err);
+	r = r < 0 ? r : host_reach(root, directory, ret, err);
+	return r < 0 ? r : join(ret, "", name, "", err);
+}
+
 int host_make_directory(const char *root, const char *path, int (*making)(void *, const char *, struct error *), void *context,
 			char ret[static PATH_MAX], struct error *err)
 {

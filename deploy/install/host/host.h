@@ -28,6 +28,9 @@ int host_find(const char *root, const char *path, char ret[static PATH_MAX], str
 /* Of something that need not be there, in a directory that is. ENOENT: no such directory. */
 int host_name(const char *root, const char *path, char ret[static PATH_MAX], struct error *err) must_check;
 
+/* Of something that need not be there, and the directories above it need not: what is there of them is followed. */
+int host_reach(const char *root, const char *path, char ret[static PATH_MAX], struct error *err) must_check;
+
 /*
  * As host_find, of a directory that is made, with its parents, if it is missing. `making` (may be NULL) is told each one before it is made,
  * by its path on the node.
