@@ -31,7 +31,7 @@ struct trial {
 	uv_pipe_t output;
 	uv_timer_t timer;
 	unsigned n_handles;
-	bool exited, ended; /* the process; its output */
+	bool began, exited, ended; /* the process, twice; its output */
 	bool late;
 	int64_t status;
 	int signal;
@@ -146,7 +146,8 @@ static void on_too_late(uv_timer_t *timer)
 void trial_cancel(struct trial *trial)
 {
 	trial->done = NULL;
-	uv_timer_start(&trial->timer, on_too_late, 0, 0);
+	if (trial->began) /* else on_not_spawned is about to come, and there is nobody to be ended */
+		uv_timer_start(&trial->timer, on_too_late, 0, 0);
 }
 
 /* ── Its beginning ── */
@@ -238,6 +239,7 @@ struct trial *trial_start(uv_loop_t *loop, enum part part, const struct trial_op
 		uv_timer_start(&trial->timer, on_not_spawned, 0, 0);
 		return trial;
 	}
+	trial->began = true;
 	uv_read_start((uv_stream_t *)&trial->output, on_alloc, on_output);
 	uv_timer_start(&trial->timer, on_too_late, part_rows[part].timeout_ms, 0);
 	return trial;
