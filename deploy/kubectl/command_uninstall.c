@@ -185,7 +185,7 @@ static int leave_nodes(const struct uninstall *uninstall, struct error *err)
 	struct rollout rollout;
 
 	int r = make_leave(uninstall, err);
-	r = r < 0 ? r : rollout_wait(&uninstall->kubectl, uninstall->request.patience_ms, &rollout, err);
+	r = r < 0 ? r : rollout_wait(&uninstall->kubectl, NULL, uninstall->request.patience_ms, &rollout, err);
 	if (r == -ETIMEDOUT) {
 		rollout_print_reasons(&uninstall->kubectl, LOST_CURE);
 		error_wrap(err, "nothing was deleted yet");
@@ -201,7 +201,7 @@ static int run(const struct uninstall *uninstall, struct error *err)
 	const char *const delete[] = { "delete", request->option, request->manifests, "--ignore-not-found", "--wait=false", NULL };
 	struct rollout rollout;
 
-	int r = rollout_read(&uninstall->kubectl, &rollout, err);
+	int r = rollout_read(&uninstall->kubectl, NULL, &rollout, err);
 	r = r < 0 ? r : confirm(uninstall, &rollout, err);
 	r = r < 0 ? r : leave_nodes(uninstall, err);
 	return r < 0 ? r : rollout_run_kubectl(&uninstall->kubectl, delete, err);

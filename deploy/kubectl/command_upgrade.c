@@ -5,6 +5,9 @@
  *                     └► why ─► rollout undo ─► all have the version before
  *
  * Nothing in the cluster has the right to change the DaemonSet, which is root on every node: so it is the person's own that goes back, too.
+ *
+ * A node that is away has a pod that is not ready, and for Kubernetes one such is as many as there may be at a time: it would go on nowhere. So for as
+ * long as it takes there may be as many more as are away.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +20,10 @@ static const char usage[] =
 	"usage: kubectl holdfast upgrade (-k DIRECTORY | -f FILE) [--patience DURATION] [OPTIONS]\n"
 	"\n"
 	"Applies the manifests of another version or with other settings, and waits until every node has them, one after the other. If one does\n"
-	"not become ready, says which and why, and takes the DaemonSet back to what it was. Other objects stay as they were applied.\n"
-	"Exit code 0: every node has it; 1: it went back, and every node has what it had; 2: nothing was changed, or it is not known.\n"
+	"not become ready, says which and why, and takes the DaemonSet back to what it was. Other objects stay as they were applied. A node that\n"
+	"is switched off or cannot be reached is named and not waited for: it gets what is new when it comes back.\n"
+	"Exit code 0: every node has it that is not away; 1: it went back, and every node has what it had; 2: nothing was changed, or it is\n"
+	"not known.\n"
 	"\n"
 	ROLLOUT_OPTIONS_HELP KUBECTL_OPTIONS_HELP "\n"
 	"  kubectl holdfast upgrade -k deploy/manifests\n";
@@ -26,6 +31,7 @@ static const char usage[] =
 struct upgrade {
 	struct kubectl kubectl;
 	struct rollout_request request;
+	struct away away;
 	bool help;
 };
 
@@ -54,6 +60,36 @@ static int parse(int argc, char **argv, struct upgrade *ret, struct error *err)
 	return 0;
 }
 
+static int allow_unavailable(const struct upgrade *upgrade, int64_t n, struct error *err)
+{
+	char patch[128];
+	const char *const words[] = { "patch", "daemonset", ROLLOUT_DAEMONSET, "-n", upgrade->kubectl.holdfast, "--type=merge", "-p", patch, NULL };
+
+	snprintf(patch, sizeof(patch), "{\"spec\": {\"updateStrategy\": {\"rollingUpdate\": {\"maxUnavailable\": %lld}}}}", (long long)n);
+	return rollout_run_kubectl(&upgrade->kubectl, words, err);
+}
+
+static int begin_without(const struct upgrade *upgrade, const struct rollout *rollout, struct error *err)
+{
+	for (size_t i = 0; i < upgrade->away.n; i++)
+		printf("node %s is away: it is not waited for, and gets what is new when it comes back\n", upgrade->away.names[i]);
+	fflush(stdout);
+	if (upgrade->away.n == 0 || rollout->max_unavailable == 0)
+		return 0;
+	return allow_unavailable(upgrade, rollout->max_unavailable + (int64_t)upgrade->away.n, err);
+}
+
+/* However it went. */
+static void end_without(const struct upgrade *upgrade, const struct rollout *rollout)
+{
+	struct error err;
+
+	if (upgrade->away.n == 0 || rollout->max_unavailable == 0 || allow_unavailable(upgrade, rollout->max_unavailable, &err) == 0)
+		return;
+	fprintf(stderr, KUBECTL_NAME ": updateStrategy.rollingUpdate.maxUnavailable of the DaemonSet is %lld more than it was: kubectl apply %s %s: %s\n",
+		(long long)upgrade->away.n, upgrade->request.option, upgrade->request.manifests, err.message);
+}
+
 static int go_back(const struct upgrade *upgrade, struct error *err)
 {
 	const char *const undo[] = { "rollout", "undo", "daemonset/" ROLLOUT_DAEMONSET, "-n", upgrade->kubectl.holdfast, NULL };
@@ -62,45 +98,61 @@ static int go_back(const struct upgrade *upgrade, struct error *err)
 	rollout_print_reasons(&upgrade->kubectl, "mend it, or kubectl delete node if it does not come back");
 	fprintf(stderr, KUBECTL_NAME ": %s: going back\n", err->message);
 	int r = rollout_run_kubectl(&upgrade->kubectl, undo, err);
-	r = r < 0 ? r : rollout_wait(&upgrade->kubectl, upgrade->request.patience_ms, &rollout, err);
+	r = r < 0 ? r : rollout_wait(&upgrade->kubectl, &upgrade->away, upgrade->request.patience_ms, &rollout, err);
 	if (r < 0)
 		return error_wrap(err, "it did not become ready, and neither does what was before: kubectl holdfast status");
 	fprintf(stderr, KUBECTL_NAME ": all nodes have again what they had before\n");
 	return EXIT_FAILURE;
 }
 
-static int expect_way_back(const struct upgrade *upgrade, struct rollout *ret, struct error *err)
+/* Who may not read nodes waits for all of them. */
+static int expect_way_back(struct upgrade *upgrade, struct rollout *ret, struct error *err)
 {
-	int r = rollout_read(&upgrade->kubectl, ret, err);
+	struct error unread = { 0 };
 
+	bool asked = away_find(&upgrade->kubectl, &upgrade->away, &unread) == 0;
+	int r = rollout_read(&upgrade->kubectl, &upgrade->away, ret, err);
 	if (r < 0)
 		return error_wrap(err, "nothing was changed");
-	if (rollout_is_done(ret))
+	if (rollout_is_done(ret) && ret->wanted > ret->away)
 		return 0;
 	return error_set(err, EBUSY,
 			 "nothing was changed: what is there now is ready on %lld of %lld nodes, so there would be no way back: see kubectl "
-			 "holdfast status, or use kubectl apply %s, which has none",
-			 (long long)ret->available, (long long)ret->wanted, upgrade->request.option);
+			 "holdfast status, or use kubectl apply %s, which has none%s%s",
+			 (long long)ret->available, (long long)ret->wanted, upgrade->request.option, asked ? "" : ". Which nodes are away is not known: ",
+			 unread.message);
 }
 
-static int run(const struct upgrade *upgrade, struct error *err)
+static int wait_for_all(const struct upgrade *upgrade, struct error *err)
+{
+	struct rollout rollout;
+
+	if (rollout_wait(&upgrade->kubectl, &upgrade->away, upgrade->request.patience_ms, &rollout, err) < 0)
+		return go_back(upgrade, err);
+	if (rollout.away)
+		printf("%lld of %lld nodes have it; the others are away\n", (long long)(rollout.wanted - rollout.away), (long long)rollout.wanted);
+	else
+		printf("all %lld nodes have it\n", (long long)rollout.wanted);
+	return EXIT_SUCCESS;
+}
+
+static int run(struct upgrade *upgrade, struct error *err)
 {
 	const char *const apply[] = { "apply", upgrade->request.option, upgrade->request.manifests, NULL };
 	struct rollout before, after;
 
 	int r = expect_way_back(upgrade, &before, err);
 	r = r < 0 ? r : rollout_run_kubectl(&upgrade->kubectl, apply, err);
-	r = r < 0 ? r : rollout_read(&upgrade->kubectl, &after, err);
+	r = r < 0 ? r : rollout_read(&upgrade->kubectl, NULL, &after, err);
 	if (r < 0)
 		return r;
 	if (after.generation == before.generation) {
 		puts("the DaemonSet is as it was");
 		return EXIT_SUCCESS;
 	}
-	if (rollout_wait(&upgrade->kubectl, upgrade->request.patience_ms, &after, err) < 0)
-		return go_back(upgrade, err);
-	printf("all %lld nodes have it\n", (long long)after.wanted);
-	return EXIT_SUCCESS;
+	r = begin_without(upgrade, &after, err) < 0 ? go_back(upgrade, err) : wait_for_all(upgrade, err);
+	end_without(upgrade, &after);
+	return r;
 }
 
 int command_upgrade(int argc, char **argv)
@@ -114,6 +166,7 @@ int command_upgrade(int argc, char **argv)
 		fputs(usage, stdout);
 	else if (r == 0)
 		r = run(&upgrade, &err);
+	away_clear(&upgrade.away);
 	kubectl_clear(&upgrade.kubectl);
 	if (r >= 0)
 		return r;

@@ -49,7 +49,15 @@ static int64_t number_of(const cJSON *object, const char *key)
 	return cJSON_IsNumber(member) ? (int64_t)member->valuedouble : 0;
 }
 
-int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct error *err)
+static int64_t read_max_unavailable(const cJSON *daemonset)
+{
+	const cJSON *strategy = object_member(object_member(daemonset, "spec"), "updateStrategy");
+
+	return number_of(object_member(strategy, "rollingUpdate"), "maxUnavailable");
+}
+
+/* The nodes are asked last: one that comes back in between is waited for. */
+int rollout_read(const struct kubectl *kubectl, const struct away *away, struct rollout *ret, struct error *err)
 {
 	_cleanup_(json_freep) cJSON *tree = NULL;
 
@@ -63,13 +71,16 @@ int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct erro
 		.wanted = number_of(status, "desiredNumberScheduled"),
 		.updated = number_of(status, "updatedNumberScheduled"),
 		.available = number_of(status, "numberAvailable"),
+		.max_unavailable = read_max_unavailable(tree),
 	};
-	return 0;
+	return away ? away_count(kubectl, away, &ret->away, err) : 0;
 }
 
 bool rollout_is_done(const struct rollout *rollout)
 {
-	return rollout->observed >= rollout->generation && rollout->updated == rollout->wanted && rollout->available == rollout->wanted;
+	const int64_t wanted = rollout->wanted - rollout->away;
+
+	return rollout->observed >= rollout->generation && rollout->updated >= wanted && rollout->available >= wanted;
 }
 
 static uint64_t now_ms(void)
@@ -111,13 +122,13 @@ static void say_nodes(const struct rollout *rollout, int64_t *said)
 	fflush(stdout);
 }
 
-int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, struct rollout *ret, struct error *err)
+int rollout_wait(const struct kubectl *kubectl, const struct away *away, uint64_t patience_ms, struct rollout *ret, struct error *err)
 {
 	uint64_t since = now_ms();
 	int64_t most = 0, said = 0;
 
 	for (;;) {
-		bool answered = rollout_read(kubectl, ret, err) == 0;
+		bool answered = rollout_read(kubectl, away, ret, err) == 0;
 
 		if (answered && rollout_is_done(ret))
 			return 0;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "common/json/json.h"
+#include "deploy/kubectl/away.h"
 #include "deploy/kubectl/kubectl.h"
 
 /* How far the DaemonSet has come, which changes one node after another. */
@@ -13,9 +14,12 @@
 struct rollout {
 	int64_t generation, observed;        /* of what it should be; its controller has seen */
 	int64_t wanted, updated, available; /* nodes: that should have it; that have its newest pod; whose pod is ready */
+	int64_t away;                       /* of those that should, for which nobody waits */
+	int64_t max_unavailable;            /* 0: it is no number */
 };
 
-int rollout_read(const struct kubectl *kubectl, struct rollout *ret, struct error *err) must_check;
+/* `away`: nodes for which nobody waits; NULL: there are none. */
+int rollout_read(const struct kubectl *kubectl, const struct away *away, struct rollout *ret, struct error *err) must_check;
 
 bool rollout_is_done(const struct rollout *rollout);
 
@@ -23,7 +27,7 @@ bool rollout_is_done(const struct rollout *rollout);
  * Until it is done; prints how many nodes are. ETIMEDOUT: no further node has come so far within patience_ms. An API server that does not
  * answer is asked again.
  */
-int rollout_wait(const struct kubectl *kubectl, uint64_t patience_ms, struct rollout *ret, struct error *err) must_check;
+int rollout_wait(const struct kubectl *kubectl, const struct away *away, uint64_t patience_ms, struct rollout *ret, struct error *err) must_check;
 
 /* On standard error, a line for each node whose pod is not ready, and why. `cure`: for a node that cannot be reached. */
 void rollout_print_reasons(const struct kubectl *kubectl, const char *cure);

@@ -415,7 +415,7 @@ explaining() {
 daemonset() {
 	jq -n --argjson generation "$1" --argjson updated "$2" --argjson available "$3" '{metadata: {generation: $generation}, status: {
 		observedGeneration: $generation, desiredNumberScheduled: 2, updatedNumberScheduled: $updated, numberAvailable: $available},
-		spec: {template: {spec: {containers: [{name: "net", image: "i"}, {name: "watch", image: "i", env: [{name: "A"}],
+		spec: {updateStrategy: {rollingUpdate: {maxUnavailable: 1}}, template: {spec: {containers: [{name: "net", image: "i"}, {name: "watch", image: "i", env: [{name: "A"}],
 			command: ["holdfast-node", "watch", "--root", "/host", "--readiness", "vm"], args: ["--settings", "/etc/h.yaml"]}]}}}}' >"$FAKE/get.daemonset.new"
 	mv "$FAKE/get.daemonset.new" "$FAKE/get.daemonset.json"
 }
@@ -474,6 +474,49 @@ when() {
 	[[ $status == 0 && $output == 'the DaemonSet is as it was' ]]
 	holdfast upgrade
 	refused 2 'say which manifests'
+}
+
+# away NODE: one of ours, of which Kubernetes has lost sight
+away() {
+	node "$1" '{}' '[{"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}]'
+	pod "pod-$1" "$1" net watch
+}
+
+# At the edge some are always away, and Kubernetes counts them among those that may be without a pod at a time.
+@test "upgrade: a node that is away is named and not waited for, and keeps no other from having it" {
+	node edge-1
+	pod pod-edge-1 edge-1 net watch
+	away edge-2
+	daemonset 1 1 1
+	when apply <<<'echo "daemonset.apps/holdfast configured"; daemonset 2 0 1'
+	when patch <<<'daemonset 3 1 1'
+	holdfast upgrade -k manifests --patience 4s
+	[[ $status == 0 && $output == $'daemonset.apps/holdfast configured\nnode edge-2 is away: it is not waited for, and gets what is new when it comes back\n1 of 2 nodes have it; the others are away' ]]
+	[[ $(grep '^patch' "$FAKE/calls" | grep -o 'maxUnavailable.*[0-9]' | grep -o '[0-9]' | xargs) == '2 1' ]]
+	! grep -q rollout "$FAKE/calls" || false
+	rm "$FAKE"/{pods,nodes}
+	away edge-1
+	away edge-2
+	daemonset 1 0 0
+	holdfast upgrade -k manifests
+	refused 2 'nothing was changed: what is there now is ready on 0 of 2 nodes'
+}
+
+@test "upgrade: one that comes back is waited for, and so is one that is lost on the way" {
+	node edge-1
+	pod pod-edge-1 edge-1 net watch
+	away edge-2
+	daemonset 1 1 1
+	cp "$FAKE/get.nodes.json" "$FAKE/lost"
+	when apply <<<'daemonset 2 0 1; jq ".items[].status.conditions[0].status = \"True\"" "$FAKE/lost" >"$FAKE/get.nodes.json"'
+	when patch <<<'mkdir "$FAKE/patched" 2>/dev/null || exit 0; daemonset 3 1 2; { sleep 1; daemonset 3 2 2; } >/dev/null 2>&1 &'
+	holdfast upgrade -k manifests --patience 4s
+	[[ $status == 0 && $output == *$'\nall 2 nodes have it' ]]
+	daemonset 1 2 2
+	when apply <<<'daemonset 2 1 1; cp "$FAKE/lost" "$FAKE/get.nodes.json"'
+	when rollout <<<'daemonset 3 2 2'
+	holdfast upgrade -k manifests --patience 1s
+	[[ $status == 1 && $stderr == *'node edge-2: Kubernetes has it as not ready: Kubelet stopped posting node status.'*'going back'* ]]
 }
 
 # ── uninstall ──
