@@ -105,7 +105,7 @@ no_pod_is_left() { [[ ! $(k get pods,daemonset -n holdfast-system -o name) ]]; }
 	objects "$MANIFESTS" -e '.. | objects | select(.kind == "DaemonSet").spec.template.spec | .containers |
 		(map(select(.securityContext.privileged) | .name) == ["tpm", "watch"]) and
 		(map(select(.name == "net"))[0].securityContext | .capabilities == {drop: ["ALL"], add: ["NET_ADMIN", "SETPCAP"]} and
-			.allowPrivilegeEscalation == false and .seccompProfile.type == "RuntimeDefault") and
+			.allowPrivilegeEscalation == false and .seccompProfile.type == "RuntimeDefault" and .seLinuxOptions.type == "spc_t") and
 		all(.[]; .securityContext.readOnlyRootFilesystem and .resources.requests.memory)'
 }
 

@@ -175,6 +175,17 @@ in_table() {
 	((!bad))
 }
 
+@test "the kustomization of docs/install.md makes of the manifests what it says: image and digest of each container, the registry's secret, how many nodes at a time" {
+	local own=$BATS_TEST_TMPDIR/own digest
+	mkdir "$own" && ln -s "$TREE" "$own/holdfast"
+	awk '/^```/ && here { exit } /^resources: / { here = 1 } here' docs/install.md >"$own/kustomization.yaml"
+	digest=$(sed -nE 's/^  digest: (sha256:[0-9a-f]{64}) .*/\1/p' "$own/kustomization.yaml")
+	"$KUBECTL" kustomize "$own" >"$own/made"
+	[[ $digest && $(sed -nE 's/^ *image: //p' "$own/made" | sort | uniq -c) =~ ^\ *3\ registry.example/edge/holdfast@$digest$ ]]
+	grep -A 1 '^imagePullSecrets:' "$own/made" | grep -qx -- '- name: registry'
+	grep -qx ' *maxUnavailable: 3' "$own/made"
+}
+
 # Both ways: what stands in one of them is in the other.
 @test "the alerts of docs/operate.md are those of options/monitoring" {
 	sed -nE 's/^    - alert: //p; s/^      expr: (.*)/\1/p' deploy/manifests/options/monitoring/prometheusrule.yaml | paste -d '\t' - - >"$BATS_TEST_TMPDIR/rules"
