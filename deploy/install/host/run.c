@@ -80,6 +80,13 @@ static void leave_cgroup(void)
 	globfree(&found);
 }
 
+/* A handler of our own would say in a child what it says in us: libuv's writes to a pipe that we read. */
+static void forget_handlers(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL); /* of two it cannot be, nor of libc's own: they are so */
+}
+
 static _Noreturn void run_shell(const struct host_script *script, bool foreign)
 {
 	static const char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin", NULL };
@@ -101,6 +108,7 @@ static _Noreturn void child(const struct host_script *script, int output, int en
 	bool foreign = false;
 	int status;
 
+	forget_handlers();
 	setsid();
 	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
@@ -132,8 +140,8 @@ static int wait_for(pid_t pid, uint64_t timeout_ms, int *ret_status)
 	do
 		n = fd < 0 ? 1 : poll(&ended, 1, (int)timeout_ms); /* a kernel without pidfd (before 5.3): without a limit */
 	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		kill(-pid, SIGKILL);
+	if (n == 0 && kill(-pid, SIGKILL) < 0)
+		kill(pid, SIGKILL); /* it has not come so far as to have a group, or anybody in it */
 	waitpid(pid, ret_status, 0);
 	return n == 0 ? -ETIMEDOUT : 0;
 }
