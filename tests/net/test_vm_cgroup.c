@@ -6,6 +6,7 @@
 #include "tests/net/jail_lab.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,6 +213,38 @@ static void memory_and_processes_of_version_1_are_read(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+static uint64_t room_of(const struct cgroup *cgroup)
+{
+	struct error err;
+	uint64_t room;
+
+	must(cgroup_read_room(cgroup, &room, &err), &err);
+	return room;
+}
+
+static void limit_memory(const char *path, const char *bytes)
+{
+	char file[128];
+	struct error err;
+
+	snprintf(file, sizeof(file), "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", path);
+	_cleanup_close_ int fd = open(file, O_WRONLY | O_CLOEXEC);
+	must(fd < 0 ? error_errno(&err, errno, "%s", file) : file_write_fd(fd, slice_string(bytes), file, &err), &err);
+}
+
+static void room_is_what_the_nearer_limit_leaves(void **state)
+{
+	if (!host_has_version_1())
+		skip();
+	_cleanup_(cgroup_freep) struct cgroup *cgroup = must_open(PATH, true);
+
+	assert_true(room_of(cgroup) == UINT64_MAX);
+	limit_memory(PARENT "/pod1", "67108864");
+	assert_in_range(room_of(cgroup), 60 * 1024 * 1024, 64 * 1024 * 1024);
+	limit_memory(PATH, "33554432");
+	assert_in_range(room_of(cgroup), 30 * 1024 * 1024, 32 * 1024 * 1024);
+}
+
 /* ── version 2 alone ── */
 
 static void a_process_can_be_born_in_version_2(void **state)
@@ -256,6 +289,7 @@ int main(void)
 		GROUP(one_that_is_nowhere_is_empty),
 		GROUP(a_link_in_a_name_is_not_followed),
 		GROUP(memory_and_processes_of_version_1_are_read),
+		GROUP(room_is_what_the_nearer_limit_leaves),
 	};
 	const struct CMUnitTest in_version_2[] = {
 		GROUP(what_is_put_in_is_counted),          GROUP(a_frozen_one_stands_still_and_goes_on_again),

@@ -251,6 +251,56 @@ static void the_vm_grows_and_shrinks_with_its_pods_limits_and_not_beyond_its_max
 	must(machine_remove(&machine, "grows", ""));
 }
 
+/* Of version 1, or of version 2. */
+static void limit_the_pod(const char *bytes)
+{
+	machine_shell("cd /sys/fs/cgroup/memory/holdfast-vm-test/%s 2>/dev/null && echo %s >memory.limit_in_bytes ||"
+		      "echo %s >/sys/fs/cgroup/holdfast-vm-test/%s/memory.max",
+		      machine.id, bytes, *bytes == '-' ? "max" : bytes, machine.id);
+}
+
+/* What is in its cgroup but for pages of files, and 12 MiB: so much has somebody who has nearly reached his limit. */
+static void limit_the_pod_to_what_it_has(void)
+{
+	char path[128];
+	_cleanup_(buf_free) struct buf text = BUF_MAX(64);
+	struct error err;
+
+	snprintf(path, sizeof(path), "%s/used", machine.directory);
+	machine_shell("cd /sys/fs/cgroup/memory/holdfast-vm-test/%s 2>/dev/null || cd /sys/fs/cgroup/holdfast-vm-test/%s;"
+		      "cat memory.usage_in_bytes memory.current 2>/dev/null >%s.all;"
+		      "awk '$1 ~ /^(total_)?(in)?active_file$/ { of[$1] = $2 } END { t = of[\"total_active_file\"] + of[\"total_inactive_file\"];"
+		      "printf \"%%d\", t ? t : of[\"active_file\"] + of[\"inactive_file\"] }' memory.stat >%s.files;"
+		      "echo $(($(cat %s.all) - $(cat %s.files) + 12582912)) >%s",
+		      machine.id, machine.id, path, path, path, path, path);
+	assert_int_equal(file_read(path, &text, &err), 0);
+	text.p[strcspn(buf_text(&text), "\n")] = 0;
+	limit_the_pod(buf_text(&text));
+}
+
+/* What it has changes by itself, too: so it is limited again and again. */
+static void a_vm_whose_pod_has_nearly_reached_its_limit_gives_memory_back_and_gets_it_again(void **state)
+{
+	char tick[24];
+
+	must(machine_create(&machine, "squeezed",
+			    "has() { set -- $(grep MemTotal /proc/meminfo); echo $2; }; all=0; n=0;"
+			    "until [ $(has) = $all ]; do all=$(has); sleep 1; done;" /* the balloon of its start has settled */
+			    "tick() { sleep 1; n=$((n + 1)); echo tick $n.; };"
+			    "until [ $(has) -lt $((all - 15000)) ]; do tick; done; echo less;"
+			    "until [ $(has) -gt $((all - 1000)) ]; do tick; done",
+			    NULL));
+	must(machine_start(&machine, "squeezed", ""));
+	for (int n = 3; !strstr(out_of("squeezed", ""), "less"); n += 3) {
+		limit_the_pod_to_what_it_has();
+		snprintf(tick, sizeof(tick), "tick %d.", n);
+		machine_wait_output(&machine, "squeezed", "", tick);
+	}
+	limit_the_pod("-1");
+	assert_int_equal(machine_wait(&machine, "squeezed", ""), 0);
+	must(machine_remove(&machine, "squeezed", ""));
+}
+
 static void who_is_to_see_the_processes_of_one_container_is_refused(void **state)
 {
 	const struct machine_wishes target = { .pid_namespace = "/proc/4242/ns/pid" };
@@ -313,6 +363,7 @@ int main(void)
 		cmocka_unit_test(the_network_is_the_pods),
 		cmocka_unit_test(the_pods_traffic_is_told_at_its_process),
 		cmocka_unit_test(what_a_container_uses_is_counted),
+		cmocka_unit_test(a_vm_whose_pod_has_nearly_reached_its_limit_gives_memory_back_and_gets_it_again),
 		cmocka_unit_test(the_vm_grows_and_shrinks_with_its_pods_limits_and_not_beyond_its_maximum),
 		cmocka_unit_test(who_is_to_see_the_processes_of_one_container_is_refused),
 		cmocka_unit_test(two_containers_that_share_their_processes_see_each_other),

@@ -44,6 +44,12 @@ struct cgroup_usage {
 /* What has no controller stays 0. */
 int cgroup_read_usage(const struct cgroup *cgroup, struct cgroup_usage *ret, struct error *err) must_check;
 
+/*
+ * How many bytes more may be taken before the kernel ends somebody in it: to the limit of the directory, or of the one above, which is the
+ * pod's and has nobody else in it. Pages of files do not count: the kernel takes them back. UINT64_MAX: no limit.
+ */
+int cgroup_read_room(const struct cgroup *cgroup, uint64_t *ret, struct error *err) must_check;
+
 int cgroup_add(const struct cgroup *cgroup, pid_t pid, struct error *err) must_check;
 
 /* Asks for it, and does not wait until all have stopped. ENOTSUP: no freezer is mounted. */

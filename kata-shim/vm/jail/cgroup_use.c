@@ -103,6 +103,35 @@ int cgroup_read_usage(const struct cgroup *cgroup, struct cgroup_usage *ret, str
 	return 0;
 }
 
+static uint64_t read_limit(struct reading *reading, const char *file)
+{
+	const uint64_t limit = read_number(reading, "memory", file, NULL);
+
+	return is_no_limit(reading->cgroup, limit) ? UINT64_MAX : limit;
+}
+
+int cgroup_read_room(const struct cgroup *cgroup, uint64_t *ret, struct error *err)
+{
+	static const struct {
+		const char *limit, *above, *usage, *active, *inactive;
+	} names[] = {
+		{ "memory.limit_in_bytes", "../memory.limit_in_bytes", "memory.usage_in_bytes", "total_active_file", "total_inactive_file" },
+		{ "memory.max", "../memory.max", "memory.current", "active_file", "inactive_file" },
+	};
+	struct reading reading = { .cgroup = cgroup, .err = err };
+	const __typeof__(names[0]) *name = &names[cgroup->unified];
+
+	const uint64_t own = read_limit(&reading, name->limit), above = read_limit(&reading, name->above);
+	const uint64_t limit = own < above ? own : above, used = read_number(&reading, "memory", name->usage, NULL);
+	const uint64_t files = read_number(&reading, "memory", "memory.stat", name->active) +
+			       read_number(&reading, "memory", "memory.stat", name->inactive);
+	if (reading.failed)
+		return error_wrap(err, "cgroup %s", cgroup->path);
+	const uint64_t taken = used > files ? used - files : 0;
+	*ret = limit == UINT64_MAX ? UINT64_MAX : limit > taken ? limit - taken : 0;
+	return 0;
+}
+
 /* ── freeze, kill ── */
 
 int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct error *err)

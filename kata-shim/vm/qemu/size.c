@@ -65,3 +65,25 @@ int vm_size_of(const struct vm_settings *settings, const struct vm_limits *limit
 	*ret = size;
 	return 0;
 }
+
+/* ── Within what is left ── */
+
+#define SCARCE_MIB 16
+#define WANTED_MIB 32
+#define PLENTY_MIB 64
+#define STEP_MIB 16     /* that it gets back at a time */
+#define TAKEN_AT_MOST 4 /* 1/4 of its size */
+
+uint32_t vm_size_within(uint32_t size, uint32_t given, uint64_t room)
+{
+	const uint32_t least = size - size / TAKEN_AT_MOST;
+	const uint64_t mib = room / MIB;
+
+	if (mib < SCARCE_MIB && given > least) {
+		const uint32_t missing = WANTED_MIB - (uint32_t)mib;
+		return given - least > missing ? given - missing : least;
+	}
+	if (mib >= PLENTY_MIB && given < size)
+		return size - given > STEP_MIB ? given + STEP_MIB : size;
+	return given;
+}

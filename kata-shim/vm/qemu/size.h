@@ -20,4 +20,10 @@ struct vm_size {
 /* Pure. ERANGE: a limit that no VM of this QEMU can have. */
 int vm_size_of(const struct vm_settings *settings, const struct vm_limits *limits, struct vm_size *ret, struct error *err) must_check;
 
+/*
+ * How much of `size` a guest is to have that has `given`, when so many bytes more are left to its pod (UINT64_MAX: no limit); in MiB, but for
+ * the bytes. Pure.
+ */
+uint32_t vm_size_within(uint32_t size, uint32_t given, uint64_t room);
+
 #endif

@@ -170,6 +170,7 @@ static void on_health(uv_timer_t *timer)
 
 	if (find_unkillable(vm))
 		return;
+	room_look(vm);
 	if (!vm->settings->kernel) /* Kata's guest sets its clock to what is said, however late that came, and has chrony besides */
 		health_tell_time(vm);
 	if (!vm->check.agent)

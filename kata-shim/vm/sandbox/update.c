@@ -75,6 +75,8 @@ static void end(struct update *update, const struct error *err)
 	if (!err) {
 		update->container->limits = update->limits;
 		op->vm->sandbox.limits = update->pod;
+		if (op->vm->size.memory_mib != update->size.memory_mib)
+			op->vm->given_mib = update->size.memory_mib;
 		op->vm->size.memory_mib = update->size.memory_mib;
 		if (update->size.cpus > op->vm->size.cpus)
 			op->vm->size.cpus = update->size.cpus;

@@ -36,6 +36,7 @@ int vm_new(uv_loop_t *loop, const char *id, const char *bundle, const struct vm_
 	r = vm->bundle ? read_sandbox(bundle, &vm->sandbox, err) : error_nomem(err);
 	if (r == 0)
 		r = vm_size_of(settings, &vm->sandbox.limits, &vm->size, err);
+	vm->given_mib = vm->size.memory_mib;
 	if (r < 0)
 		vm_free(vm);
 	else

@@ -113,6 +113,8 @@ struct vm {
 	uv_poll_t virtiofsd;
 	bool watches_virtiofsd;
 	struct agent_call check, oom, clock;
+	uint32_t given_mib; /* what the balloon leaves the guest of its memory: less than its size if its pod has no room (room.c) */
+	bool is_giving;
 	uint64_t share_silent_since; /* ms: the guest says that virtiofsd does not answer; 0: it does, or has a reason */
 	size_t next_interface; /* while it boots */
 	struct net_messages *network;
@@ -155,6 +157,11 @@ void vm_lose(struct vm *vm, const struct error *why);
 /* Every process that runs is told as ended. */
 void vm_end_processes(struct vm *vm);
 void vm_lose_copies(struct vm *vm, const struct error *why);
+
+/* ── room.c ── */
+
+/* The guest gives memory back, or has it again, if that is due. */
+void room_look(struct vm *vm);
 
 /* ── health.c ── */
 

@@ -71,11 +71,35 @@ static void test_a_limit_that_no_vm_can_have_is_refused_with_both_numbers(void *
 	assert_non_null(strstr(err.message, "at most 255"));
 }
 
+static void test_a_guest_gives_back_what_its_pod_lacks_and_gets_it_back_by_and_by(void **state)
+{
+	static const struct {
+		uint32_t size, given;
+		uint64_t room;
+		uint32_t then;
+	} cases[] = {
+		{ 640, 640, UINT64_MAX, 640 },
+		{ 640, 640, 17 * MIB, 640 },
+		{ 640, 640, 15 * MIB, 623 },
+		{ 640, 640, 0, 608 },
+		{ 640, 490, 0, 480 }, /* a quarter of it at most */
+		{ 640, 480, 0, 480 },
+		{ 640, 500, 40 * MIB, 500 },
+		{ 640, 500, 64 * MIB, 516 },
+		{ 640, 630, UINT64_MAX, 640 },
+	};
+
+	for (size_t i = 0; i < ELEMENTS_OF(cases); i++)
+		if (vm_size_within(cases[i].size, cases[i].given, cases[i].room) != cases[i].then)
+			fail_msg("case %zu", i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_vm_has_its_pod_s_limits_and_what_the_guest_takes),
 		cmocka_unit_test(test_what_the_node_needs_for_a_vm_fits_into_limit_and_overhead),
+		cmocka_unit_test(test_a_guest_gives_back_what_its_pod_lacks_and_gets_it_back_by_and_by),
 		cmocka_unit_test(test_a_limit_that_no_vm_can_have_is_refused_with_both_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
