@@ -14,7 +14,8 @@ def unsaid: {downloadLocation: "NOASSERTION", filesAnalyzed: false, licenseConcl
 	documentNamespace: "https://github.com/holdfast/spdx/\($name)-\($version)-\($digest)",
 	creationInfo: {created: $date, creators: ["Tool: holdfast deploy/image/sbom"]},
 	packages: ([
-		unsaid + {SPDXID: "SPDXRef-Image", name: $name, versionInfo: $version, primaryPackagePurpose: "CONTAINER"},
+		unsaid + {SPDXID: "SPDXRef-Image", name: $name, versionInfo: $version, primaryPackagePurpose: "CONTAINER", filesAnalyzed: true,
+			packageVerificationCode: {packageVerificationCodeValue: $code, packageVerificationCodeExcludedFiles: [$itself]}},
 		unsaid + {SPDXID: "SPDXRef-Package-holdfast", name: "holdfast", versionInfo: $version, licenseConcluded: "Apache-2.0", licenseDeclared: "Apache-2.0",
 			primaryPackagePurpose: "APPLICATION"}
 	] + [$packages | lines[] | split(" ") as $p | unsaid + {
