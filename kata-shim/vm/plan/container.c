@@ -43,7 +43,7 @@ static int check_linux(struct plan *plan, const struct json_view *root, const st
 		r = plan_check_seccomp(&at, plan->spec->linux_->seccomp, err);
 	if (r == 0 && json_member(&at, "resources", &resources))
 		r = plan_check_resources(&resources, err);
-	return r;
+	return r < 0 ? r : plan_check_huge_pages(plan->spec->linux_->resources, err);
 }
 
 int plan_build(struct plan *plan, const struct spec *pod, const struct plan_question *question, struct plan_spaces *ret_spaces,

@@ -39,6 +39,7 @@ char *plan_print(struct arena *arena, const char *format, ...) __attribute__((fo
 
 int plan_check_process(struct arena *arena, Oci__Process *process, struct error *err) must_check;
 int plan_check_resources(const struct json_view *resources, struct error *err) must_check;
+int plan_check_huge_pages(const Oci__LinuxResources *resources, struct error *err) must_check;
 
 struct plan_spaces {
 	const char *network; /* NULL: a new one */

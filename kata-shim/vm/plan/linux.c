@@ -198,3 +198,17 @@ int plan_check_resources(const struct json_view *resources, struct error *err)
 	}
 	return 0;
 }
+
+/* The guest has none. 0 is what kubelet says of each size that the node has, to a pod that asks for no such pages. */
+int plan_check_huge_pages(const Oci__LinuxResources *resources, struct error *err)
+{
+	for (size_t i = 0; resources && i < resources->n_hugepage_limits; i++) {
+		const Oci__LinuxHugepageLimit *limit = resources->hugepage_limits[i];
+		if (limit->limit > 0 && limit->limit < UINT64_MAX)
+			return error_set(err, EOPNOTSUPP,
+					 "linux.resources.hugepageLimits: %" PRIu64 " bytes in pages of %s: huge pages of the host cannot be "
+					 "given to a VM: leave out hugepages-… of its resources, or run the pod with another RuntimeClass",
+					 limit->limit, SHOW(slice_string(limit->pagesize)));
+	}
+	return 0;
+}

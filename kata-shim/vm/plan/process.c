@@ -88,6 +88,8 @@ int plan_read_resources(struct slice json, struct plan_resources *ret, struct er
 	r = plan_read(&resources.arena, &root, &oci__linux_resources__descriptor, &resources.message, err);
 	if (r == 0)
 		r = plan_check_resources(&root, err);
+	if (r == 0)
+		r = plan_check_huge_pages(resources.message, err);
 	if (r < 0)
 		return error_wrap(err, "resources");
 	*ret = resources;

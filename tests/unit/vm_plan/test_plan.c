@@ -560,6 +560,14 @@ static void huge_pages_of_the_host_are_refused(void **state)
 	source_of(POD "/volumes/kubernetes.io~empty-dir/a");
 	assert_int_equal(plan_settle(&plan, &plan.sources[0], &seen, &err), -EOPNOTSUPP);
 	expect_error(&err, EOPNOTSUPP, "leave out medium: HugePages");
+	static const struct row rows[] = {
+		{ { .linux_ = ",\"resources\":{\"hugepageLimits\":[{\"pageSize\":\"1GB\",\"limit\":0},{\"pageSize\":\"2MB\",\"limit\":4194304}]}" },
+		  "linux.resources.hugepageLimits: 4194304 bytes in pages of 2MB: huge pages of the host cannot be given to a VM" },
+	};
+	expect_refusals(rows, ELEMENTS_OF(rows));
+	struct plan_resources resources;
+	assert_int_equal(plan_read_resources(slice_string("{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":1}]}"), &resources, &err),
+			 -EOPNOTSUPP);
 }
 
 static void a_volume_too_large_to_copy_is_shared(void **state)
