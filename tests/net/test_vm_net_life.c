@@ -304,13 +304,6 @@ static void test_a_pod_without_links_has_no_taps(void **state)
 	net_free(net);
 }
 
-static void test_vhost_is_there_where_the_host_has_it(void **state)
-{
-	_cleanup_(net_freep) struct net *net = join(*state);
-
-	assert_int_equal(net->vhost[0] >= 0, access("/dev/vhost-net", F_OK) == 0);
-}
-
 static _Noreturn void join_and_leave_for_ever(const struct lab *lab)
 {
 	struct net *net;
@@ -367,7 +360,6 @@ int main(void)
 		LAB(test_the_hosts_own_namespace_is_refused),
 		LAB(test_a_namespace_that_is_gone_cannot_be_joined_but_left),
 		LAB(test_a_pod_without_links_has_no_taps),
-		LAB(test_vhost_is_there_where_the_host_has_it),
 		LAB(test_a_namespace_can_be_joined_wherever_a_shim_was_killed),
 	};
 

@@ -11,7 +11,6 @@
 #include "kata-shim/vm/net/net.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -129,17 +128,6 @@ struct tap {
 	unsigned index;
 };
 
-/* Not of the pod's namespace: it works for whatever tap it is told of. */
-static int open_vhost(int *ret, struct error *err)
-{
-	int fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 && errno != ENOENT && errno != ENODEV && errno != ENXIO)
-		return error_errno(err, errno, "cannot open /dev/vhost-net");
-	*ret = fd;
-	return 0;
-}
-
 /*
  * cAdvisor, and so kubelet, has a row for each interface in the pod's network namespace but those called lo, veth…, docker… and nerdctl…
  * (container/libcontainer/handler.go). With a row, every sum over a pod's interfaces would count its traffic twice.
@@ -153,8 +141,6 @@ static int make_taps(const struct namespace *namespace, struct netlink *netlink,
 		r = tap_make(namespace, taps[i].name, &net->taps[i], err);
 		if (r == 0)
 			r = tap_configure(netlink, taps[i].name, &net->network.links[i], &taps[i].index, err);
-		if (r == 0)
-			r = open_vhost(&net->vhost[i], err);
 	}
 	return r;
 }
@@ -203,7 +189,7 @@ static struct net *new_net(void)
 	if (!net)
 		return NULL;
 	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++)
-		net->taps[i] = net->vhost[i] = -1;
+		net->taps[i] = -1;
 	net->namespace = -1;
 	return net;
 }
@@ -245,8 +231,7 @@ void net_close(struct net *net)
 {
 	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++) {
 		cleanup_close(&net->taps[i]);
-		cleanup_close(&net->vhost[i]);
-		net->taps[i] = net->vhost[i] = -1;
+		net->taps[i] = -1;
 	}
 	cleanup_close(&net->namespace);
 	net->namespace = -1;

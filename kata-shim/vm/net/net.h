@@ -16,9 +16,8 @@
  */
 struct net {
 	struct network network;
-	int taps[NETWORK_LINKS_MAX];  /* network.links[i]'s: IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, one queue; -1 after net_close */
-	int vhost[NETWORK_LINKS_MAX]; /* /dev/vhost-net for the same link; -1: this host has none, and QEMU moves the frames itself */
-	int namespace;                /* the pod's; -1: it has none, or after net_close */
+	int taps[NETWORK_LINKS_MAX]; /* network.links[i]'s: IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, one queue; -1 after net_close */
+	int namespace;               /* the pod's; -1: it has none, or after net_close */
 };
 
 /*
