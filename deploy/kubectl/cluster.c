@@ -77,6 +77,7 @@ static void read_pod(const cJSON *item, struct holdfast_pod *ret)
 		.created = OBJECT_TEXT(item, "metadata", "creationTimestamp"),
 		.leaving = object_member(object_member(item, "metadata"), "deletionTimestamp") || is(phase, "Failed") || is(phase, "Succeeded"),
 		.ready = is(OBJECT_TEXT(condition(item, "Ready"), "status"), "True"),
+		.selector = object_member(object_member(item, "spec"), "nodeSelector"),
 		.init = read_init(item),
 		.node_root = object_option(watch, "--root"),
 		.node_config = object_option(watch, "--settings"),
@@ -101,6 +102,27 @@ static void read_node(const cJSON *item, struct node *ret)
 		.well = is(OBJECT_TEXT(holdfast, "status"), "True"),
 		.verdict = OBJECT_TEXT(holdfast, "message"),
 	};
+}
+
+static bool has_labels(const cJSON *node, const cJSON *selector)
+{
+	const cJSON *labels = object_member(object_member(node, "metadata"), "labels"), *label;
+
+	cJSON_ArrayForEach(label, selector) {
+		if (!is(cJSON_GetStringValue(object_member(labels, label->string)), cJSON_GetStringValue(label)))
+			return false;
+	}
+	return true;
+}
+
+/* All pods of a DaemonSet have one selector, but while it is changed. */
+static bool is_wanted(const struct cluster *cluster, const cJSON *node)
+{
+	for (size_t i = 0; i < cluster->n_pods; i++) {
+		if (has_labels(node, cluster->pods[i].selector))
+			return true;
+	}
+	return cluster->n_pods == 0;
 }
 
 /* One that stays is the node's before one that leaves. */
@@ -160,6 +182,7 @@ static int take_nodes(struct cluster *cluster, struct error *err)
 	cJSON_ArrayForEach(item, items) {
 		struct node *node = &cluster->nodes[cluster->n_nodes++];
 		read_node(item, node);
+		node->wanted = is_wanted(cluster, item);
 		node->pod = pod_on(cluster, node->name);
 	}
 	qsort(cluster->nodes, cluster->n_nodes, sizeof(*cluster->nodes), by_name);

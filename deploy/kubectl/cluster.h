@@ -22,6 +22,7 @@ struct holdfast_pod {
 	bool ready;
 	bool leaving; /* or over, as one that was evicted */
 	struct container parts[PARTS];
+	const cJSON *selector; /* labels of the nodes where such pods are made; may be NULL */
 	struct container init;               /* the init container that has not ended well, if there is one: the others wait for it */
 	const char *node_root, *node_config; /* --root and --settings of holdfast-node in the container watch; may be NULL */
 };
@@ -29,6 +30,7 @@ struct holdfast_pod {
 struct node {
 	const char *name;
 	bool is_linux; /* Holdfast runs on no other */
+	bool wanted;   /* it is to run there, as far as the pods that there are tell by their selectors */
 	bool ready;
 	bool lost;                      /* its kubelet has not been heard of for a while */
 	const char *why_not_ready;      /* kubelet's or the controller's words, or NULL */

@@ -259,7 +259,7 @@ void row_decide(const struct kubectl *kubectl, const struct node *node, const st
 	const struct judge judge = { kubectl, node, ret };
 
 	*ret = (struct row){ .node = node->name, .pod = node->pod ? node->pod->name : NULL, .states = { none, none, none } };
-	if (!node->is_linux)
+	if (!node->is_linux || (!node->wanted && !node->pod))
 		return;
 	judge_node(&judge);
 	if (!node->pod) {

@@ -119,6 +119,21 @@ called() { grep -qF -- "$1" "$FAKE/calls" || { echo "no call with $1:"; cat "$FA
 	grep -qE '^win +- +- +- *$' <<<"$output"
 }
 
+# KubeEdge's overlay is for the edge's nodes, and the others lack nothing.
+@test "status: a node that the pods' selector does not mean has nothing, and nothing is wrong with it; one that it means lacks its pod" {
+	healthy edge-1
+	node cloud '{"role": "cloud"}' '[{"type": "Ready", "status": "False", "message": "not ours"}]'
+	jq '.items[] |= (.spec.nodeSelector = {"kubernetes.io/os": "linux", role: "edge"})' "$FAKE/get.pods.json" >"$FAKE/new" && mv "$FAKE/new" "$FAKE/get.pods.json"
+	holdfast status
+	((status == 0))
+	grep -qE '^cloud +- +- +- *$' <<<"$output"
+	node edge-2 '{"role": "edge"}'
+	holdfast status
+	((status == 1))
+	grep -qE '^edge-2 .*node: no pod of Holdfast is on it' <<<"$output"
+	grep -qE '^cloud +- +- +- *$' <<<"$output"
+}
+
 # said NODE STATUS MESSAGE [LABELS]: a node with this condition of holdfast-node, and an agent that is ready
 said() {
 	node "$1" "${4:-{\}}" "[{\"type\": \"HoldfastReady\", \"status\": \"$2\", \"message\": \"$3\"}]"
