@@ -13,12 +13,22 @@ static void on_given(void *context, const struct error *err)
 	((struct vm *)context)->is_giving = false;
 }
 
+/* Its size is about to be another: what we say of the old one would come after what the update has said of the new one, and count. */
+static bool is_updated(const struct vm *vm)
+{
+	const struct vm_container *container = vm->containers;
+
+	while (container && !container->updating)
+		container = container->next;
+	return container;
+}
+
 void room_look(struct vm *vm)
 {
 	struct error ignored;
 	uint64_t room;
 
-	if (vm->is_giving || cgroup_read_room(vm->host.cgroup, &room, &ignored) < 0)
+	if (vm->is_giving || is_updated(vm) || cgroup_read_room(vm->host.cgroup, &room, &ignored) < 0)
 		return;
 	const uint32_t wanted = vm_size_within(vm->size.memory_mib, vm->given_mib, room);
 	if (wanted == vm->given_mib)
