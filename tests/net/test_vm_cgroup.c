@@ -245,6 +245,36 @@ static void room_is_what_the_nearer_limit_leaves(void **state)
 	assert_in_range(room_of(cgroup), 30 * 1024 * 1024, 32 * 1024 * 1024);
 }
 
+static void expect_cpus(const char *path, const char *expected)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(4096);
+	char file[128];
+	struct error err;
+
+	snprintf(file, sizeof(file), "/sys/fs/cgroup/cpuset%s/cpuset.cpus", path);
+	must(file_read(file, &text, &err), &err);
+	assert_string_equal(buf_text(&text), expected);
+}
+
+static void it_is_kept_to_cpus_and_let_go_again(void **state)
+{
+	if (access("/sys/fs/cgroup/cpuset/cpuset.cpus", F_OK) < 0 || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	_cleanup_(cgroup_freep) struct cgroup *cgroup = must_open(PATH, true);
+	_cleanup_(buf_free) struct buf all = BUF_MAX(4096);
+	struct error err;
+
+	must(file_read("/sys/fs/cgroup/cpuset" PARENT "/cpuset.cpus", &all, &err), &err);
+	must(cgroup_set_cpus(cgroup, "1,0-1,1", &err), &err);
+	expect_cpus(PATH, "0-1\n");
+	must(cgroup_set_cpus(cgroup, "1", &err), &err);
+	expect_cpus(PATH, "1\n");
+	must(cgroup_set_cpus(cgroup, "", &err), &err);
+	expect_cpus(PATH, buf_text(&all));
+	assert_int_equal(cgroup_set_cpus(cgroup, "100000", &err) < 0, 1);
+	assert_non_null(strstr(err.message, "cpuset.cpus"));
+}
+
 /* ── version 2 alone ── */
 
 static void a_process_can_be_born_in_version_2(void **state)
@@ -290,6 +320,7 @@ int main(void)
 		GROUP(a_link_in_a_name_is_not_followed),
 		GROUP(memory_and_processes_of_version_1_are_read),
 		GROUP(room_is_what_the_nearer_limit_leaves),
+		GROUP(it_is_kept_to_cpus_and_let_go_again),
 	};
 	const struct CMUnitTest in_version_2[] = {
 		GROUP(what_is_put_in_is_counted),          GROUP(a_frozen_one_stands_still_and_goes_on_again),

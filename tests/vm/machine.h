@@ -16,7 +16,7 @@
 #define MACHINE_OUTPUT_MAX (16 * 1024 * 1024)
 #define MACHINE_RUNNING UINT32_MAX
 #define MACHINE_UID "uid-of-tests" /* the pod's, for paths as kubelet's */
-#define MACHINE_PROCESSES 24
+#define MACHINE_PROCESSES 32
 
 struct machine_process {
 	char container[80], exec[80];

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "tests/vm/machine.h"
@@ -301,6 +302,38 @@ static void a_vm_whose_pod_has_nearly_reached_its_limit_gives_memory_back_and_ge
 	must(machine_remove(&machine, "squeezed", ""));
 }
 
+/* Of the VM's cgroup, in version 1 or 2. */
+static void expect_cpus(const char *expected)
+{
+	machine_shell("cd /sys/fs/cgroup/cpuset/holdfast-vm-test/%s 2>/dev/null || cd /sys/fs/cgroup/holdfast-vm-test/%s;"
+		      "test \"$(cat cpuset.cpus)\" = \"%s\" || { cat cpuset.cpus; false; }",
+		      machine.id, machine.id, expected);
+}
+
+/* kubelet's static CPU manager gives each container a set, and changes it while the container runs. */
+static void the_vm_is_kept_to_the_cpus_of_its_containers(void **state)
+{
+	static const char on_cpu_0[] = "\"resources\": {\"cpu\": {\"cpus\": \"0\"}},";
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	must(machine_create(&machine, "pinned", "sleep 1000", &(struct machine_wishes){ .linux_ = on_cpu_0 }));
+	expect_cpus("0");
+	must(machine_start(&machine, "pinned", ""));
+	must(machine_update(&machine, "pinned", "{\"cpu\": {\"cpus\": \"1\"}}"));
+	expect_cpus("1");
+	must(machine_create(&machine, "pinned2", "true", &(struct machine_wishes){ .linux_ = on_cpu_0 }));
+	expect_cpus("0-1");
+	must(machine_remove(&machine, "pinned2", ""));
+	expect_cpus("1");
+	must(machine_create(&machine, "anywhere", "true", NULL));
+	must(machine_remove(&machine, "anywhere", ""));
+	expect_cpus("1");
+	must(machine_kill(&machine, "pinned", "", SIGKILL, true));
+	machine_wait(&machine, "pinned", "");
+	must(machine_remove(&machine, "pinned", ""));
+}
+
 static void who_is_to_see_the_processes_of_one_container_is_refused(void **state)
 {
 	const struct machine_wishes target = { .pid_namespace = "/proc/4242/ns/pid" };
@@ -365,6 +398,7 @@ int main(void)
 		cmocka_unit_test(what_a_container_uses_is_counted),
 		cmocka_unit_test(a_vm_whose_pod_has_nearly_reached_its_limit_gives_memory_back_and_gets_it_again),
 		cmocka_unit_test(the_vm_grows_and_shrinks_with_its_pods_limits_and_not_beyond_its_maximum),
+		cmocka_unit_test(the_vm_is_kept_to_the_cpus_of_its_containers),
 		cmocka_unit_test(who_is_to_see_the_processes_of_one_container_is_refused),
 		cmocka_unit_test(two_containers_that_share_their_processes_see_each_other),
 		cmocka_unit_test(a_bad_command_is_refused_with_its_name),

@@ -50,6 +50,9 @@ int cgroup_read_usage(const struct cgroup *cgroup, struct cgroup_usage *ret, str
  */
 int cgroup_read_room(const struct cgroup *cgroup, uint64_t *ret, struct error *err) must_check;
 
+/* All in it run on these CPUs only: "0-3,8"; "": on all that the one above has. ENOTSUP: no cpuset is mounted. */
+int cgroup_set_cpus(const struct cgroup *cgroup, const char *cpus, struct error *err) must_check;
+
 int cgroup_add(const struct cgroup *cgroup, pid_t pid, struct error *err) must_check;
 
 /* Asks for it, and does not wait until all have stopped. ENOTSUP: no freezer is mounted. */

@@ -132,6 +132,22 @@ int cgroup_read_room(const struct cgroup *cgroup, uint64_t *ret, struct error *e
 	return 0;
 }
 
+/* ── CPUs ── */
+
+/* In version 1 none is no way to say all. */
+int cgroup_set_cpus(const struct cgroup *cgroup, const char *cpus, struct error *err)
+{
+	const struct cgroup_hierarchy *in = cgroup_hierarchy_of(cgroup, "cpuset");
+	_cleanup_(buf_free) struct buf above = BUF_MAX(FILE_MAX);
+
+	if (!in)
+		return error_set(err, ENOTSUP, "cgroup %s cannot be kept to CPUs %s: the cpuset controller is not mounted", cgroup->path, cpus);
+	int r = *cpus || cgroup->unified ? 0 : cgroup_read(in->directory, "../cpuset.cpus", &above, err);
+	if (r == 0)
+		r = cgroup_write(in->directory, "cpuset.cpus", *cpus ? cpus : cgroup->unified ? "\n" : buf_text(&above), err);
+	return r < 0 ? error_wrap(err, "cgroup %s", cgroup->path) : 0;
+}
+
 /* ── freeze, kill ── */
 
 int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct error *err)

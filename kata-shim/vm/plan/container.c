@@ -32,6 +32,7 @@ static int check_linux(struct plan *plan, const struct json_view *root, const st
 {
 	struct json_view at, resources;
 
+	plan->cpus = "";
 	int r = json_require(root, "linux", &at, err);
 	if (r == 0)
 		r = plan_check_namespaces(&plan->arena, &at, pod->kind, plan->spec->linux_, ret_spaces, err);
@@ -42,7 +43,7 @@ static int check_linux(struct plan *plan, const struct json_view *root, const st
 	if (r == 0)
 		r = plan_check_seccomp(&at, plan->spec->linux_->seccomp, err);
 	if (r == 0 && json_member(&at, "resources", &resources))
-		r = plan_check_resources(&resources, err);
+		r = plan_check_resources(&resources, &plan->cpus, err);
 	return r < 0 ? r : plan_check_huge_pages(plan->spec->linux_->resources, err);
 }
 

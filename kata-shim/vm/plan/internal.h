@@ -38,7 +38,8 @@ char *plan_print(struct arena *arena, const char *format, ...) __attribute__((fo
 /* ── process.c, linux.c, mounts.c: what the messages must still be asked, and given ── */
 
 int plan_check_process(struct arena *arena, Oci__Process *process, struct error *err) must_check;
-int plan_check_resources(const struct json_view *resources, struct error *err) must_check;
+/* `ret_cpus`: of the host; "": all. */
+int plan_check_resources(const struct json_view *resources, const char **ret_cpus, struct error *err) must_check;
 int plan_check_huge_pages(const Oci__LinuxResources *resources, struct error *err) must_check;
 
 struct plan_spaces {

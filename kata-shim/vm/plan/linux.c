@@ -177,7 +177,7 @@ int plan_check_seccomp(const struct json_view *linux_view, const Oci__LinuxSecco
  * kubelet sets memory.oom.group and memory.swap.max wherever the host has cgroup v2, and memory.min, .low and .high by its MemoryQoS: how
  * the node's memory is divided among its cgroups. The VM's is not the node's to divide, and has no swap.
  */
-int plan_check_resources(const struct json_view *resources, struct error *err)
+static int check_unified(const struct json_view *resources, struct error *err)
 {
 	static const char *const dropped[] = { "memory.oom.group", "memory.swap.max", "memory.min", "memory.low", "memory.high" };
 	struct json_view at;
@@ -197,6 +197,17 @@ int plan_check_resources(const struct json_view *resources, struct error *err)
 					   SHOW(slice_string(item.key)));
 	}
 	return 0;
+}
+
+int plan_check_resources(const struct json_view *resources, const char **ret_cpus, struct error *err)
+{
+	struct json_view cpu, cpus;
+
+	*ret_cpus = "";
+	int r = check_unified(resources, err);
+	if (r == 0 && json_member(resources, "cpu", &cpu) && json_member(&cpu, "cpus", &cpus))
+		r = json_expect_string(&cpus, ret_cpus, err);
+	return r;
 }
 
 /* The guest has none. 0 is what kubelet says of each size that the node has, to a pod that asks for no such pages. */

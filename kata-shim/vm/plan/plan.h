@@ -83,6 +83,7 @@ struct plan_source {
 struct plan {
 	Oci__Spec *spec;       /* for CreateContainer; root.path is <PLAN_GUEST_SHARED>/<container>/rootfs */
 	bool shares_processes; /* its pid namespace is the sandbox's: `sandbox_pidns`, and there must be a pause container */
+	const char *cpus;      /* of the host, on which it is to run: "0-3,8"; "": all. Not the guest's */
 	struct plan_source *sources;
 	size_t n_sources;
 	const char *container;
@@ -143,6 +144,7 @@ void plan_process_clear(struct plan_process *process);
 /* Of an Update: the JSON of types.containerd.io/opencontainers/runtime-spec/1/LinuxResources. */
 struct plan_resources {
 	Oci__LinuxResources *message;
+	const char *cpus; /* as plan.cpus; "": as before */
 	cJSON *tree;
 	struct arena arena;
 };

@@ -87,7 +87,7 @@ int plan_read_resources(struct slice json, struct plan_resources *ret, struct er
 	const struct json_view root = json_root(resources.tree);
 	r = plan_read(&resources.arena, &root, &oci__linux_resources__descriptor, &resources.message, err);
 	if (r == 0)
-		r = plan_check_resources(&root, err);
+		r = plan_check_resources(&root, &resources.cpus, err);
 	if (r == 0)
 		r = plan_check_huge_pages(resources.message, err);
 	if (r < 0)

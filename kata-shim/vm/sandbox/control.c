@@ -109,7 +109,8 @@ void vm_stats(struct vm *vm, const char *id, vm_stats_done *done, void *context)
 
 static void unlink_and_free(struct vm_container *container)
 {
-	struct vm_container **at = &container->vm->containers;
+	struct vm *vm = container->vm;
+	struct vm_container **at = &vm->containers;
 
 	/* Its processes are gone with it, also those of which the guest has not said so yet. */
 	for (struct vm_process *process = container->execs; process; process = process->next) {
@@ -121,6 +122,7 @@ static void unlink_and_free(struct vm_container *container)
 		at = &(*at)->next;
 	*at = container->next;
 	container_free(container);
+	cpus_follow(vm);
 }
 
 static void on_copies_ended(struct vm_container *container)

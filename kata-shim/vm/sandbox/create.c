@@ -113,6 +113,8 @@ int container_prepare(struct vm_container *container, const char *bundle, const 
 	if (r == 0)
 		r = mount_root(container, bundle, rootfs, n_rootfs, err);
 	if (r == 0)
+		r = cpus_take(container, plan->cpus, err);
+	if (r == 0)
 		limits_take(&container->limits, plan->spec->linux_->resources);
 	for (size_t i = 0; r == 0 && i < plan->n_sources; i++)
 		r = bring(container, plan, &plan->sources[i], err);
@@ -158,6 +160,7 @@ void container_free(struct vm_container *container)
 	if (container->plan)
 		plan_clear(container->plan);
 	free(container->plan);
+	free(container->cpus);
 	free(container);
 }
 
@@ -197,6 +200,7 @@ static void end(struct op *op, const struct error *err)
 	if (err) {
 		unlink_container(container);
 		container_free(container);
+		cpus_follow(op->vm);
 	} else {
 		container->in_guest = true;
 	}
@@ -293,6 +297,7 @@ void vm_create(struct vm *vm, const char *id, const char *bundle, const struct v
 	if (r < 0 || !op) {
 		unlink_container(container);
 		container_free(container);
+		cpus_follow(vm);
 		if (op)
 			op_end_later(op, &err);
 		return;

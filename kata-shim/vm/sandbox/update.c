@@ -150,6 +150,9 @@ static int begin(struct vm *vm, const char *id, struct slice json, struct update
 		r = error_set(err, EBUSY, "container %s is being %s", id, update->container->updating ? "updated" : "removed");
 	if (r < 0)
 		return r;
+	r = cpus_take(update->container, update->resources.cpus, err);
+	if (r < 0)
+		return r;
 	update->limits = update->container->limits;
 	limits_take(&update->limits, update->resources.message);
 	return find_size(vm, update->container, update, err);

@@ -58,6 +58,7 @@ void vm_free(struct vm *vm)
 	net_messages_free(vm->network);
 	plan_sandbox_clear(&vm->sandbox);
 	free(vm->bundle);
+	free(vm->cpus);
 	free(vm);
 }
 

@@ -51,6 +51,7 @@ struct vm_container {
 	size_t n_shares, shares_capacity;
 	struct vm_process *execs;
 	struct vm_limits limits;     /* its own */
+	char *cpus;                  /* of the host, that it is to run on; NULL: all */
 	struct vm_copy *copies;      /* of volumes, in the guest */
 	struct op *waits_for_copies; /* before it is created */
 	void (*copies_ended)(struct vm_container *container);
@@ -113,6 +114,7 @@ struct vm {
 	uv_poll_t virtiofsd;
 	bool watches_virtiofsd;
 	struct agent_call check, oom, clock;
+	char *cpus;         /* that it is kept to; NULL: to none */
 	uint32_t given_mib; /* what the balloon leaves the guest of its memory: less than its size if its pod has no room (room.c) */
 	bool is_giving;
 	uint64_t share_silent_since; /* ms: the guest says that virtiofsd does not answer; 0: it does, or has a reason */
@@ -157,6 +159,13 @@ void vm_lose(struct vm *vm, const struct error *why);
 /* Every process that runs is told as ended. */
 void vm_end_processes(struct vm *vm);
 void vm_lose_copies(struct vm *vm, const struct error *why);
+
+/* ── cpus.c ── */
+
+/* `cpus` is a container's from now on ("": as before), and the VM runs on all that its containers may. */
+int cpus_take(struct vm_container *container, const char *cpus, struct error *err) must_check;
+/* Some container has gone. */
+void cpus_follow(struct vm *vm);
 
 /* ── room.c ── */
 

@@ -327,6 +327,7 @@ static void the_hosts_own_is_not_sent(void **state)
 	});
 
 	assert_int_equal(got->spec->linux_->resources->cpu->shares, 102);
+	assert_string_equal(got->cpus, "0-1"); /* for the VM's own threads */
 	assert_string_equal(got->spec->hostname, "");
 }
 
@@ -686,6 +687,7 @@ static void an_update_is_resources(void **state)
 			slice_string("{\"memory\":{\"limit\":1},\"cpu\":{\"cpus\":\"0\",\"quota\":-1},\"unified\":{\"memory.min\":\"0\"}}"),
 			&resources, &err),
 		0);
+	assert_string_equal(resources.cpus, "0");
 	assert_int_equal(resources.message->memory->limit, 1);
 	assert_int_equal(resources.message->cpu->quota, -1);
 	struct plan_resources other;
