@@ -25,6 +25,12 @@ void chain_clear(struct chain *chain);
 /* Position of the plugin of this type; n_plugins if it is not there. */
 size_t chain_find(const struct chain *chain, const char *type);
 
+/*
+ * Whether the node's configuration can be seen from here: not from a container of our image, which is where `kubectl exec` comes to. If not,
+ * it is said, and there is nothing to judge.
+ */
+bool chain_is_seen(struct checkup *checkup);
+
 /* Where the runtime looks for executables. */
 const char *chain_executables(const struct checkup *checkup);
 

@@ -34,8 +34,10 @@ static bool knows_status(const char *version)
 
 void check_cni_chain(struct checkup *checkup)
 {
-	_cleanup_(chain_clear) struct chain chain;
+	_cleanup_(chain_clear) struct chain chain = { 0 };
 
+	if (!chain_is_seen(checkup))
+		return;
 	chain_read(checkup, &chain);
 	if (chain.unreadable.code) {
 		checkup_fail(checkup,
@@ -62,6 +64,8 @@ void check_cni_executable(struct checkup *checkup)
 	const char *directory = chain_executables(checkup);
 	_cleanup_free_ char *path = NULL, *whole = NULL;
 
+	if (!chain_is_seen(checkup))
+		return;
 	if (asprintf(&path, "%s/holdfast", directory) < 0) {
 		checkup->lost = true;
 		return;
@@ -90,8 +94,10 @@ static void check_bridge_setting(struct checkup *checkup, const char *name)
 
 void check_bridge(struct checkup *checkup)
 {
-	_cleanup_(chain_clear) struct chain chain;
+	_cleanup_(chain_clear) struct chain chain = { 0 };
 
+	if (!chain_is_seen(checkup))
+		return;
 	chain_read(checkup, &chain);
 	if (chain.unreadable.code || !chain.is_bridged) {
 		checkup_ok(checkup, "pods are not on a bridge");

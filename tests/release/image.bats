@@ -167,6 +167,13 @@ in_image_with_proc() {
 	done
 }
 
+# `kubectl exec` comes to it, as the cures of `kubectl holdfast status` and of the alerts say.
+@test "in a container of the image holdfast-net check says that it does not see the node's CNI list, and not that there is none" {
+	run in_image_with_proc one $PREFIX/bin/holdfast-net check -o json
+	jq -e '[.findings[] | select(.check == "cni-chain" or .check == "cni-executable" or .check == "bridge")] | length == 3 and
+		all(.[]; .level == "ok" and (.cause | startswith("not looked at: ")) and (.cure | contains("holdfast-node check --root /host")))' <<<"$output"
+}
+
 # empty_image ARCHITECTURE NAME FILE: one with nothing in it
 empty_image() {
 	local container
