@@ -45,7 +45,11 @@ static struct container read_container(const cJSON *pod, const char *name)
 {
 	const cJSON *spec = object_container(pod, name);
 
-	return read_status(OBJECT_TEXT(spec, "name"), object_find(object_member(object_member(pod, "status"), "containerStatuses"), "name", name));
+	struct container container =
+		read_status(OBJECT_TEXT(spec, "name"), object_find(object_member(object_member(pod, "status"), "containerStatuses"), "name", name));
+
+	container.config = object_option(spec, "--config");
+	return container;
 }
 
 /* One that has ended well, that is at it, or that has not begun is no reason for anything. */

@@ -14,6 +14,7 @@ struct container {
 	const char *name; /* NULL: it is not there */
 	bool running;
 	const char *reason, *message; /* why it is not running, as kubelet says: "ImagePullBackOff"; may be NULL */
+	const char *config;           /* its --config; may be NULL */
 };
 
 struct holdfast_pod {

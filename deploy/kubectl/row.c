@@ -99,7 +99,9 @@ static void take_answer(const struct judge *judge, const struct part_row *part, 
 	if (is_ready(answer))
 		return;
 	struct problem *problem = say(judge, part->name, "%s", of(text_of(answer, "notReadyReason"), "it does not say why"));
-	CURE(judge, problem, "exec", "-n", judge->kubectl->holdfast, row->pod, "-c", part_names[part->part], "--", part->program, "check");
+	const char *config = judge->node->pod->parts[part->part].config;
+	CURE(judge, problem, "exec", "-n", judge->kubectl->holdfast, row->pod, "-c", part_names[part->part], "--", part->program, "check",
+	     config ? "--config" : NULL, config);
 }
 
 static void no_answer(const struct judge *judge, const struct part_row *part, const char *why)

@@ -134,6 +134,15 @@ called() { grep -qF -- "$1" "$FAKE/calls" || { echo "no call with $1:"; cat "$FA
 	grep -qE '^cloud +- +- +- *$' <<<"$output"
 }
 
+@test "status: the cure of a daemon looks at the settings that the daemon has" {
+	healthy edge-1
+	says_status pod-edge-1 tpm 'there is no TPM'
+	jq '.items[0].spec.containers[] |= (.command = ["holdfast-" + .name, "serve", "--config", "/etc/holdfast/" + .name + ".yaml"])' "$FAKE/get.pods.json" >"$FAKE/new" && mv "$FAKE/new" "$FAKE/get.pods.json"
+	holdfast status
+	((status == 1))
+	shows '-c tpm -- holdfast-tpm check --config /etc/holdfast/tpm.yaml'
+}
+
 # said NODE STATUS MESSAGE [LABELS]: a node with this condition of holdfast-node, and an agent that is ready
 said() {
 	node "$1" "${4:-{\}}" "[{\"type\": \"HoldfastReady\", \"status\": \"$2\", \"message\": \"$3\"}]"
