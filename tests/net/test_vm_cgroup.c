@@ -243,6 +243,13 @@ static void room_is_what_the_nearer_limit_leaves(void **state)
 	assert_in_range(room_of(cgroup), 60 * 1024 * 1024, 64 * 1024 * 1024);
 	limit_memory(PATH, "33554432");
 	assert_in_range(room_of(cgroup), 30 * 1024 * 1024, 32 * 1024 * 1024);
+	struct error err;
+	uint64_t limit;
+	must(cgroup_read_limit(PATH, &limit, &err), &err);
+	assert_int_equal(limit, 33554432);
+	must(cgroup_read_limit(PARENT, &limit, &err), &err);
+	assert_true(limit == UINT64_MAX);
+	assert_int_equal(cgroup_read_limit(PARENT "/never", &limit, &err), -ENOENT);
 }
 
 static void expect_cpus(const char *path, const char *expected)

@@ -26,6 +26,15 @@ bool cgroup_host_is_unified(void);
 int cgroup_path(const char *cgroups_path, const char *id, char **ret, struct error *err) must_check;
 
 /*
+ * Whether `path`, as cgroup_path returned it, is in a directory that kubelet made for pod `uid`, and which: "/kubepods/burstable/pod<uid>",
+ * or a systemd slice with '_' for '-' in it. Pure; the caller frees.
+ */
+bool cgroup_is_in_pod(const char *path, const char *uid, char **ret_pod) must_check;
+
+/* The memory limit of the directory; UINT64_MAX: it has none. ENOENT: there is no such directory with memory. */
+int cgroup_read_limit(const char *path, uint64_t *ret, struct error *err) must_check;
+
+/*
  * `path` is what cgroup_path returned. `make`: makes the directory and its parents where they are missing, with the controllers that there
  * are. Not `make`: one that is nowhere is an empty one, for which everything below succeeds.
  */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 
 #include "common/base/buf.h"
 #include "common/base/show.h"
@@ -109,4 +110,24 @@ int cgroup_path(const char *cgroups_path, const char *id, char **ret, struct err
 		return r;
 	*ret = buf_take_text(&out);
 	return *ret ? 0 : error_nomem(err);
+}
+
+/* ── kubelet's ── (pkg/kubelet/cm/pod_container_manager_linux.go) */
+
+bool cgroup_is_in_pod(const char *path, const char *uid, char **ret_pod)
+{
+	const char *id = strrchr(path, '/');
+	char name[NAME_MAX + 1], slice[NAME_MAX + 1];
+
+	if (!*uid || !id || snprintf(name, sizeof(name), "/pod%s/", uid) >= NAME_MAX ||
+	    snprintf(slice, sizeof(slice), "-pod%s.slice/", uid) >= NAME_MAX)
+		return false;
+	for (char *at = slice + strlen("-pod"); *at; at++)
+		*at = *at == '-' ? '_' : *at;
+	const size_t n = (size_t)(id - path) + 1;
+	const bool named = n >= strlen(name) && strncmp(path + n - strlen(name), name, strlen(name)) == 0;
+	if (!named && (n < strlen(slice) || strncmp(path + n - strlen(slice), slice, strlen(slice)) != 0))
+		return false;
+	*ret_pod = strndup(path, n - 1);
+	return *ret_pod;
 }

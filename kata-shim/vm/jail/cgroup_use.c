@@ -132,6 +132,21 @@ int cgroup_read_room(const struct cgroup *cgroup, uint64_t *ret, struct error *e
 	return 0;
 }
 
+int cgroup_read_limit(const char *path, uint64_t *ret, struct error *err)
+{
+	_cleanup_(cgroup_freep) struct cgroup *cgroup = NULL;
+	struct reading reading = { .err = err };
+
+	int r = cgroup_open(path, false, &cgroup, err);
+	if (r < 0)
+		return r;
+	if (!cgroup_hierarchy_of(cgroup, "memory"))
+		return error_set(err, ENOENT, "there is no cgroup %s with memory", path);
+	reading.cgroup = cgroup;
+	*ret = read_limit(&reading, cgroup->unified ? "memory.max" : "memory.limit_in_bytes");
+	return reading.failed ? error_wrap(err, "cgroup %s", path) : 0;
+}
+
 /* ── CPUs ── */
 
 /* In version 1 none is no way to say all. */

@@ -17,6 +17,26 @@ static int read_sandbox(const char *bundle, struct plan_sandbox *ret, struct err
 	return r < 0 ? r : plan_read_sandbox(buf_view(&config), ret, err);
 }
 
+/*
+ * containerd says the sum of the limits that there are, also of a pod in which one container has one and the next has none; and kubelet
+ * limits a pod's cgroup only if all have one. Such a pod gets for the others what one without any limit gets.
+ */
+static int find_limits(struct vm *vm, struct error *err)
+{
+	struct plan_sandbox *sandbox = &vm->sandbox;
+	_cleanup_free_ char *path = NULL, *pod = NULL;
+	struct error ignored;
+	uint64_t limit;
+
+	int r = cgroup_path(sandbox->cgroups_path, vm->id, &path, err);
+	if (r < 0)
+		return r;
+	if (sandbox->limits.memory && sandbox->pod.uid && cgroup_is_in_pod(path, sandbox->pod.uid, &pod) &&
+	    cgroup_read_limit(pod, &limit, &ignored) == 0 && limit == UINT64_MAX)
+		sandbox->limits.memory += (uint64_t)vm->settings->memory_unlimited_mib << 20;
+	return 0;
+}
+
 int vm_new(uv_loop_t *loop, const char *id, const char *bundle, const struct vm_settings *settings, const struct vm_listener *listener,
 	   void *context, struct vm **ret, struct error *err)
 {
@@ -34,6 +54,8 @@ int vm_new(uv_loop_t *loop, const char *id, const char *bundle, const struct vm_
 	vm->later_last = &vm->later;
 	vm->bundle = strdup(bundle);
 	r = vm->bundle ? read_sandbox(bundle, &vm->sandbox, err) : error_nomem(err);
+	if (r == 0)
+		r = find_limits(vm, err);
 	if (r == 0)
 		r = vm_size_of(settings, &vm->sandbox.limits, &vm->size, err);
 	vm->given_mib = vm->size.memory_mib;

@@ -51,9 +51,39 @@ static void test_what_leads_elsewhere_is_refused(void **state)
 	}
 }
 
+#define UID "8e1f0b2c-5c7e-4f0e"
+
+static void test_the_pods_own_is_known_by_its_name(void **state)
+{
+	static const struct {
+		const char *path, *pod;
+	} cases[] = {
+		{ "/kubepods/burstable/pod" UID "/5f3a", "/kubepods/burstable/pod" UID },
+		{ "/kubepods/pod" UID "/5f3a", "/kubepods/pod" UID },
+		{ "/a/kubepods-burstable.slice/kubepods-burstable-pod8e1f0b2c_5c7e_4f0e.slice/cri-containerd-5f3a.scope",
+		  "/a/kubepods-burstable.slice/kubepods-burstable-pod8e1f0b2c_5c7e_4f0e.slice" },
+		{ "/k8s.io/5f3a", NULL },
+		{ "/5f3a", NULL },
+		{ "/kubepods/pod" UID, NULL },
+		{ "/kubepods/pod" UID "/deeper/5f3a", NULL },
+		{ "/kubepods/pod8e1f0b2c-5c7e-4f0f/5f3a", NULL },
+		{ "/kubepods/xpod" UID "/5f3a", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *pod = NULL;
+		if (cgroup_is_in_pod(cases[i].path, UID, &pod) != (cases[i].pod != NULL) || (pod && strcmp(pod, cases[i].pod) != 0))
+			fail_msg("%s: %s", cases[i].path, pod ? pod : "none");
+		free(pod);
+	}
+	char *pod = NULL;
+	assert_false(cgroup_is_in_pod("/kubepods/pod/5f3a", "", &pod));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_pods_own_is_known_by_its_name),
 		cmocka_unit_test(test_each_form_leads_to_its_directory),
 		cmocka_unit_test(test_what_leads_elsewhere_is_refused),
 	};
