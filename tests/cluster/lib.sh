@@ -8,6 +8,7 @@
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 CACHE=${HOLDFAST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast}/cluster
 LABS=${HOLDFAST_LABS:-/var/tmp/holdfast-lab}
+SLOWNESS=${HOLDFAST_SLOWNESS:-1} # so many times as long is waited: for a machine that is emulated
 NAME=lab
 
 # The lab's addresses. Every lab has the same: they live in namespaces that share nothing.
@@ -134,7 +135,7 @@ fail() {
 
 # wait_for SECONDS WHAT LOG CMD…: asks again and again; a program as heavy as kubectl five times a second at most.
 wait_for() {
-	local end=$((SECONDS + $1)) what=$2 log=$3 pause=0.02
+	local end=$((SECONDS + $1 * SLOWNESS)) what=$2 log=$3 pause=0.02
 	shift 3
 	[[ " $* " != *" kubectl "* ]] || pause=0.2
 	until "$@" >/dev/null 2>&1; do
@@ -153,6 +154,8 @@ wait_daemon() {
 
 done_or_dead() { "${@:3}" || ! running "$1" "$2"; }
 
+# patience SECONDS: kubectl wait's
+patience() { echo "--timeout=$(($1 * SLOWNESS))s"; }
 kubectl() { in_net control "$(lab)/bin/kubectl" --kubeconfig "$(lab)/control/admin.kubeconfig" "$@"; }
 
 # --- machines, which are ended by their process 1, and made again ---
