@@ -19,6 +19,8 @@ setup_file() {
 	# Whatever can be combined, and what one has who does nothing but look: kustomizations of a person's own.
 	own_kustomization all no-tpm vm-image monitoring
 	own_kustomization monitored monitoring
+	own_kustomization no-vm no-vm
+	own_kustomization network-only network-only
 	CRDS=$("$CLUSTER/build" --print-path crds) || return
 	k apply --server-side -f "$CRDS" >/dev/null || return
 	k wait crd/{podmonitors,prometheusrules}.monitoring.coreos.com --for=condition=Established --timeout=20s >/dev/null
@@ -28,7 +30,7 @@ teardown_file() { k delete crd/{podmonitors,prometheusrules}.monitoring.coreos.c
 
 setup() { lib_setup && cd "$BATS_FILE_TMPDIR"; }
 
-variants() { echo "$MANIFESTS" "$MANIFESTS"/overlays/* "$BATS_FILE_TMPDIR"/{all,monitored}; }
+variants() { echo "$MANIFESTS" "$MANIFESTS"/overlays/* "$BATS_FILE_TMPDIR"/{all,monitored,no-vm,network-only}; }
 kustomize() { "$CLUSTER/kubectl" --name "$LAB" kustomize "$@"; }
 
 # objects DIRECTORY FILTER: of what is made there, as JSON
@@ -113,6 +115,14 @@ no_pod_is_left() { [[ ! $(k get pods,daemonset -n holdfast-system -o name) ]]; }
 	objects "$MANIFESTS/overlays/no-tpm" -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec | .containers[].name, .volumes[].name] |
 		all(. != "tpm" and . != "dev" and . != "kubelet")'
 	objects "$MANIFESTS/overlays/no-tpm" -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec.containers[] | select(.name == "watch").command[-1]] == ["network,vm"]'
+	objects no-vm -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec.containers | (map(.name) | sort) == ["net", "tpm", "watch"] and
+		any(.name == "watch" and .command[-1] == "network,tpm")] == [true]'
+	objects network-only -e '[.. | objects | select(.kind == "DaemonSet").spec.template.spec | all(.volumes[].name; . != "tpm" and . != "dev" and . != "kubelet") and
+		(.containers | (map(.name) | sort) == ["net", "watch"] and any(.name == "watch" and .command[-1] == "network"))] == [true]'
+	for variant in no-vm network-only; do
+		objects $variant -e '[.. | objects | select(.kind == "RuntimeClass")] == []'
+		objects $variant -r '[.. | objects | select(.kind == "ConfigMap").data["holdfast.yaml"]][0]' | grep -q 'configure: false'
+	done
 	objects "$MANIFESTS/overlays/tcg" -e '[.. | objects | select(.kind == "RuntimeClass")][0].overhead.podFixed.memory == "256Mi"'
 	objects "$MANIFESTS/overlays/kubeedge" -e '[.. | objects | select(.kind == "RuntimeClass")] == []'
 	for variant in kairos starlingx; do

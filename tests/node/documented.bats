@@ -186,6 +186,17 @@ in_table() {
 	grep -qx ' *maxUnavailable: 3' "$own/made"
 }
 
+@test "a holdfast.yaml of one's own, as docs/install.md has it, is the one that counts, whatever the options before it have" {
+	local here=$BATS_TEST_TMPDIR/here
+	mkdir -p "$here/own" && ln -s "$TREE" "$here/holdfast"
+	awk '/^```/ && here { exit } /^apiVersion: kustomize.*v1alpha1/ { here = 1 } here' docs/install.md >"$here/own/kustomization.yaml"
+	echo 'network: {podWait: 2s}' >"$here/own/holdfast.yaml"
+	printf 'resources: [holdfast/deploy/manifests]\ncomponents: [%s, %s, own]\n' holdfast/deploy/manifests/options/{no-vm,monitoring} >"$here/kustomization.yaml"
+	"$KUBECTL" kustomize "$here" >"$here/made"
+	grep -A 3 '^  holdfast.yaml: ' "$here/made" | grep -q 'network: {podWait: 2s}'
+	! grep -q 'configure: false\|metricsAddress: 0.0.0.0' "$here/made"
+}
+
 # Both ways: what stands in one of them is in the other.
 @test "the alerts of docs/operate.md are those of options/monitoring" {
 	sed -nE 's/^    - alert: //p; s/^      expr: (.*)/\1/p' deploy/manifests/options/monitoring/prometheusrule.yaml | paste -d '\t' - - >"$BATS_TEST_TMPDIR/rules"
