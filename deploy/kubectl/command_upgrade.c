@@ -123,17 +123,25 @@ static int expect_way_back(struct upgrade *upgrade, struct rollout *ret, struct 
 			 unread.message);
 }
 
-static int wait_for_all(const struct upgrade *upgrade, struct error *err)
+static void say_done(const struct rollout *rollout)
+{
+	if (rollout->away)
+		printf("%lld of %lld nodes have it; the others are away\n", (long long)(rollout->wanted - rollout->away), (long long)rollout->wanted);
+	else
+		printf("all %lld nodes have it\n", (long long)rollout->wanted);
+}
+
+static int roll_out(const struct upgrade *upgrade, const struct rollout *begun, struct error *err)
 {
 	struct rollout rollout;
 
-	if (rollout_wait(&upgrade->kubectl, &upgrade->away, upgrade->request.patience_ms, &rollout, err) < 0)
-		return go_back(upgrade, err);
-	if (rollout.away)
-		printf("%lld of %lld nodes have it; the others are away\n", (long long)(rollout.wanted - rollout.away), (long long)rollout.wanted);
-	else
-		printf("all %lld nodes have it\n", (long long)rollout.wanted);
-	return EXIT_SUCCESS;
+	int r = begin_without(upgrade, begun, err);
+	r = r < 0 ? r : rollout_wait(&upgrade->kubectl, &upgrade->away, upgrade->request.patience_ms, &rollout, err);
+	const int code = r < 0 ? go_back(upgrade, err) : EXIT_SUCCESS;
+	end_without(upgrade, begun);
+	if (r == 0)
+		say_done(&rollout);
+	return code;
 }
 
 static int run(struct upgrade *upgrade, struct error *err)
@@ -150,9 +158,7 @@ static int run(struct upgrade *upgrade, struct error *err)
 		puts("the DaemonSet is as it was");
 		return EXIT_SUCCESS;
 	}
-	r = begin_without(upgrade, &after, err) < 0 ? go_back(upgrade, err) : wait_for_all(upgrade, err);
-	end_without(upgrade, &after);
-	return r;
+	return roll_out(upgrade, &after, err);
 }
 
 int command_upgrade(int argc, char **argv)

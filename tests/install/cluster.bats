@@ -320,6 +320,23 @@ version_on() { node "$1" exec /opt/holdfast/bin/holdfast-net version; }
 	k delete pod -n green next >/dev/null
 }
 
+is_lost() { [[ $(k get node "$LAB-$1" -o json | jq -r '.status.conditions[] | select(.type == "Ready").status') == Unknown ]]; }
+has_settings() { node "$1" exec grep -q "$2" /opt/holdfast/etc/holdfast.yaml; }
+
+@test "while a node is away the other one gets new settings, and it gets them when it comes back" {
+	node 2 stop kubelet
+	PATIENCE=120 before_long is_lost 2
+	sed -i 's/bootTimeout: 12[05]s/bootTimeout: 130s/' "$BATS_FILE_TMPDIR/own/holdfast.yaml"
+	plugin upgrade -k "$BATS_FILE_TMPDIR" --patience 50s
+	[[ $status == 0 && $output == *"node $LAB-2 is away: "*'1 of 2 nodes have it; the others are away' ]]
+	has_settings 1 'bootTimeout: 130s'
+	! has_settings 2 'bootTimeout: 130s' || return 1
+	k diff -k "$BATS_FILE_TMPDIR"
+	node 2 start kubelet
+	k rollout status daemonset/holdfast -n holdfast-system --timeout=170s
+	has_settings 2 'bootTimeout: 130s'
+}
+
 @test "a version that cannot start goes back by itself: kubectl holdfast upgrade names node and cause, and the rules stay" {
 	local before
 	before=$(restarts)

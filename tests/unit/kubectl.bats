@@ -513,9 +513,9 @@ away() {
 	away edge-2
 	daemonset 1 1 1
 	when apply <<<'echo "daemonset.apps/holdfast configured"; daemonset 2 0 1'
-	when patch <<<'daemonset 3 1 1'
+	when patch <<<'echo patched; daemonset 3 1 1'
 	holdfast upgrade -k manifests --patience 4s
-	[[ $status == 0 && $output == $'daemonset.apps/holdfast configured\nnode edge-2 is away: it is not waited for, and gets what is new when it comes back\n1 of 2 nodes have it; the others are away' ]]
+	[[ $status == 0 && $output == $'daemonset.apps/holdfast configured\nnode edge-2 is away: it is not waited for, and gets what is new when it comes back\npatched\npatched\n1 of 2 nodes have it; the others are away' ]]
 	[[ $(grep '^patch' "$FAKE/calls" | grep -o 'maxUnavailable.*[0-9]' | grep -o '[0-9]' | xargs) == '2 1' ]]
 	! grep -q rollout "$FAKE/calls" || false
 	rm "$FAKE"/{pods,nodes}
