@@ -52,9 +52,10 @@ if(HOLDFAST_HARDENED)
 	include(CheckPIESupported)
 	check_pie_supported()
 endif()
-# Only what is used; and packed relocations, of which the unpacked ones would be read at each start and stay in memory. Binutils 2.40 pack
-# only x86's.
+# Only what is used, without a table of how to unwind it: C has no exceptions, and what is shipped is stripped. And packed relocations, of
+# which the unpacked ones would be read at each start and stay in memory. Binutils 2.40 pack only x86's.
 if(HOLDFAST_LEAN)
+	target_compile_options(holdfast_options INTERFACE -fno-asynchronous-unwind-tables)
 	target_link_options(holdfast_options INTERFACE -Wl,--gc-sections)
 	if(NOT CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
 		target_link_options(holdfast_options INTERFACE -Wl,-z,pack-relative-relocs)
