@@ -23,6 +23,7 @@ struct agent {
 	struct guest_clock clock;
 	struct containers *containers; /* container.h */
 	struct copies *copies;         /* copy.h */
+	struct forwards *forwards;     /* forward.h */
 	struct ttrpc_server *server;
 	pid_t share_probe; /* asks the share (share_probe.h); 0: nobody does */
 };
@@ -46,7 +47,7 @@ struct method_rows {
 };
 
 extern const struct method_rows sandbox_methods, network_methods, copy_methods;
-extern const struct method_rows guest_methods; /* of holdfast.Guest */
+extern const struct method_rows guest_copy_methods, forward_methods; /* of holdfast.Guest */
 /* Create-, Start-, Update-, Stats-, Remove-, Pause- and ResumeContainer, GetOOMEvent; Exec-, Signal- and WaitProcess, and streams. */
 extern const struct method_rows container_methods, process_methods, stream_methods;
 

@@ -30,4 +30,4 @@ static const struct ttrpc_method copy_rows[] = { { "CopyFile", handle_copy } };
 const struct method_rows copy_methods = { copy_rows, ELEMENTS_OF(copy_rows) };
 
 static const struct ttrpc_method guest_rows[] = { { "RemoveFile", handle_remove } };
-const struct method_rows guest_methods = { guest_rows, ELEMENTS_OF(guest_rows) };
+const struct method_rows guest_copy_methods = { guest_rows, ELEMENTS_OF(guest_rows) };

@@ -16,6 +16,7 @@
 #include "kata-shim/guest/channel.h"
 #include "kata-shim/guest/container.h"
 #include "kata-shim/guest/copy.h"
+#include "kata-shim/guest/forward.h"
 #include "kata-shim/guest/machine.h"
 #include "kata-shim/guest/services.h"
 
@@ -37,7 +38,8 @@ static int agent_init(struct agent *agent, struct error *err)
 		return error_errno(err, errno, "cannot become the reaper of orphans");
 	agent->loop = uv_default_loop();
 	agent->copies = copies_new();
-	if (!agent->copies)
+	agent->forwards = forwards_new(agent->loop);
+	if (!agent->copies || !agent->forwards)
 		return error_nomem(err);
 	int r = children_new(agent->loop, &agent->children, err);
 	return r < 0 ? r : containers_new(agent, &agent->containers, err);
@@ -50,6 +52,7 @@ static void agent_free(struct agent *agent)
 	uv_run(agent->loop, UV_RUN_NOWAIT); /* calls that wait for a container are over before it is */
 	containers_free(agent->containers);
 	copies_free(agent->copies);
+	forwards_free(agent->forwards);
 	children_free(agent->children);
 	uv_run(agent->loop, UV_RUN_DEFAULT);
 	sandbox_unmake(&agent->sandbox);

@@ -73,26 +73,29 @@ static const struct ttrpc_method health_methods[] = { { "Check", handle_check },
 
 static const struct method_rows *const agent_rows[] = { &sandbox_methods,   &network_methods, &copy_methods,
 							&container_methods, &process_methods, &stream_methods };
+static const struct method_rows *const guest_rows[] = { &guest_copy_methods, &forward_methods };
 
-static size_t join_rows(struct ttrpc_method methods[static METHODS_MAX])
+static size_t join_rows(const struct method_rows *const *parts, size_t n_parts, struct ttrpc_method methods[static METHODS_MAX])
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < ELEMENTS_OF(agent_rows); i++) {
-		for (size_t j = 0; j < agent_rows[i]->n && n < METHODS_MAX; j++)
-			methods[n++] = agent_rows[i]->rows[j];
+	for (size_t i = 0; i < n_parts; i++) {
+		for (size_t j = 0; j < parts[i]->n && n < METHODS_MAX; j++)
+			methods[n++] = parts[i]->rows[j];
 	}
 	return n;
 }
 
 const struct ttrpc_services *services_of(struct agent *agent)
 {
-	static struct ttrpc_method methods[METHODS_MAX];
+	static struct ttrpc_method of_agent[METHODS_MAX], of_guest[METHODS_MAX];
 	static struct ttrpc_service all[3];
+	const size_t n_of_agent = join_rows(agent_rows, ELEMENTS_OF(agent_rows), of_agent);
+	const size_t n_of_guest = join_rows(guest_rows, ELEMENTS_OF(guest_rows), of_guest);
 	static const struct ttrpc_services services = { all, ELEMENTS_OF(all) };
 
 	all[0] = (struct ttrpc_service){ "grpc.Health", health_methods, ELEMENTS_OF(health_methods), agent };
-	all[1] = (struct ttrpc_service){ "grpc.AgentService", methods, join_rows(methods), agent };
-	all[2] = (struct ttrpc_service){ "holdfast.Guest", guest_methods.rows, guest_methods.n, agent };
+	all[1] = (struct ttrpc_service){ "grpc.AgentService", of_agent, n_of_agent, agent };
+	all[2] = (struct ttrpc_service){ "holdfast.Guest", of_guest, n_of_guest, agent };
 	return &services;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
@@ -35,6 +36,8 @@ static void end(struct stream *stream)
 		return;
 	uv_close((uv_handle_t *)stream->poll, on_closed);
 	stream->poll = NULL;
+	if (stream->closing)
+		shutdown(stream->fd, SHUT_WR); /* a connection, whose other direction has a descriptor of its own */
 	close(stream->fd);
 }
 

@@ -5,8 +5,9 @@
 #include "kata-shim/guest/agent.h"
 
 /*
- * The agent's end of a process's stdin, stdout or stderr: a pipe, or a terminal's master. Calls wait on it until there is something, one
- * at a time. Nothing is read ahead: what nobody asks for stays in the pipe, and the process waits when that is full.
+ * The agent's end of a process's stdin, stdout or stderr: a pipe, or a terminal's master; or one direction of a connection. Calls wait on
+ * it until there is something, one at a time. Nothing is read ahead: what nobody asks for stays in the pipe, and the process waits when
+ * that is full.
  */
 struct stream;
 

@@ -18,7 +18,8 @@ static const char *const folders[] = { "bin", "dev", "etc", "proc", "sys", "tmp"
 static const char *const commands[] = { "sh",    "cat",    "echo",  "sleep", "stty",  "ps",   "id",       "ls",
 					"dd",    "env",    "yes",   "true",  "false", "kill", "head",     "wc",
 					"mkdir", "touch",  "tty",   "pwd",   "grep",  "tr",   "hostname", "md5sum",
-					"mount", "umount", "nproc", "test",  "date",  "ipcs", "readlink", "mknod" };
+					"mount", "umount", "nproc", "test",  "date",  "ipcs", "readlink", "mknod",
+					"nc" };
 
 static char root[256];
 

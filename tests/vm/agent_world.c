@@ -71,6 +71,14 @@ struct answer *agent_begin_within(const char *method, const ProtobufCMessage *re
 	return begin_within("grpc.AgentService", method, buf_view(&bytes), ms);
 }
 
+struct answer *agent_begin_ours(const char *method, const ProtobufCMessage *request, uint64_t ms)
+{
+	_cleanup_(buf_free) struct buf bytes = BUF_MAX(TTRPC_MESSAGE_MAX);
+
+	message_write(request, &bytes);
+	return begin_within("holdfast.Guest", method, buf_view(&bytes), ms);
+}
+
 struct answer *agent_begin(const char *method, const ProtobufCMessage *request)
 {
 	return agent_begin_within(method, request, 0);

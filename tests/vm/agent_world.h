@@ -64,6 +64,8 @@ struct answer {
 struct answer *agent_begin(const char *method, const ProtobufCMessage *request);
 /* The same, with a time after which both sides give it up. */
 struct answer *agent_begin_within(const char *method, const ProtobufCMessage *request, uint64_t ms);
+/* The same, of the service that only ours has. */
+struct answer *agent_begin_ours(const char *method, const ProtobufCMessage *request, uint64_t ms);
 struct answer *agent_begin_bytes(const char *method, struct slice request);
 /* Lets things happen until it has ended; false if it has not after so long. */
 bool agent_ends_within(const struct answer *answer, unsigned ms);
