@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-holdfast_library(vm_machine SOURCES machine.c machine_bundle.c machine_host.c LINK hf_vm_sandbox vm_environment_testing dep::mnl dep::cmocka)
+holdfast_library(vm_machine SOURCES machine.c machine_bundle.c machine_host.c machine_peer.c LINK hf_vm_sandbox vm_environment_testing dep::mnl dep::cmocka)
 holdfast_test(test_vm LABEL vm SOURCES test_vm.c LINK vm_machine)
 holdfast_test(test_vm_faults LABEL vm SOURCES test_vm_faults.c LINK vm_machine)
 holdfast_test(test_vm_volumes LABEL vm SOURCES test_vm_volumes.c LINK vm_machine)

@@ -93,6 +93,11 @@ void machine_wait_lost(struct machine *machine);
 /* create, start, wait, remove of a container of its own: the status; the output stays readable by machine_process. */
 uint32_t machine_run(struct machine *machine, const char *container, const char *script);
 
+/* A connection to the loopback of the pod's namespace on the host, as containerd makes one for kubectl port-forward; -errno. */
+int machine_connect(struct machine *machine, uint16_t port);
+/* Says all that and then the end, hears all until the end, and closes it. 0, or -errno. */
+int machine_talk(struct machine *machine, int fd, struct slice bytes, struct buf *heard);
+
 /* What there is of VMs on this host, to be the same before and after. */
 struct machine_count {
 	unsigned descriptors, mounts, children, cgroups, states;

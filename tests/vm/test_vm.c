@@ -209,6 +209,51 @@ static void the_pods_traffic_is_told_at_its_process(void **state)
 	assert_non_null(strstr(buf_text(&devices), "eth0:"));
 }
 
+/* The answer of one more connection; a server that has just been started refuses until it listens. */
+static const char *forwarded(uint16_t port, struct slice bytes)
+{
+	static struct buf heard;
+	const time_t until = time(NULL) + 60;
+	int r;
+
+	do {
+		buf_free(&heard);
+		heard = BUF_MAX(4 * 1024 * 1024);
+		r = machine_talk(&machine, machine_connect(&machine, port), bytes, &heard);
+	} while (r < 0 && time(NULL) < until);
+	if (r < 0)
+		fail_msg("port %u: %s", port, strerror(-r));
+	return buf_text(&heard);
+}
+
+static void connections_to_the_pods_loopback_reach_its_servers(void **state)
+{
+	static char flood[1024 * 1024 + 1];
+	_cleanup_(buf_free) struct buf heard = BUF_MAX(256 * 1024);
+	int fds[5];
+
+	machine_needs_ours("has no way to the pod's ports");
+	must(machine_create(&machine, "servers",
+			    "nc -ll -p 8001 127.0.0.1 -e cat & nc -ll -p 8002 -e wc -c & nc -ll -p 8003 ::1 -e echo six & sleep 1000", NULL));
+	must(machine_start(&machine, "servers", ""));
+	for (size_t i = 0; i < sizeof(flood) - 1; i++)
+		flood[i] = (char)('a' + i % 23);
+	assert_string_equal(forwarded(8001, slice_string(flood)), flood);
+	assert_string_equal(forwarded(8002, slice_string("12345")), "5\n");
+	assert_string_equal(forwarded(8003, slice_string("")), "six\n");
+	for (size_t i = 0; i < 5; i++)
+		fds[i] = machine_connect(&machine, 8001);
+	for (size_t i = 5; i-- > 0;) {
+		buf_clear(&heard);
+		assert_int_equal(machine_talk(&machine, fds[i], slice_string("several at once"), &heard), 0);
+		assert_string_equal(buf_text(&heard), "several at once");
+	}
+	assert_int_equal(machine_talk(&machine, machine_connect(&machine, 8004), slice_string(""), &heard), -ECONNRESET);
+	must(machine_kill(&machine, "servers", "", SIGKILL, true));
+	machine_wait(&machine, "servers", "");
+	must(machine_remove(&machine, "servers", ""));
+}
+
 static void what_a_container_uses_is_counted(void **state)
 {
 	start_sleeper("counted");
@@ -395,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_not_the_nodes_follows_it),
 		cmocka_unit_test(the_network_is_the_pods),
 		cmocka_unit_test(the_pods_traffic_is_told_at_its_process),
+		cmocka_unit_test(connections_to_the_pods_loopback_reach_its_servers),
 		cmocka_unit_test(what_a_container_uses_is_counted),
 		cmocka_unit_test(a_vm_whose_pod_has_nearly_reached_its_limit_gives_memory_back_and_gets_it_again),
 		cmocka_unit_test(the_vm_grows_and_shrinks_with_its_pods_limits_and_not_beyond_its_maximum),

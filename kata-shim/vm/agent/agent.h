@@ -47,8 +47,10 @@ enum agent_method {
 	AGENT_COPY_FILE,
 	AGENT_REMOVE_FILE,
 	AGENT_SET_GUEST_DATE_TIME,
+	AGENT_CONNECT,
+	AGENT_DISCONNECT,
 };
-#define AGENT_METHODS (AGENT_SET_GUEST_DATE_TIME + 1)
+#define AGENT_METHODS (AGENT_DISCONNECT + 1)
 
 #define AGENT_READ_MAX (32 * 1024) /* what ReadStdout and ReadStderr may be asked for: bytes of one answer */
 #define AGENT_STATS_MAX 256        /* entries of a list in the answer of StatsContainer */

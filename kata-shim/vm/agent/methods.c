@@ -15,6 +15,7 @@
 #define FIELD_OVERHEAD 16 /* tag and length around bytes */
 
 #define AGENT "grpc.AgentService"
+#define OURS "holdfast.Guest" /* Kata's agent has it not */
 
 static const struct agent_method_row rows[AGENT_METHODS] = {
 	[AGENT_CHECK] = { "grpc.Health", "Check", &agent__check_request__descriptor, &agent__health_check_response__descriptor, SMALL,
@@ -49,8 +50,10 @@ static const struct agent_method_row rows[AGENT_METHODS] = {
 	[AGENT_TTY_WIN_RESIZE] = { AGENT, "TtyWinResize", &agent__tty_win_resize_request__descriptor, NULL, 0, 20 * S },
 	[AGENT_GET_OOM_EVENT] = { AGENT, "GetOOMEvent", &agent__empty__descriptor, &agent__oomevent__descriptor, SMALL, 0 },
 	[AGENT_COPY_FILE] = { AGENT, "CopyFile", &agent__copy_file_request__descriptor, NULL, 0, 60 * S },
-	[AGENT_REMOVE_FILE] = { "holdfast.Guest", "RemoveFile", &agent__remove_file_request__descriptor, NULL, 0, 20 * S },
+	[AGENT_REMOVE_FILE] = { OURS, "RemoveFile", &agent__remove_file_request__descriptor, NULL, 0, 20 * S },
 	[AGENT_SET_GUEST_DATE_TIME] = { AGENT, "SetGuestDateTime", &agent__set_guest_date_time_request__descriptor, NULL, 0, 5 * S },
+	[AGENT_CONNECT] = { OURS, "Connect", &agent__connect_request__descriptor, NULL, 0, 20 * S },
+	[AGENT_DISCONNECT] = { OURS, "Disconnect", &agent__connect_request__descriptor, NULL, 0, 20 * S },
 };
 
 const struct agent_method_row *agent_method_row(enum agent_method method)

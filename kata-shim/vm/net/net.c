@@ -191,6 +191,7 @@ static struct net *new_net(void)
 	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++)
 		net->taps[i] = -1;
 	net->namespace = -1;
+	net->loopback = LOOPBACK_NONE;
 	return net;
 }
 
@@ -227,6 +228,18 @@ int net_join(const char *path, struct net **ret, struct error *err)
 	return r;
 }
 
+int net_listen(struct net *net, struct error *err)
+{
+	_cleanup_(namespace_close) struct namespace namespace = NAMESPACE_NONE;
+	char path[64];
+
+	if (net->namespace < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", net->namespace);
+	int r = namespace_open(path, &namespace, err);
+	return r < 0 ? r : loopback_open(&namespace, &net->loopback, err);
+}
+
 void net_close(struct net *net)
 {
 	for (size_t i = 0; i < NETWORK_LINKS_MAX; i++) {
@@ -239,8 +252,10 @@ void net_close(struct net *net)
 
 void net_free(struct net *net)
 {
-	if (net)
+	if (net) {
 		net_close(net);
+		loopback_close(&net->loopback);
+	}
 	free(net);
 }
 

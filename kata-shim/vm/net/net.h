@@ -4,6 +4,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/error.h"
+#include "kata-shim/vm/net/loopback.h"
 #include "kata-shim/vm/net/network.h"
 
 /*
@@ -18,6 +19,7 @@ struct net {
 	struct network network;
 	int taps[NETWORK_LINKS_MAX]; /* network.links[i]'s: IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, one queue; -1 after net_close */
 	int namespace;               /* the pod's; -1: it has none, or after net_close */
+	struct loopback loopback;    /* after net_listen, until net_free */
 };
 
 /*
@@ -33,9 +35,15 @@ struct net {
  */
 int net_join(const char *path, struct net **ret, struct error *err) must_check;
 
-/* Closes the descriptors; what is known of the network stays. */
+/*
+ * Between net_join and net_close: who connects to the pod's loopback from within its namespace, as containerd does for kubectl
+ * port-forward, is net->loopback's to accept. Without a network there is none. An error: this kernel cannot; all else is as before.
+ */
+int net_listen(struct net *net, struct error *err) must_check;
+
+/* Closes the descriptors, but the loopback's; what is known of the network stays. */
 void net_close(struct net *net);
-void net_free(struct net *net); /* closes them, too */
+void net_free(struct net *net); /* closes all */
 DEFINE_CLEANUP(struct net *, net_free);
 
 /*

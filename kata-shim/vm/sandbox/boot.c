@@ -35,6 +35,17 @@ void vm_boot_times(const struct vm *vm, struct vm_times *ret)
 
 /* ── The end of booting ── */
 
+/* The pod has all else without it. */
+static void open_forwards(struct vm *vm)
+{
+	struct loopback *loopback = &vm->host.net->loopback;
+	struct error err;
+
+	if (loopback->listener >= 0 && forwards_open(vm->loop, vm->agent, TAKE_FD(loopback->listener), TAKE_FD(loopback->steering),
+						     &vm->forwards, &err) < 0)
+		log_warn("kubectl port-forward does not reach this pod", "error", err.message);
+}
+
 void boot_end(struct vm *vm, const struct error *err)
 {
 	struct op *op = TAKE_PTR(vm->booting);
@@ -45,6 +56,7 @@ void boot_end(struct vm *vm, const struct error *err)
 		vm->state = VM_RUNS;
 		note_phase(vm, PHASE_SANDBOX);
 		health_start(vm);
+		open_forwards(vm);
 		op_end(op, NULL);
 		return;
 	}

@@ -67,6 +67,17 @@ static int start_share(struct host *host, struct error *err)
 	return share_new(directory, &host->ids, host->user_namespace, host->virtiofsd.mount_namespace, &host->share, err);
 }
 
+/* A kernel that cannot do it is no reason to be without the pod. */
+static int join_network(struct host *host, const char *path, struct error *err)
+{
+	struct error why;
+
+	int r = net_join(path, &host->net, err);
+	if (r == 0 && net_listen(host->net, &why) < 0)
+		log_warn("kubectl port-forward does not reach this pod", "error", why.message);
+	return r;
+}
+
 static int make(struct host *host, const struct plan_sandbox *sandbox, struct error *err)
 {
 	_cleanup_free_ char *path = NULL;
@@ -79,7 +90,7 @@ static int make(struct host *host, const struct plan_sandbox *sandbox, struct er
 	if (r == 0)
 		r = cgroup_open(path, true, &host->cgroup, err);
 	if (r == 0)
-		r = net_join(sandbox->network, &host->net, err);
+		r = join_network(host, sandbox->network, err);
 	if (r == 0)
 		r = ids_user_namespace(&host->ids, &host->user_namespace, err);
 	if (r == 0)

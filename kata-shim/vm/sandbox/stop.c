@@ -54,6 +54,7 @@ int vm_take_down(struct vm *vm, struct error *err)
 	vm_lose_copies(vm, &why);
 	close_streams(vm);
 	pause_end(vm);
+	forwards_close(TAKE_PTR(vm->forwards));
 	agent_close(TAKE_PTR(vm->agent));
 	op_end_held(vm);
 	return host_unmake(&vm->host, err);

@@ -186,6 +186,7 @@ void vm_lose(struct vm *vm, const struct error *why)
 	vmm_free(TAKE_PTR(vm->vmm));
 	vm_end_processes(vm);
 	vm_lose_copies(vm, &vm->why);
+	forwards_close(TAKE_PTR(vm->forwards));
 	agent_close(TAKE_PTR(vm->agent));
 	op_end_held(vm);
 	vm->listener->lost(vm->context, vm->why.message);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "kata-shim/vm/agent/agent.h"
+#include "kata-shim/vm/agent/forward.h"
 #include "kata-shim/vm/net/messages.h"
 #include "kata-shim/vm/sandbox/host.h"
 #include "kata-shim/vm/sandbox/sandbox.h"
@@ -91,6 +92,7 @@ struct vm {
 	struct host host;
 	struct vmm *vmm;
 	struct agent *agent;
+	struct forwards *forwards; /* while the guest can be asked; NULL: none */
 	struct error why; /* it is lost, or could not boot */
 	uint64_t phases[VM_PHASES];
 

@@ -22,14 +22,18 @@ static struct scripted_agent *scripted_now;
 
 METHODS(ROW)
 ROW(Check)
+ROW(Connect)
+ROW(Disconnect)
 
 #define ENTRY(method) { #method, handle_##method },
 
 static const struct ttrpc_method agent_rows[] = { METHODS(ENTRY) };
 static const struct ttrpc_method health_rows[] = { ENTRY(Check) };
+static const struct ttrpc_method guest_rows[] = { ENTRY(Connect) ENTRY(Disconnect) };
 static const struct ttrpc_service offered[] = {
 	{ "grpc.AgentService", agent_rows, ELEMENTS_OF(agent_rows), NULL },
 	{ "grpc.Health", health_rows, ELEMENTS_OF(health_rows), NULL },
+	{ "holdfast.Guest", guest_rows, ELEMENTS_OF(guest_rows), NULL },
 };
 static const struct ttrpc_services services = { offered, ELEMENTS_OF(offered) };
 
