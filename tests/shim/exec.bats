@@ -69,6 +69,32 @@ crictl_words() { printf '%q ' nsenter --target "$HOLDER" --all -- "$NODE/bin/cri
 	exited "$c" 5
 }
 
+# echoed LOCAL-PORT: what is said to the pod comes back, of each of three connections at once
+echoed() {
+	# shellcheck disable=SC2016
+	in_node timeout 60 bash -c 'for i in 1 2 3; do { exec 5<>"/dev/tcp/127.0.0.1/$0" && { cat "$1" >&5 & cmp "$1" <(head -c 300000 <&5); }; } & all+=" $!"; done
+		for one in $all; do wait $one || exit; done' "$1" "$T/input"
+}
+
+# Who forwards may end with the first connection that comes to nothing: so the servers listen before.
+@test "port-forward reaches who listens in the pod, on its loopback alone or on all addresses, and is over at once where nobody does" {
+	local p c forwards
+	p=$(pod web)
+	c=$(started web c 'trap "exit 0" TERM; nc -ll -p 8001 127.0.0.1 -e cat & nc -ll -p 8002 -e cat & wait')
+	head -c 300000 /dev/urandom >"$T/input"
+	listen() { inside "$c" sh -c 'cat /proc/net/tcp /proc/net/tcp6' | grep -cE ':1F4[12] 0+:0000 0A' | grep -qx 2; }
+	wait_for "the servers listen" listen
+	crictl port-forward "$p" 18001:8001 18002:8002 18003:8003 >"$T/forward" 2>&1 &
+	forwards=$!
+	wait_for "it forwards" grep -q 'from 127.0.0.1:18003' "$T/forward"
+	echoed 18001
+	echoed 18002
+	run in_node timeout 60 bash -c 'exec 5<>/dev/tcp/127.0.0.1/18003; cat <&5 2>/dev/null'
+	[[ -z $output && $status != 124 ]]
+	in_node pkill -KILL -f "port-forward $p" || true # it may have ended
+	wait "$forwards" || true
+}
+
 @test "the log has both streams of a container with times, long lines whole, and stays when the container has ended" {
 	local c long
 	long=$(head -c 30000 /dev/zero | tr '\0' x)
