@@ -165,15 +165,17 @@ static pid_t slow_down(pid_t server)
 	return brake;
 }
 
+/* The build may be on an overlay (tests/nested/machine), which cannot be shared with a VM. */
 static void start_reader(const char *name)
 {
 	_cleanup_(buf_free) struct buf mounts = BUF_MAX(4096);
 
+	machine_shell("cp %s/tests/support/guest_reader %s/reader", getenv("HOLDFAST_BUILD"), machine.directory);
 	buf_printf(&mounts,
-		   "{\"destination\": \"/reader\", \"type\": \"bind\", \"source\": \"%s/tests/support/guest_reader\", "
+		   "{\"destination\": \"/reader\", \"type\": \"bind\", \"source\": \"%s/reader\", "
 		   "\"options\": [\"rbind\", \"ro\"]},"
 		   "{\"destination\": \"/tmp\", \"type\": \"tmpfs\", \"source\": \"tmpfs\", \"options\": [\"nosuid\"]},",
-		   getenv("HOLDFAST_BUILD"));
+		   machine.directory);
 	must(machine_create(&machine, name,
 			    "dd if=/dev/zero of=/file bs=64k count=256 2>/dev/null; cat /reader >/tmp/reader; chmod 755 /tmp/reader; "
 			    "exec /tmp/reader",
