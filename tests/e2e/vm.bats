@@ -126,6 +126,14 @@ refused() {
 	END
 }
 
+# By its process group, which kubectl's script does not end by itself.
+@test "kubectl port-forward reaches a server in a VM" {
+	timeout 60 "$CLUSTER/kubectl" --name "$LAB" port-forward -n green pod/vm 18080:80 >"$BATS_TEST_TMPDIR/forward" 2>&1 3>&- &
+	TALKS+=" $!"
+	before_long grep -q '127.0.0.1:18080' "$BATS_TEST_TMPDIR/forward"
+	[[ $(inside control bash -c 'exec 5<>/dev/tcp/127.0.0.1/18080; echo heard >&5; timeout 20 head -n 1 <&5') == heard ]]
+}
+
 # talk NAME FROM TARGET…: keeps connections from there; what becomes of them is in the file talk-NAME. From a VM it ends with the VM.
 talk() {
 	local name=$1 from=$2 targets
